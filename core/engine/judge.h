@@ -1,0 +1,35 @@
+/* From a record, or several repeats, to a verdict: findings, objectives, exit code. */
+#ifndef GAMEDAY_ENGINE_JUDGE_H
+#define GAMEDAY_ENGINE_JUDGE_H
+
+#include "base/arena.h"
+#include "engine/record.h"
+#include "gameday/checker.h"
+#include "gameday/report.h"
+#include "scenario/scenario.h"
+
+/* Units and natural directions of every value that objectives may name. */
+struct measure_info {
+  const char *name;
+  enum unit unit;
+  bool at_least; /* availability: more is better */
+  const char *help;
+};
+extern const struct measure_info measure_table[]; /* ended by a NULL name */
+bool measure_lookup(const char *name, enum unit *ret_unit, bool *ret_at_least);
+
+/* Judges one run: runs the checkers over the record, then the scenario's objectives. `ret` and all
+ * it points to live in `arena`, but for record fields, which are borrowed from `record`. The verdict
+ * is the maximum over findings and objectives; an untrusted record is never a pass. */
+int judge_run(const struct record *record, const struct scenario *scenario,
+              const struct checker *const *table, struct arena *arena, struct run_result *ret,
+              struct error *err);
+
+/* Objectives over all repeats, by each objective's statistic; the combined verdict goes to
+ * `ret->verdict`, the objectives to `ret->objectives`; the rest of `ret` is a copy of the repeat
+ * with the worst verdict (the first of these). */
+int judge_repeats(const struct run_result *repeats, uint32_t count,
+                  const struct scenario *scenario, struct arena *arena, struct run_result *ret,
+                  struct error *err);
+
+#endif

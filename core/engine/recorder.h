@@ -1,0 +1,62 @@
+/* Writes the record of a run as it happens: operations.bin, samples.bin, events.jsonl and
+ * final-HOST.bin in the run directory. Workers hand operations over through rings; one writer
+ * thread merges them in the order of done_ns and writes at least every 100 ms, so that a killed
+ * harness leaves a readable record. The format is documented in docs/record.md. */
+#ifndef GAMEDAY_ENGINE_RECORDER_H
+#define GAMEDAY_ENGINE_RECORDER_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "gameday/event.h"
+
+/* Head of operations.bin, samples.bin and final-HOST.bin: 64 bytes, then elements to the end of
+ * the file; a torn last element is ignored by readers. */
+struct record_head {
+  char magic[8];         /* "GDOPS\0\0\1", "GDSMP\0\0\1", "GDROW\0\0\1" */
+  uint32_t head_size;    /* 64 */
+  uint32_t element_size;
+  uint64_t wall_start_ns;/* wall clock of the run's zero */
+  uint8_t reserved[40];
+};
+
+struct recorder;
+
+/* `producers`: how many workers will hand over operations, each with a ring of `ring_count`
+ * elements. `start_ns` is the clock time of the run's zero. The directory exists. */
+int recorder_new(const char *run_directory, const struct clock *clock, uint64_t start_ns,
+                 uint64_t wall_start_ns, uint32_t producers, uint32_t ring_count,
+                 struct recorder **ret_recorder, struct error *err);
+
+/* The sink for events and samples; any thread; never blocks for long (a mutex around a bounded
+ * queue; what does not fit is counted as dropped). Owned by the recorder. A time of 0 is stamped
+ * with now; other times are run times already. */
+struct sink *recorder_sink(struct recorder *recorder);
+
+/* From the thread of producer `producer` only. False when the ring is full: counted, and the run is
+ * untrustworthy. */
+bool recorder_operation(struct recorder *recorder, uint32_t producer,
+                        const struct operation *operation);
+
+/* Final rows of one host, written to final-HOSTNAME.bin; one host at a time, any one thread. */
+int recorder_rows_begin(struct recorder *recorder, uint8_t host, const char *host_name,
+                        struct error *err);
+int recorder_row(struct recorder *recorder, const struct final_row *row, struct error *err);
+int recorder_rows_end(struct recorder *recorder, struct error *err);
+
+struct recorder_totals {
+  uint64_t operations, samples, events, rows;
+  uint64_t dropped; /* did not fit into a ring or queue: the run is untrustworthy */
+};
+void recorder_totals(struct recorder *recorder, struct recorder_totals *ret); /* any thread */
+
+/* Live view for the progress line: operations written so far by kind (write = kind WRITE on any
+ * route; read = READ_*) and outcome. Any thread. */
+void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUNT],
+                     uint64_t ret_reads[OUTCOME_COUNT]);
+
+/* Stops the writer, writes and fsyncs all; reports the first write error of the run (a full disk).
+ * The recorder is freed by recorder_free(). */
+int recorder_finish(struct recorder *recorder, struct recorder_totals *ret, struct error *err);
+void recorder_free(struct recorder *recorder); /* NULL is fine; finishes if nobody did */
+
+#endif

@@ -1,0 +1,47 @@
+/* An injector makes one kind of fault, out of the provider's primitives. */
+#ifndef GAMEDAY_INJECTOR_H
+#define GAMEDAY_INJECTOR_H
+
+#include "gameday/plugin.h"
+#include "gameday/provider.h"
+#include "gameday/service.h"
+
+/* A fault that the servers do not see as one: a planned action. It has no heal. */
+enum injector_flags {
+  INJECTOR_PLANNED = 1 << 0, /* a step (switchover); measured like a fault */
+};
+
+/* One fault of a run. The engine owns it; it has been journaled before inject() is called. Also made
+ * again from the journal by the guard and by `gameday heal`, so that inject() must keep nothing that
+ * heal() needs but what `note` holds. */
+struct injection {
+  const struct injector *injector;
+  const void *config;
+  int32_t fault;               /* index in the record */
+  struct cluster *cluster;
+  const struct host *host;     /* the resolved target; NULL for injectors without one */
+  struct service_instance *service; /* of the target; NULL when host has none or while healing
+                                       from the journal */
+  const struct service_process *process; /* for those with a `process` parameter; else NULL */
+  char note[256];              /* the injector's own; journaled again when inject() changed it */
+  void *state;
+};
+
+struct injector {
+  struct plugin plugin;
+  uint32_t needs; /* of the provider: enum capability */
+  uint32_t flags; /* enum injector_flags */
+  size_t target_offset;  /* of the `struct target` in the configuration; SIZE_MAX: none */
+  size_t process_offset; /* of the process name (const char *); SIZE_MAX: none */
+
+  /* Puts the fault into effect. Blocks shortly. */
+  int (*inject)(struct injection *in, struct error *err);
+  /* Looks, by another way than inject() used, whether the fault is in effect now. */
+  int (*confirm)(const struct injection *in, bool *ret_active, struct error *err);
+  /* Undoes it; idempotent, works after a half inject and when the target has died since. */
+  int (*heal)(struct injection *in, struct error *err);
+};
+
+extern const struct injector *const injectors[]; /* injectors/injectors.c; NULL-terminated */
+
+#endif

@@ -1,0 +1,144 @@
+/* A provider makes hosts, or finds them, and knows how to do things to them. It offers primitives;
+ * injectors and services compose them and hold no code of any one provider. */
+#ifndef GAMEDAY_PROVIDER_H
+#define GAMEDAY_PROVIDER_H
+
+#include <sys/types.h>
+
+#include "base/process.h"
+#include "gameday/plugin.h"
+
+#define HOSTS_MAX 64
+#define HOST_NAME_SIZE 64
+
+enum host_kind {
+  HOST_SERVER,  /* runs services; faults may hit it */
+  HOST_CLIENT,  /* clients run on it: a network of its own, nothing else */
+  HOST_MONITOR, /* the observer: reaches all, never part of a fault */
+};
+
+struct host {
+  uint8_t index; /* in cluster->hosts, and in the record */
+  enum host_kind kind;
+  char name[HOST_NAME_SIZE];
+  char address[48]; /* numeric; as the other hosts see it */
+};
+
+/* Capabilities: what a provider `can`, what an injector or service `needs`. */
+enum capability {
+  CAN_HOST_POWER = 1 << 0, /* host_stop, host_start */
+  CAN_SIGNAL = 1 << 1,     /* process_signal */
+  CAN_FREEZE = 1 << 2,     /* freeze */
+  CAN_UNITS = 1 << 3,      /* unit_*: daemons on hosts */
+  CAN_EXEC = 1 << 4,
+  CAN_FILES = 1 << 5,      /* file_put */
+  CAN_NETWORK = 1 << 6,    /* network_enter: clients on hosts of their own */
+};
+const char *capability_name(enum capability capability); /* "host power", for messages */
+
+struct host_spec {
+  const char *name;
+  enum host_kind kind;
+  uint64_t memory_bytes; /* limit; 0: none */
+  uint64_t disk_bytes;   /* size of the file system at HOST_DATA_DIRECTORY; 0: provider's default */
+};
+
+/* Where a service keeps its data: on a file system of its own with a size limit. */
+#define HOST_DATA_DIRECTORY "/var/lib/gameday"
+
+struct cluster_spec {
+  const char *id;            /* unique on this machine: [a-z0-9-]{1,32} */
+  const char *run_directory; /* absolute; logs and state go below it */
+  const struct host_spec *hosts;
+  uint32_t host_count;
+  bool keep; /* outlives the process that made it (cluster up) */
+};
+
+struct cluster {
+  const struct provider *provider;
+  const char *id;
+  const char *run_directory;
+  struct host *hosts; /* servers first, in the order of the spec */
+  uint32_t host_count;
+  void *state; /* the provider's */
+};
+
+/* Which processes of a host. All given parts must match; all NULL: every process of the host. */
+struct process_match {
+  const char *program;  /* base name of argv[0] or of the executable */
+  const char *argument; /* a substring of the command line */
+  const char *unit;     /* processes started by this unit, descendants included */
+  bool tree;            /* with all descendants of what matched */
+};
+
+/* A daemon of a host: started with the host and by unit_start(). stdout and stderr go to
+ * RUN_DIRECTORY/logs/HOST/NAME.log. */
+struct unit {
+  const char *name; /* [a-z0-9-]+ */
+  const char *user; /* a user name inside the host; NULL: root */
+  const char *const *argv; /* argv[0] absolute */
+  const char *const *env;  /* "KEY=value"; NULL: none */
+};
+
+struct provider {
+  struct plugin plugin;
+  uint32_t can; /* enum capability */
+
+  /* Whether this machine can do it: STATUS_ENVIRONMENT says what is missing and how to get it.
+   * Touches nothing. */
+  int (*probe)(const void *config, struct error *err);
+  /* Makes all hosts, running, reachable and without services. On failure nothing is left. Blocks. */
+  int (*up)(const void *config, const struct cluster_spec *spec, struct cluster **ret_cluster,
+            struct error *err);
+  /* Finds a cluster again from what up() left in the run directory. The result is freed by
+   * detach(); the cluster itself stays. */
+  int (*attach)(const char *run_directory, struct cluster **ret_cluster, struct error *err);
+  void (*detach)(struct cluster *cluster);
+  /* Removes everything that up() of this id made or began to make: works when up() was cut short,
+   * when half of it is gone, and twice. Needs no cluster handle, so that a guard can do it. */
+  int (*destroy)(const char *run_directory, const char *id, struct error *err);
+
+  /* --- primitives; all block, bounded by 30 s unless said otherwise; any thread --- */
+
+  /* Power off, at once: first the host's link goes down, so that no FIN or RST is seen by its peers,
+   * then every process is killed. Returns when the last one is gone. Already off is fine. */
+  int (*host_stop)(struct cluster *cluster, const struct host *host, struct error *err);
+  /* Power on: link, then the units defined on it. Already on is fine. */
+  int (*host_start)(struct cluster *cluster, const struct host *host, struct error *err);
+  /* Whether its init runs and its link is up. */
+  int (*host_running)(struct cluster *cluster, const struct host *host, bool *ret_running,
+                      struct error *err);
+
+  /* Sends `signal` (0: only counts) to the matching processes; `ret_count` may be NULL. */
+  int (*process_signal)(struct cluster *cluster, const struct host *host,
+                        const struct process_match *match, int signal, uint32_t *ret_count,
+                        struct error *err);
+  /* Freezes or thaws the whole host (match NULL) or the matching processes. Thawing what is not
+   * frozen is fine. Returns when it is so. */
+  int (*freeze)(struct cluster *cluster, const struct host *host, const struct process_match *match,
+                bool frozen, struct error *err);
+  /* Whether all matching processes are stopped (frozen); STATUS_SERVER when none matches. */
+  int (*frozen)(struct cluster *cluster, const struct host *host, const struct process_match *match,
+                bool *ret_frozen, struct error *err);
+
+  int (*unit_define)(struct cluster *cluster, const struct host *host, const struct unit *unit,
+                     struct error *err);
+  int (*unit_start)(struct cluster *cluster, const struct host *host, const char *name,
+                    struct error *err);
+  int (*unit_running)(struct cluster *cluster, const struct host *host, const char *name,
+                      bool *ret_running, struct error *err);
+
+  /* Runs a program inside the host to its end. spec->namespace_* and directory must be zero. */
+  int (*exec)(struct cluster *cluster, const struct host *host, const char *user,
+              const struct process_spec *spec, struct process_result *ret, struct error *err);
+  /* Writes a file inside the host, parents made; owner is a user name (NULL: root). */
+  int (*file_put)(struct cluster *cluster, const struct host *host, const char *path,
+                  const void *bytes, size_t length, mode_t mode, const char *owner,
+                  struct error *err);
+  /* From now on the calling thread's new sockets are on this host's network. */
+  int (*network_enter)(struct cluster *cluster, const struct host *host, struct error *err);
+};
+
+extern const struct provider *const providers[]; /* clusters/clusters.c; NULL-terminated */
+
+#endif

@@ -1,0 +1,95 @@
+/* A service is what runs on the hosts: a database with its manager, in a topology. It starts it,
+ * watches it, and knows what "healthy again" means for it. */
+#ifndef GAMEDAY_SERVICE_H
+#define GAMEDAY_SERVICE_H
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "gameday/driver.h"
+#include "gameday/event.h"
+#include "gameday/plugin.h"
+#include "gameday/provider.h"
+
+/* What a host of the service was last seen to be. */
+struct host_view {
+  enum role role;       /* ROLE_NONE: does not answer */
+  bool writable;
+  bool streaming;       /* a replica the primary sends to */
+  uint32_t timeline;
+  uint64_t position;    /* WAL position: written (primary) or replayed (replica) */
+  uint64_t lag_bytes;
+  uint64_t seen_ns;     /* clock time of the last answer */
+};
+struct service_view {
+  struct host_view hosts[HOSTS_MAX]; /* by host index */
+  uint8_t primary;  /* host index, or HOST_NONE when none or more than one is writable */
+  uint8_t leader;   /* host that holds the manager's leader key, or HOST_NONE */
+  bool redundant;   /* all members stream under the lag bound from the one primary */
+};
+
+/* Processes that a fault can name: `process: postmaster`. */
+struct service_process {
+  const char *name; /* "postmaster", "patroni", "etcd" */
+  struct process_match match;
+  const char *unit; /* that brings it back when healing; NULL: the manager does */
+};
+
+/* One service of one run. Allocated by the engine; `state` is the service's own. */
+struct service_instance {
+  const struct service *service;
+  const void *config;
+  struct cluster *cluster;
+  const struct host **members; /* hosts of this service, in the order of its plan; set by engine */
+  uint32_t member_count;
+  struct sink *sink;
+  const struct clock *clock;
+  uint64_t start_ns; /* clock time that is zero in the record */
+  uint64_t deadline_ns_start; /* how long start() may take, ns */
+  struct access access; /* filled by start() */
+  void *state;
+};
+
+/* Steps: planned actions that are no faults. */
+enum service_step { STEP_SWITCHOVER, STEP_PROMOTE, STEP_RESTART, STEP_COUNT };
+
+struct service {
+  struct plugin plugin;
+  uint32_t needs; /* of the provider */
+  const struct service_process *processes; /* ended by a NULL name */
+
+  /* Which hosts it wants; names are the host names. At most HOSTS_MAX. */
+  int (*plan)(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
+              struct error *err);
+  /* Which steps and what bounds follow from the configuration: so that `validate` can refuse. */
+  bool (*can_step)(const void *config, enum service_step step);
+
+  /* Configures and starts everything, returns when the service is writable and all replicas
+   * stream, or with STATUS_SERVER and the servers' own last log lines. Blocks. */
+  int (*start)(struct service_instance *service, struct error *err);
+  /* As attach() for providers: the handle of a running service from what start() left in the run
+   * directory (secrets file 0600 included), for `gameday heal` and `cluster exec`. */
+  int (*attach)(struct service_instance *service, struct error *err);
+  void (*release)(struct service_instance *service); /* frees; touches no server */
+
+  /* Watches on `loop` (the observer's thread, on the monitor host's network) until unwatch:
+   * events and samples to service->sink. Errors of servers are observations, not errors. */
+  int (*watch)(struct service_instance *service, struct loop *loop, struct error *err);
+  void (*unwatch)(struct service_instance *service);
+  /* A consistent copy of the latest view; any thread. */
+  void (*view)(struct service_instance *service, struct service_view *ret_view);
+
+  /* Appends a JSON object: effective settings as the servers report them now, by host, and the
+   * bounds on failover that follow from them: {"settings": {...}, "bounds":
+   * {"failover_time_s": 42.0, "because": "ttl + loop_wait + ..."}}. Blocks. */
+  int (*settings)(struct service_instance *service, struct buf *json, struct error *err);
+  /* A planned action on a member (NULL: the service chooses). Blocks until it is done. */
+  int (*step)(struct service_instance *service, enum service_step step, const struct host *host,
+              struct error *err);
+  /* Whether all members agree: one timeline, all replicas at the primary's position. */
+  int (*converged)(struct service_instance *service, bool *ret_converged, char *why,
+                   size_t why_size, struct error *err);
+};
+
+extern const struct service *const services[]; /* services/services.c; NULL-terminated */
+
+#endif

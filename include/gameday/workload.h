@@ -1,0 +1,86 @@
+/* A workload says which clients there are and what each operation sends, and reads everything back
+ * at the end. The engine owns the schedule, the queues, the clock stamps and the record. */
+#ifndef GAMEDAY_WORKLOAD_H
+#define GAMEDAY_WORKLOAD_H
+
+#include "base/prng.h"
+#include "gameday/driver.h"
+#include "gameday/event.h"
+#include "gameday/plugin.h"
+#include "gameday/service.h"
+
+/* A group of equal clients. */
+struct client_class {
+  const char *name; /* "writer", "pinned", "heartbeat", ... for reports */
+  uint32_t count;
+  enum route route;
+  uint8_t host;      /* pinned to this host index; HOST_NONE: by route */
+  double rate;       /* operations a second for the whole class */
+  bool poisson;      /* exponential gaps; else even ones with a random phase a client */
+  bool fresh;        /* a new connection for each operation (the probe) */
+  bool always_on;    /* runs from prepare to the final read, outside the measured load too */
+};
+
+/* What a workload knows of its run. Owned by the engine. */
+struct workload_env {
+  const struct workload *workload;
+  const void *config;
+  uint8_t index; /* of the workload in the scenario */
+  uint64_t seed;
+  const struct service_instance *service;
+  const struct access *access;
+  const struct clock *clock;
+  struct sink *sink;
+  void *state; /* the workload's own, shared by its clients; read-only after prepare() */
+};
+
+/* One client; belongs to one worker thread. */
+struct client {
+  const struct workload_env *env;
+  const struct client_class *class;
+  uint16_t index;     /* in the run: operation.client */
+  uint32_t identity;  /* operation.identity; renewed by the engine after an unknown write */
+  uint64_t sequence;  /* of the last write scheduled under this identity */
+  uint64_t acknowledged; /* sequence of the last acknowledged write under this identity */
+  struct prng prng;
+  struct session *session;
+};
+
+struct final_reader {
+  /* Takes one row of the final state of `host`. Returns non-zero with `err` when it cannot. */
+  int (*row)(struct final_reader *reader, const struct final_row *row, struct error *err);
+};
+
+struct workload {
+  struct plugin plugin;
+  const char *service; /* name of the service it needs */
+  const struct statement *statements;
+  uint32_t statement_count;
+  size_t payload_offset; /* of the longest payload's size (uint64_t) in config; SIZE_MAX: none */
+
+  /* Fills client classes for the members of the service; at most `max`. */
+  int (*classes)(const struct workload_env *env, struct client_class *ret_classes, uint32_t max,
+                 uint32_t *ret_count, struct error *err);
+  /* Client options from the configuration. */
+  const struct client_options *(*options)(const void *config);
+  /* Makes tables; may block; once a run, in the monitor's network. */
+  int (*prepare)(struct workload_env *env, struct error *err);
+  /* Decides what the client's next operation is (kind, and sequence for a write). Called when it
+   * is scheduled; must depend on client->prng and the client alone, so that the schedule is fixed
+   * from the seed. */
+  void (*plan)(struct client *client, struct operation *operation);
+  /* Fills the request for a planned operation: statement, numbers, text. `payload` has
+   * config's payload size + 1 bytes and stays valid until completion. Sets operation->value for a
+   * write. Never blocks. */
+  void (*submit)(struct client *client, struct operation *operation, struct request *request,
+                 char *payload);
+  /* Takes the server's answer into the operation (values read). The outcome is set already. */
+  void (*answer)(struct client *client, struct operation *operation, const struct reply *reply);
+  /* After heal and convergence: reads every row of `host`. Blocks. */
+  int (*final_read)(struct workload_env *env, const struct endpoint *host,
+                    struct final_reader *reader, struct error *err);
+};
+
+extern const struct workload *const workloads[]; /* workload/workloads.c; NULL-terminated */
+
+#endif
