@@ -31,6 +31,7 @@ struct injector {
   struct plugin plugin;
   uint32_t needs; /* of the provider: enum capability */
   uint32_t flags; /* enum injector_flags */
+  enum service_step step; /* INJECTOR_PLANNED: what the service must be able to do */
   size_t target_offset;  /* of the `struct target` in the configuration; SIZE_MAX: none */
   size_t process_offset; /* of the process name (const char *); SIZE_MAX: none */
 

@@ -73,7 +73,7 @@ struct process_match {
 
 /* A daemon of a host: started with the host and by unit_start(). stdout and stderr go to
  * RUN_DIRECTORY/logs/HOST/NAME.log. */
-struct unit {
+struct host_unit {
   const char *name; /* [a-z0-9-]+ */
   const char *user; /* a user name inside the host; NULL: root */
   const char *const *argv; /* argv[0] absolute */
@@ -121,7 +121,7 @@ struct provider {
   int (*frozen)(struct cluster *cluster, const struct host *host, const struct process_match *match,
                 bool *ret_frozen, struct error *err);
 
-  int (*unit_define)(struct cluster *cluster, const struct host *host, const struct unit *unit,
+  int (*unit_define)(struct cluster *cluster, const struct host *host, const struct host_unit *unit,
                      struct error *err);
   int (*unit_start)(struct cluster *cluster, const struct host *host, const char *name,
                     struct error *err);
