@@ -8,4 +8,7 @@
 /* Continues `crc` (0 to begin) over the bytes. */
 uint32_t checksum_crc32c(uint32_t crc, const void *bytes, size_t length);
 
+/* The same without the processor's instruction; for machines that lack it, and for tests. */
+uint32_t checksum_crc32c_table(uint32_t crc, const void *bytes, size_t length);
+
 #endif

@@ -14,8 +14,12 @@ struct ring {
   unsigned char *elements;
   size_t element_size;
   uint32_t mask;
-  _Alignas(64) _Atomic uint32_t head; /* next to read: the consumer's */
-  _Alignas(64) _Atomic uint32_t tail; /* next to write: the producer's */
+  /* The two ends are a cache line apart, by padding: a ring may live in memory of any alignment. */
+  unsigned char before_head[64];
+  _Atomic uint32_t head; /* next to read: the consumer's */
+  unsigned char before_tail[64];
+  _Atomic uint32_t tail; /* next to write: the producer's */
+  unsigned char after_tail[64];
 };
 
 /* `count` is rounded up to a power of two, at most 2^24. */
