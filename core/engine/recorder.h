@@ -49,8 +49,8 @@ struct recorder_totals {
 };
 void recorder_totals(struct recorder *recorder, struct recorder_totals *ret); /* any thread */
 
-/* Live view for the progress line: operations written so far by kind (write = kind WRITE on any
- * route; read = READ_*) and outcome. Any thread. */
+/* Live view: operations of ROUTE_PRIMARY written so far, by outcome (writes: kind WRITE; reads: kind
+ * READ_OWN). Any thread. */
 void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUNT],
                      uint64_t ret_reads[OUTCOME_COUNT]);
 

@@ -56,6 +56,9 @@ struct service {
   struct plugin plugin;
   uint32_t needs; /* of the provider */
   const struct service_process *processes; /* ended by a NULL name */
+  /* The same under one configuration, where a topology differs (fewer processes, another unit);
+   * NULL: always `processes`. */
+  const struct service_process *(*processes_for)(const void *config);
 
   /* Which hosts it wants; names are the host names. At most HOSTS_MAX. */
   int (*plan)(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
@@ -76,7 +79,7 @@ struct service {
   int (*watch)(struct service_instance *service, struct loop *loop, struct error *err);
   void (*unwatch)(struct service_instance *service);
   /* A consistent copy of the latest view; any thread. */
-  void (*view)(struct service_instance *service, struct service_view *ret_view);
+  void (*view)(const struct service_instance *service, struct service_view *ret_view);
 
   /* Appends a JSON object: effective settings as the servers report them now, by host, and the
    * bounds on failover that follow from them: {"settings": {...}, "bounds":

@@ -1,0 +1,115 @@
+/* Writes run.json and the resolved scenario. */
+#include "engine/run_file.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/version.h"
+
+static json_t *hosts_json(const struct cluster *cluster) {
+  static const char *const kinds[] = {"server", "client", "monitor"};
+  json_t *array = json_array();
+  for (uint32_t i = 0; cluster && i < cluster->host_count; i++) {
+    const struct host *host = &cluster->hosts[i];
+    json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "name", host->name, "kind",
+                                           kinds[host->kind], "address", host->address));
+  }
+  return array;
+}
+
+static void target_text(const struct target *target, char *text, size_t size) {
+  static const char *const names[] = {"", "", "primary", "replica", "any"};
+  if (!target || target->kind == TARGET_NONE)
+    snprintf(text, size, "%s", "");
+  else if (target->kind == TARGET_HOST)
+    snprintf(text, size, "host/%s", target->host);
+  else if (target->kind == TARGET_REPLICA)
+    snprintf(text, size, "%s.replica[%u]", target->service, target->index);
+  else
+    snprintf(text, size, "%s.%s", target->service, names[target->kind]);
+}
+
+static json_t *faults_json(const struct scenario *scenario) {
+  json_t *array = json_array();
+  for (uint32_t i = 0; i < scenario->timeline_count; i++) {
+    const struct timeline_entry *entry = &scenario->timeline[i];
+    char target[128];
+    target_text(entry->target, target, sizeof target);
+    json_array_append_new(array,
+                          json_pack("{s:s, s:s, s:s, s:b}", "name", entry->name, "injector",
+                                    entry->injector->plugin.name, "target", target, "planned",
+                                    (entry->injector->flags & INJECTOR_PLANNED) != 0));
+  }
+  return array;
+}
+
+static json_t *workloads_json(const struct scenario *scenario) {
+  json_t *array = json_array();
+  for (uint32_t i = 0; i < scenario->workload_count; i++)
+    json_array_append_new(array, json_string(scenario->workloads[i].workload->plugin.name));
+  return array;
+}
+
+static json_t *versions_json(void) {
+  struct utsname machine;
+  json_t *object = json_object();
+  if (uname(&machine) == 0) {
+    json_object_set_new(object, "kernel", json_string(machine.release));
+    json_object_set_new(object, "machine", json_string(machine.machine));
+  }
+  json_object_set_new(object, "processors", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+  return object;
+}
+
+int run_file_write(const struct run_file *file, struct error *err) {
+  const struct scenario *scenario = file->scenario;
+  json_t *root = json_object();
+  json_object_set_new(root, "schema", json_string("gameday/run/v1"));
+  json_object_set_new(root, "id", json_string(file->cluster_id));
+  json_object_set_new(root, "scenario", json_string(scenario->name));
+  json_object_set_new(root, "scenario_file", json_string(scenario->file));
+  json_object_set_new(root, "provider", json_string(scenario->provider->plugin.name));
+  json_object_set_new(root, "seed", json_integer((json_int_t)file->seed));
+  json_object_set_new(root, "wall_start_ns", json_integer((json_int_t)file->wall_start_ns));
+  json_object_set_new(root, "gameday_version", json_string(GAMEDAY_VERSION));
+  json_object_set_new(root, "versions", versions_json());
+  json_object_set_new(root, "process", json_integer(getpid()));
+  json_object_set_new(root, "kept", json_boolean(file->kept));
+  json_object_set_new(root, "hosts", hosts_json(file->cluster));
+  json_object_set_new(root, "faults", faults_json(scenario));
+  json_object_set_new(root, "workloads", workloads_json(scenario));
+  json_object_set_new(root, "identity_count", json_integer(file->identity_count));
+  json_object_set_new(root, "dropped", json_integer((json_int_t)file->dropped));
+  json_object_set_new(root, "finished", json_boolean(file->finished));
+  json_object_set_new(root, "stopped_because",
+                      file->stopped_because ? json_string(file->stopped_because) : json_null());
+  json_object_set_new(root, "outage_min_ns", json_integer((json_int_t)scenario->outage_min_ns));
+  json_object_set_new(root, "lag_bound_bytes", json_integer((json_int_t)scenario->lag_bound_bytes));
+  json_object_set_new(root, "load_minimum", json_integer(scenario->load_minimum));
+  json_t *settings = file->settings_json ? json_loads(file->settings_json, 0, NULL) : NULL;
+  json_object_set_new(root, "settings", settings ? settings : json_object());
+  CLEANUP_FREE char *text = json_dumps(root, JSON_INDENT(2));
+  json_decref(root);
+  if (!text) return error_set(err, STATUS_MEMORY, "out of memory for run.json");
+  char path[PATH_MAX];
+  int status = path_format(path, sizeof path, err, "%s/run.json", file->run_directory);
+  if (status < 0) return status;
+  return file_puts(path, text, 0644, err);
+}
+
+int run_file_write_scenario(const struct scenario *scenario, const char *run_directory,
+                            struct error *err) {
+  CLEANUP(buf_release) struct buf yaml;
+  buf_init(&yaml);
+  int status = scenario_print(scenario, &yaml, err);
+  if (status < 0) return status;
+  char path[PATH_MAX];
+  status = path_format(path, sizeof path, err, "%s/scenario.yaml", run_directory);
+  if (status < 0) return status;
+  return file_write(path, yaml.data, yaml.length, 0644, err);
+}

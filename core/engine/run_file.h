@@ -1,0 +1,26 @@
+/* run.json: what a run was, written atomically whenever the engine learns more. */
+#ifndef GAMEDAY_ENGINE_RUN_FILE_H
+#define GAMEDAY_ENGINE_RUN_FILE_H
+
+#include "base/error.h"
+#include "gameday/provider.h"
+#include "scenario/scenario.h"
+
+struct run_file {
+  const char *run_directory, *cluster_id;
+  const struct scenario *scenario;
+  const struct cluster *cluster; /* NULL before it is up */
+  uint64_t seed, wall_start_ns;
+  uint32_t identity_count;
+  uint64_t dropped;
+  bool finished, kept;
+  const char *stopped_because; /* NULL: not stopped */
+  const char *settings_json;   /* NULL: not read yet */
+};
+
+int run_file_write(const struct run_file *file, struct error *err);
+/* Writes scenario.yaml, resolved. */
+int run_file_write_scenario(const struct scenario *scenario, const char *run_directory,
+                            struct error *err);
+
+#endif

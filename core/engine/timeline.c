@@ -1,0 +1,467 @@
+/* One state machine an entry of the timeline, driven by one timer each. */
+#include "engine/timeline.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/prng.h"
+
+#define CONFIRM_TIMEOUT_NS (10 * NS_PER_S)
+#define HEAL_TIMEOUT_NS (30 * NS_PER_S)
+#define CONFIRM_POLL_NS (1 * NS_PER_MS)
+#define TARGET_POLL_NS (20 * NS_PER_MS)
+#define RECOVERY_POLL_NS (100 * NS_PER_MS)
+/* Before this much time has passed since a fault, the observer may not have noticed it, and what it
+ * says of the cluster is of before. */
+#define RECOVERY_LEAST_NS (2 * NS_PER_S)
+
+enum entry_state {
+  ENTRY_WAITING, /* for the entry before it to recover */
+  ENTRY_PLANNED,
+  ENTRY_CONFIRMING,
+  ENTRY_ACTIVE,
+  ENTRY_HEAL_CONFIRMING,
+  ENTRY_RECOVERING,
+  ENTRY_DONE,
+};
+
+struct entry {
+  struct timeline *timeline;
+  const struct timeline_entry *plan;
+  struct timer timer;
+  enum entry_state state;
+  uint64_t planned_ns, decided_ns, confirmed_ns, healed_ns, recovering_ns; /* clock times */
+  bool open; /* injected, perhaps in half, and not healed */
+  struct injection injection;
+};
+
+struct timeline {
+  struct timeline_spec spec;
+  const struct clock *clock;
+  struct entry *entries;
+  uint32_t count;
+  bool stopped, reported;
+};
+
+static void entry_fire(struct timer *timer, uint64_t now_ns);
+
+static int32_t entry_index(const struct entry *entry) {
+  return (int32_t)(entry - entry->timeline->entries);
+}
+
+static void emit(const struct entry *entry, enum event_kind kind, int64_t number,
+                 const char *text) {
+  const struct timeline *t = entry->timeline;
+  struct event event = {.time_ns = clock_now_ns(t->clock) - t->spec.start_ns,
+                        .kind = kind,
+                        .fault = entry_index(entry),
+                        .host = entry->injection.host ? entry->injection.host->index : HOST_NONE,
+                        .number = number};
+  snprintf(event.text, sizeof event.text, "%s", text);
+  t->spec.sink->event(t->spec.sink, &event);
+}
+
+static void emit_error(const struct entry *entry, enum event_kind kind, const struct error *err) {
+  char text[EVENT_TEXT_SIZE];
+  error_format(err, text, sizeof text);
+  emit(entry, kind, 0, text);
+}
+
+/* Reports the end once; nothing is planned any more after a failure. */
+static void report(struct timeline *t, int status, const struct error *err) {
+  if (t->reported || t->stopped) return;
+  t->reported = true;
+  t->spec.done(t->spec.data, status, err);
+}
+
+static void arm(struct entry *entry, uint64_t deadline_ns) {
+  struct error err = ERROR_INIT;
+  struct timeline *t = entry->timeline;
+  int status = loop_timer_arm(t->spec.loop, &entry->timer, deadline_ns, &err);
+  if (status < 0) report(t, status, &err);
+}
+
+/* --- whom ------------------------------------------------------------------------------------ */
+
+static struct service_instance *service_named(const struct timeline *t, const char *name) {
+  for (uint32_t i = 0; i < t->spec.service_count; i++)
+    if (strcmp(t->spec.services[i].service->plugin.name, name) == 0) return &t->spec.services[i];
+  return NULL;
+}
+
+static struct service_instance *service_of_host(const struct timeline *t, const struct host *host) {
+  for (uint32_t i = 0; i < t->spec.service_count; i++)
+    for (uint32_t m = 0; m < t->spec.services[i].member_count; m++)
+      if (t->spec.services[i].members[m] == host) return &t->spec.services[i];
+  return NULL;
+}
+
+/* The host that `target` means at this moment; NULL when nobody has the role. */
+static const struct host *resolve(const struct entry *entry, const struct target *target) {
+  const struct timeline *t = entry->timeline;
+  if (target->kind == TARGET_HOST) {
+    for (uint32_t i = 0; i < t->spec.cluster->host_count; i++)
+      if (strcmp(t->spec.cluster->hosts[i].name, target->host) == 0)
+        return &t->spec.cluster->hosts[i];
+    return NULL;
+  }
+  struct service_instance *service = service_named(t, target->service);
+  if (!service || service->member_count == 0) return NULL;
+  if (target->kind == TARGET_ANY) {
+    char stream[64];
+    struct prng prng;
+    snprintf(stream, sizeof stream, "timeline/%d/target", entry_index(entry));
+    prng_init(&prng, t->spec.seed, stream);
+    return service->members[prng_below(&prng, service->member_count)];
+  }
+  struct service_view view;
+  service->service->view(service, &view);
+  if (target->kind == TARGET_PRIMARY)
+    return view.primary == HOST_NONE ? NULL : &t->spec.cluster->hosts[view.primary];
+  uint32_t seen = 0;
+  for (uint32_t m = 0; m < service->member_count; m++)
+    if (view.hosts[service->members[m]->index].role == ROLE_REPLICA && seen++ == target->index)
+      return service->members[m];
+  return NULL;
+}
+
+static void resolve_process(struct entry *entry) {
+  struct injection *in = &entry->injection;
+  size_t offset = in->injector->process_offset;
+  if (offset == SIZE_MAX || !in->service) return;
+  const char *name = *(const char *const *)((const char *)in->config + offset);
+  for (const struct service_process *p = in->service->service->processes; name && p && p->name; p++)
+    if (strcmp(p->name, name) == 0) in->process = p;
+}
+
+/* --- states ---------------------------------------------------------------------------------- */
+
+static void enter_recovering(struct entry *entry) {
+  entry->state = ENTRY_RECOVERING;
+  entry->recovering_ns = clock_now_ns(entry->timeline->clock);
+  arm(entry, entry->recovering_ns + RECOVERY_LEAST_NS);
+}
+
+static void heal(struct entry *entry) {
+  struct timeline *t = entry->timeline;
+  struct error err = ERROR_INIT;
+  int status = journal_write(t->spec.journal, &entry->injection, JOURNAL_HEALING, &err);
+  if (status == 0) status = entry->injection.injector->heal(&entry->injection, &err);
+  if (status == 0) status = journal_write(t->spec.journal, &entry->injection, JOURNAL_HEALED, &err);
+  entry->healed_ns = clock_now_ns(t->clock);
+  entry->state = ENTRY_HEAL_CONFIRMING;
+  if (status < 0) {
+    emit_error(entry, EVENT_FAULT_HEAL_FAILED, &err);
+    entry->state = ENTRY_DONE;
+    report(t, status, &err);
+    return;
+  }
+  entry->open = false;
+  emit(entry, EVENT_FAULT_HEALED, 0, "");
+  arm(entry, entry->healed_ns);
+}
+
+static void confirm_heal(struct entry *entry, uint64_t now_ns) {
+  struct error err = ERROR_INIT;
+  bool active = true;
+  int status = entry->injection.injector->confirm(&entry->injection, &active, &err);
+  if (status == 0 && !active) {
+    emit(entry, EVENT_FAULT_HEAL_CONFIRMED, 0, "");
+    enter_recovering(entry);
+  } else if (now_ns - entry->healed_ns > HEAL_TIMEOUT_NS) {
+    if (status == 0) (void)error_set(&err, STATUS_TIMEOUT, "still in effect 30 s after the heal");
+    emit_error(entry, EVENT_FAULT_HEAL_FAILED, &err);
+    enter_recovering(entry);
+  } else {
+    arm(entry, now_ns + 10 * CONFIRM_POLL_NS);
+  }
+}
+
+static void take_effect(struct entry *entry, uint64_t now_ns) {
+  entry->confirmed_ns = now_ns;
+  if (entry->plan->for_ns == 0) {
+    enter_recovering(entry);
+    return;
+  }
+  entry->state = ENTRY_ACTIVE;
+  arm(entry, now_ns + entry->plan->for_ns);
+}
+
+static void confirm(struct entry *entry) {
+  struct error err = ERROR_INIT;
+  bool active = false;
+  int status = entry->injection.injector->confirm(&entry->injection, &active, &err);
+  uint64_t now_ns = clock_now_ns(entry->timeline->clock);
+  if (status == 0 && active) {
+    emit(entry, EVENT_FAULT_CONFIRMED, (int64_t)(now_ns - entry->decided_ns), "");
+    take_effect(entry, now_ns);
+  } else if (now_ns - entry->decided_ns > CONFIRM_TIMEOUT_NS) {
+    if (status == 0) (void)error_set(&err, STATUS_TIMEOUT, "no effect seen within 10 s");
+    emit_error(entry, EVENT_FAULT_UNCONFIRMED, &err);
+    take_effect(entry, now_ns);
+  } else {
+    arm(entry, now_ns + CONFIRM_POLL_NS);
+  }
+}
+
+/* A step is measured from when it was asked for, and is over when it returns. */
+static void take_step(struct entry *entry) {
+  struct timeline *t = entry->timeline;
+  struct error err = ERROR_INIT;
+  emit(entry, EVENT_FAULT_INJECTED, 0, "");
+  emit(entry, EVENT_FAULT_CONFIRMED, 0, "");
+  int status = entry->injection.injector->inject(&entry->injection, &err);
+  if (status < 0) {
+    emit_error(entry, EVENT_FAULT_UNCONFIRMED, &err);
+    entry->state = ENTRY_DONE;
+    report(t, status, &err);
+    return;
+  }
+  emit(entry, EVENT_FAULT_HEALED, 0, "");
+  emit(entry, EVENT_FAULT_HEAL_CONFIRMED, 0, "");
+  enter_recovering(entry);
+}
+
+static void inject(struct entry *entry) {
+  struct timeline *t = entry->timeline;
+  struct injection *in = &entry->injection;
+  struct error err = ERROR_INIT;
+  entry->decided_ns = clock_now_ns(t->clock);
+  int status = journal_write(t->spec.journal, in, JOURNAL_INJECTING, &err);
+  if (status == 0) {
+    emit(entry, EVENT_FAULT_JOURNALED, 0, "");
+    entry->open = true;
+    entry->decided_ns = clock_now_ns(t->clock);
+    status = in->injector->inject(in, &err);
+  }
+  uint64_t now_ns = clock_now_ns(t->clock);
+  if (status == 0) {
+    emit(entry, EVENT_FAULT_INJECTED, (int64_t)(now_ns - entry->decided_ns), "");
+    entry->state = ENTRY_CONFIRMING;
+    confirm(entry);
+    status = journal_write(t->spec.journal, in, JOURNAL_INJECTED, &err);
+    if (status == 0) return;
+  }
+  (void)error_wrap(&err, "%s on %s", in->injector->plugin.name, in->host ? in->host->name : "-");
+  emit_error(entry, EVENT_FAULT_UNCONFIRMED, &err);
+  loop_timer_cancel(t->spec.loop, &entry->timer);
+  entry->state = ENTRY_DONE; /* what is half done is healed at the end */
+  report(t, status, &err);
+}
+
+static void begin(struct entry *entry, uint64_t now_ns) {
+  struct timeline *t = entry->timeline;
+  struct injection *in = &entry->injection;
+  const struct target *target = entry->plan->target;
+  if (target) {
+    in->host = resolve(entry, target);
+    if (!in->host) {
+      if (now_ns - entry->planned_ns < t->spec.scenario->recovery_timeout_ns) {
+        arm(entry, now_ns + TARGET_POLL_NS);
+        return;
+      }
+      struct error err = ERROR_INIT;
+      int status = error_set(&err, STATUS_TIMEOUT, "%s: nobody had the target's role in time",
+                             entry->plan->name);
+      emit_error(entry, EVENT_FAULT_UNCONFIRMED, &err);
+      entry->state = ENTRY_DONE;
+      report(t, status, &err);
+      return;
+    }
+    in->service = service_of_host(t, in->host);
+  }
+  resolve_process(entry);
+  if (in->injector->flags & INJECTOR_PLANNED)
+    take_step(entry);
+  else
+    inject(entry);
+}
+
+/* Recovered: writes succeed again, and where nothing is broken any more, all replicas stream. */
+static bool recovered(const struct entry *entry, uint64_t now_ns) {
+  const struct timeline *t = entry->timeline;
+  if (!t->spec.load_recovered(t->spec.data, now_ns - RECOVERY_LEAST_NS)) return false;
+  bool broken = false;
+  for (uint32_t i = 0; i < t->count; i++) broken = broken || t->entries[i].open;
+  if (broken) return true;
+  for (uint32_t i = 0; i < t->spec.service_count; i++) {
+    struct service_view view;
+    t->spec.services[i].service->view(&t->spec.services[i], &view);
+    if (view.primary == HOST_NONE || !view.redundant) return false;
+  }
+  return true;
+}
+
+static void finish(struct entry *entry, uint64_t now_ns) {
+  struct timeline *t = entry->timeline;
+  entry->state = ENTRY_DONE;
+  struct entry *next = entry + 1 < t->entries + t->count ? entry + 1 : NULL;
+  if (next && next->state == ENTRY_WAITING) {
+    next->state = ENTRY_PLANNED;
+    next->planned_ns += now_ns;
+    emit(next, EVENT_FAULT_PLANNED, 0, next->injection.injector->plugin.name);
+    arm(next, next->planned_ns);
+  }
+  for (uint32_t i = 0; i < t->count; i++)
+    if (t->entries[i].state != ENTRY_DONE) return;
+  report(t, 0, NULL);
+}
+
+static void watch_recovery(struct entry *entry, uint64_t now_ns) {
+  if (recovered(entry, now_ns)) {
+    finish(entry, now_ns);
+  } else if (now_ns - entry->recovering_ns > entry->timeline->spec.scenario->recovery_timeout_ns) {
+    emit(entry, EVENT_WARNING, 0, "the cluster did not recover within measure.recovery_timeout");
+    finish(entry, now_ns);
+  } else {
+    arm(entry, now_ns + RECOVERY_POLL_NS);
+  }
+}
+
+static void entry_fire(struct timer *timer, uint64_t now_ns) {
+  struct entry *entry = timer->owner;
+  if (entry->timeline->stopped) return;
+  switch (entry->state) {
+    case ENTRY_PLANNED: begin(entry, now_ns); break;
+    case ENTRY_CONFIRMING: confirm(entry); break;
+    case ENTRY_ACTIVE: heal(entry); break;
+    case ENTRY_HEAL_CONFIRMING: confirm_heal(entry, now_ns); break;
+    case ENTRY_RECOVERING: watch_recovery(entry, now_ns); break;
+    case ENTRY_WAITING:
+    case ENTRY_DONE: break;
+  }
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+int timeline_new(const struct timeline_spec *spec, struct timeline **ret_timeline,
+                 struct error *err) {
+  struct timeline *t = calloc(1, sizeof *t);
+  uint32_t count = spec->scenario->timeline_count;
+  struct entry *entries = calloc(count ? count : 1, sizeof *entries);
+  if (!t || !entries) {
+    free(t);
+    free(entries);
+    return error_set(err, STATUS_MEMORY, "out of memory for the timeline");
+  }
+  *t = (struct timeline){
+      .spec = *spec, .clock = loop_clock(spec->loop), .entries = entries, .count = count};
+  int status = 0;
+  for (uint32_t i = 0; i < count && status == 0; i++) {
+    struct entry *entry = &entries[i];
+    const struct timeline_entry *plan = &spec->scenario->timeline[i];
+    *entry = (struct entry){.timeline = t,
+                            .plan = plan,
+                            .timer = {.fire = entry_fire, .owner = entry},
+                            .state = ENTRY_WAITING,
+                            .injection = {.injector = plan->injector,
+                                          .config = plan->config,
+                                          .fault = (int32_t)i,
+                                          .cluster = spec->cluster}};
+    size_t size = plan->injector->plugin.state_size;
+    entry->injection.state = calloc(1, size ? size : 1);
+    if (!entry->injection.state) status = error_set(err, STATUS_MEMORY, "out of memory");
+  }
+  if (status < 0) {
+    timeline_free(t);
+    return status;
+  }
+  *ret_timeline = t;
+  return 0;
+}
+
+void timeline_free(struct timeline *timeline) {
+  if (!timeline) return;
+  for (uint32_t i = 0; i < timeline->count; i++) {
+    loop_timer_cancel(timeline->spec.loop, &timeline->entries[i].timer);
+    free(timeline->entries[i].injection.state);
+  }
+  free(timeline->entries);
+  free(timeline);
+}
+
+int timeline_begin(struct timeline *timeline, uint64_t begin_ns, struct error *err) {
+  for (uint32_t i = 0; i < timeline->count; i++) {
+    struct entry *entry = &timeline->entries[i];
+    char stream[32];
+    struct prng prng;
+    snprintf(stream, sizeof stream, "timeline/%u", i);
+    prng_init(&prng, timeline->spec.seed, stream);
+    uint64_t jitter = entry->plan->jitter_ns;
+    uint64_t offset = entry->plan->at_ns + (jitter ? prng_below(&prng, jitter) : 0);
+    entry->planned_ns = offset;
+    if (entry->plan->after_recovery) continue; /* planned when the one before is through */
+    entry->planned_ns += begin_ns;
+    entry->state = ENTRY_PLANNED;
+    emit(entry, EVENT_FAULT_PLANNED, 0, entry->plan->injector->plugin.name);
+    int status = loop_timer_arm(timeline->spec.loop, &entry->timer, entry->planned_ns, err);
+    if (status < 0) return status;
+  }
+  if (timeline->count == 0) report(timeline, 0, NULL);
+  return 0;
+}
+
+/* Waits, turning the loop, until the healed fault is seen to be gone. */
+static int await_heal(struct entry *entry, struct error *err) {
+  struct timeline *t = entry->timeline;
+  for (;;) {
+    bool active = true;
+    int status = entry->injection.injector->confirm(&entry->injection, &active, err);
+    uint64_t now_ns = clock_now_ns(t->clock);
+    if (status == 0 && !active) {
+      emit(entry, EVENT_FAULT_HEAL_CONFIRMED, 0, "");
+      return 0;
+    }
+    if (now_ns - entry->healed_ns > HEAL_TIMEOUT_NS)
+      return status < 0 ? status
+                        : error_set(err, STATUS_TIMEOUT, "%s still in effect 30 s after the heal",
+                                    entry->plan->name);
+    status = loop_turn(t->spec.loop, now_ns + 10 * CONFIRM_POLL_NS, err);
+    if (status < 0) return status;
+  }
+}
+
+int timeline_heal_all(struct timeline *timeline, struct error *err) {
+  timeline->stopped = true;
+  int first = 0;
+  for (uint32_t i = timeline->count; i-- > 0;) {
+    struct entry *entry = &timeline->entries[i];
+    loop_timer_cancel(timeline->spec.loop, &entry->timer);
+    struct error one = ERROR_INIT;
+    int status = 0;
+    if (entry->open) {
+      heal(entry);
+      loop_timer_cancel(timeline->spec.loop, &entry->timer);
+      status = entry->open
+                   ? error_set(&one, STATUS_SERVER, "%s could not be healed", entry->plan->name)
+                   : await_heal(entry, &one);
+      if (status < 0) emit_error(entry, EVENT_FAULT_HEAL_FAILED, &one);
+    } else if (entry->state == ENTRY_HEAL_CONFIRMING) {
+      status = await_heal(entry, &one);
+    }
+    if (status < 0 && first == 0) {
+      first = status;
+      if (err) *err = one;
+    }
+    entry->state = ENTRY_DONE;
+  }
+  return first;
+}
+
+void timeline_describe(const struct timeline *timeline, char *text, size_t size) {
+  static const char *const words[] = {
+      "", "planned", "being confirmed", "in effect", "healed", "recovery awaited", "over"};
+  const struct entry *best = NULL;
+  for (uint32_t i = 0; i < timeline->count; i++) {
+    const struct entry *entry = &timeline->entries[i];
+    if (entry->state == ENTRY_WAITING || entry->state == ENTRY_DONE) continue;
+    if (!best || entry->state > best->state) best = entry;
+  }
+  if (!best)
+    snprintf(text, size, "%s", "");
+  else
+    snprintf(text, size, "%s%s%s %s", best->injection.injector->plugin.name,
+             best->injection.host ? " on " : "",
+             best->injection.host ? best->injection.host->name : "", words[best->state]);
+}
