@@ -7,11 +7,12 @@
 #include "gameday/checker.h"
 #include "gameday/report.h"
 
-/* run.json, written by the engine at the start of a run and again (atomically) when it learns more.
+/* docs/record.md describes all files. run.json, written by the engine at the start of a run and again (atomically) when it learns more.
  * Keys: schema "gameday/run/v1", id, scenario, scenario_file, provider, seed, wall_start_ns,
  * gameday_version, versions {}, hosts [{name, kind, address}], faults [{name, injector, target,
  * planned}], workloads [], identity_count, dropped, finished (bool), stopped_because (string or
- * null), outage_min_ns, lag_bound_bytes, load_minimum, write_rate, read_rate, settings {}. */
+ * null), outage_min_ns, lag_bound_bytes, load_minimum, settings {}; optional: write_rate,
+ * read_rate (else counted from the operations), latency_bound_ns. */
 struct record {
   const char *directory;
   struct record_info info;
@@ -23,7 +24,7 @@ struct record {
   uint32_t load_minimum;
   const char *settings_json, *versions_json; /* NULL: none */
   struct arena arena;
-  /* The rest is the reader's: mapped files and decoded events. */
+  /* The rest is the reader's: open files and decoded events. */
   struct record_files *files;
 };
 
@@ -33,8 +34,9 @@ int record_open(const char *run_directory, struct record *ret, struct error *err
 void record_close(struct record *record);
 
 /* Calls `item` for everything wanted (enum checker_wants) in the order of time; final rows last,
- * host by host. STATUS_UNTRUSTED when operations are further out of order than the reader repairs
- * (2 s). Memory does not grow with the length of the record. */
+ * host by host (WANTS_ROWS_FIRST: first, and not again). STATUS_UNTRUSTED when operations are further
+ * out of order than the reader repairs (2 s). Memory does not grow with the length of the record.
+ * Any thread, several at once; what `item` returns other than 0 ends the visit and is returned. */
 int record_visit_all(const struct record *record, uint32_t wants, record_visit *item, void *data,
                      struct error *err);
 

@@ -37,7 +37,12 @@ struct sink *recorder_sink(struct recorder *recorder);
 bool recorder_operation(struct recorder *recorder, uint32_t producer,
                         const struct operation *operation);
 
-/* Final rows of one host, written to final-HOSTNAME.bin; one host at a time, any one thread. */
+/* Blocks until the writer has taken everything that was handed over before the call. For producers in
+ * virtual time, which are faster than any ring is long. Any thread but the writer's. */
+void recorder_flush(struct recorder *recorder);
+
+/* Final rows of one host, written to final-HOSTNAME.bin; one host at a time, any one thread. A
+ * second begin of the same host appends (several workloads). */
 int recorder_rows_begin(struct recorder *recorder, uint8_t host, const char *host_name,
                         struct error *err);
 int recorder_row(struct recorder *recorder, const struct final_row *row, struct error *err);

@@ -19,6 +19,9 @@ struct measure {
   int32_t fault;     /* FAULT_NONE: of the whole run */
   uint8_t host;      /* HOST_NONE: of the whole cluster */
   const char *why;   /* when not known */
+  /* Only when not known: */
+  bool floor;          /* the true value is `value` or more (recovery never came) */
+  bool not_applicable; /* there was nothing to measure (no failover happened): objectives skip it */
 };
 
 /* An interval on the run's time axis; end_ns TIME_NEVER: still open when the run ended. */
@@ -67,6 +70,7 @@ struct fault_info {
   bool planned;       /* a step, not a fault */
   /* run times in ns; TIME_NEVER when it did not happen */
   uint64_t planned_ns, injected_ns, confirmed_ns, healed_ns, heal_confirmed_ns;
+  uint64_t journaled_ns; /* the last moment before it began; a step has none */
 };
 struct record_info {
   const char *const *hosts; /* by index */
@@ -80,6 +84,11 @@ struct record_info {
   double write_rate, read_rate; /* scheduled on ROUTE_PRIMARY, operations a second */
   uint64_t outage_min_ns;  /* shorter gaps between successes are no outages */
   uint64_t lag_bound_bytes;
+  uint32_t load_minimum;   /* operations before, during and after each fault */
+  uint64_t latency_bound_ns; /* a window whose p99 is above it is a brownout; 0: 1 s */
+  bool complete;           /* the run ended in order and no operation is missing */
+  uint8_t final_primary;   /* the primary when the rows were read; HOST_NONE: none, or several */
+  uint64_t final_hosts;    /* bit h: all rows of host h were read at the end */
 };
 
 /* What a checker is given. Exactly one pointer is set. */
@@ -91,7 +100,15 @@ struct record_item {
   const struct final_row *row;
   uint8_t row_host;
 };
-enum checker_wants { WANTS_OPERATIONS = 1, WANTS_SAMPLES = 2, WANTS_EVENTS = 4, WANTS_ROWS = 8 };
+enum checker_wants {
+  WANTS_OPERATIONS = 1,
+  WANTS_SAMPLES = 2,
+  WANTS_EVENTS = 4,
+  WANTS_ROWS = 8,
+  /* Final rows before everything else: who knows the final state first can judge each write as it
+   * passes and need not remember it. */
+  WANTS_ROWS_FIRST = 16,
+};
 
 struct checker {
   struct plugin plugin;

@@ -102,10 +102,11 @@ const char *role_name(enum role role);
 
 /* What happened, one line of events.jsonl each. */
 enum event_kind {
-  EVENT_RUN,           /* text: phase of the run: up, prepare, warmup, steady, faults, settle, heal,
-                          converge, final-read, end; the measured time is warmup's start to
-                          settle's end */
-  EVENT_FAULT_PLANNED, /* fault, text: injector, host when known */
+  EVENT_RUN,           /* text: phase of the run: up, start, prepare, warmup, steady, faults, settle,
+                          drain, heal, converge, final-read, end; the measured time is from steady
+                          (warmup where there is none) to drain */
+  EVENT_FAULT_PLANNED, /* fault, text: injector, host when known; number: run time for which it is
+                          planned, 0: now */
   EVENT_FAULT_JOURNALED,
   EVENT_FAULT_INJECTED,  /* the request is done; number: ns from decision to done */
   EVENT_FAULT_CONFIRMED, /* seen in effect */
