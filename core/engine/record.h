@@ -7,8 +7,10 @@
 #include "gameday/checker.h"
 #include "gameday/report.h"
 
-/* docs/record.md describes all files. run.json, written by the engine at the start of a run and again (atomically) when it learns more.
- * Keys: schema "gameday/run/v1", id, scenario, scenario_file, provider, seed, wall_start_ns,
+/* docs/record.md describes all files.
+ *
+ * run.json is written by the engine at the start of a run and again (atomically) when it learns
+ * more. Keys: schema "gameday/run/v1", id, scenario, scenario_file, provider, seed, wall_start_ns,
  * gameday_version, versions {}, hosts [{name, kind, address}], faults [{name, injector, target,
  * planned}], workloads [], identity_count, dropped, finished (bool), stopped_because (string or
  * null), outage_min_ns, lag_bound_bytes, load_minimum, settings {}; optional: write_rate,
@@ -34,8 +36,8 @@ int record_open(const char *run_directory, struct record *ret, struct error *err
 void record_close(struct record *record);
 
 /* Calls `item` for everything wanted (enum checker_wants) in the order of time; final rows last,
- * host by host (WANTS_ROWS_FIRST: first, and not again). STATUS_UNTRUSTED when operations are further
- * out of order than the reader repairs (2 s). Memory does not grow with the length of the record.
+ * host by host (WANTS_ROWS_FIRST: first, and not again). STATUS_UNTRUSTED when operations are
+ * further out of order than the reader repairs (2 s). Memory does not grow with the length.
  * Any thread, several at once; what `item` returns other than 0 ends the visit and is returned. */
 int record_visit_all(const struct record *record, uint32_t wants, record_visit *item, void *data,
                      struct error *err);

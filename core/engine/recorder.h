@@ -12,12 +12,16 @@
 /* Head of operations.bin, samples.bin and final-HOST.bin: 64 bytes, then elements to the end of
  * the file; a torn last element is ignored by readers. */
 struct record_head {
-  char magic[8];         /* "GDOPS\0\0\1", "GDSMP\0\0\1", "GDROW\0\0\1" */
-  uint32_t head_size;    /* 64 */
+  char magic[8];      /* "GDOPS\0\0\1", "GDSMP\0\0\1", "GDROW\0\0\1" */
+  uint32_t head_size; /* 64 */
   uint32_t element_size;
-  uint64_t wall_start_ns;/* wall clock of the run's zero */
+  uint64_t wall_start_ns; /* wall clock of the run's zero */
   uint8_t reserved[40];
 };
+
+#define RECORD_OPERATIONS "GDOPS\0\0\1"
+#define RECORD_SAMPLES "GDSMP\0\0\1"
+#define RECORD_ROWS "GDROW\0\0\1"
 
 struct recorder;
 
@@ -37,8 +41,8 @@ struct sink *recorder_sink(struct recorder *recorder);
 bool recorder_operation(struct recorder *recorder, uint32_t producer,
                         const struct operation *operation);
 
-/* Blocks until the writer has taken everything that was handed over before the call. For producers in
- * virtual time, which are faster than any ring is long. Any thread but the writer's. */
+/* Blocks until the writer has taken everything that was handed over before the call. For producers
+ * in virtual time, which are faster than any ring is long. Any thread. */
 void recorder_flush(struct recorder *recorder);
 
 /* Final rows of one host, written to final-HOSTNAME.bin; one host at a time, any one thread. A
@@ -54,8 +58,8 @@ struct recorder_totals {
 };
 void recorder_totals(struct recorder *recorder, struct recorder_totals *ret); /* any thread */
 
-/* Live view: operations of ROUTE_PRIMARY written so far, by outcome (writes: kind WRITE; reads: kind
- * READ_OWN). Any thread. */
+/* Live view: operations of ROUTE_PRIMARY written so far, by outcome (writes: kind WRITE; reads:
+ * kind READ_OWN). Any thread. */
 void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUNT],
                      uint64_t ret_reads[OUTCOME_COUNT]);
 
