@@ -1,0 +1,180 @@
+/* Questions that every writer asks of a result. */
+#include "report/facts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+const struct phase_info phase_table[PHASE_COUNT] = {
+    [PHASE_DETECTED] = {.measure = "detection_time",
+                        .label = "detected",
+                        .meaning = "the cluster's manager treats the primary as gone"},
+    [PHASE_PROMOTED] = {.measure = "promotion_time",
+                        .label = "promoted",
+                        .meaning = "a host answers as a writable primary"},
+    [PHASE_WRITTEN] = {.measure = "failover_time",
+                       .label = "writes back",
+                       .meaning = "first acknowledged write of a sustained recovery"},
+    [PHASE_REDUNDANT] = {.measure = "time_to_full_redundancy",
+                         .label = "full redundancy",
+                         .meaning = "all replicas stream again under the lag bound"},
+};
+
+const struct measure *facts_measure(const struct run_result *result, const char *name,
+                                    int32_t fault) {
+  for (uint32_t i = 0; i < result->finding_count; i++) {
+    const struct finding *finding = &result->findings[i];
+    for (uint32_t j = 0; j < finding->measure_count; j++) {
+      const struct measure *measure = &finding->measures[j];
+      if (measure->fault == fault && measure->host == HOST_NONE &&
+          strcmp(measure->name, name) == 0) {
+        return measure;
+      }
+    }
+  }
+  return NULL;
+}
+
+/* A floor counts as its value: the truth is no better. */
+static bool has_value(const struct measure *measure) {
+  return measure->known || measure->floor;
+}
+
+const struct measure *facts_worst(const struct run_result *result, const char *name) {
+  const struct measure *worst = NULL;
+  for (uint32_t i = 0; i < result->finding_count; i++) {
+    const struct finding *finding = &result->findings[i];
+    for (uint32_t j = 0; j < finding->measure_count; j++) {
+      const struct measure *measure = &finding->measures[j];
+      if (strcmp(measure->name, name) != 0) continue;
+      bool worse = !worst || (has_value(measure) && !has_value(worst)) ||
+                   (has_value(measure) && measure->value > worst->value) ||
+                   (worst->not_applicable && !measure->not_applicable);
+      if (worse) worst = measure;
+    }
+  }
+  return worst;
+}
+
+const struct measure *facts_phase(const struct run_result *result, uint32_t fault,
+                                  enum phase phase) {
+  return facts_measure(result, phase_table[phase].measure, (int32_t)fault);
+}
+
+uint64_t facts_phase_ns(const struct run_result *result, uint32_t fault, enum phase phase) {
+  const struct measure *measure = facts_phase(result, fault, phase);
+  uint64_t confirmed_ns = result->info.faults[fault].confirmed_ns;
+  if (!measure || !measure->known || confirmed_ns == TIME_NEVER) return TIME_NEVER;
+  double time_ns = (double)confirmed_ns + measure->value * (double)NS_PER_S;
+  return time_ns >= 0 && time_ns < 9e18 ? (uint64_t)time_ns : TIME_NEVER;
+}
+
+const char *facts_why(const struct measure *measure) {
+  if (!measure) return "no checker measured it";
+  return measure->why && *measure->why ? measure->why : "no reason was given";
+}
+
+void facts_text(const struct measure *measure, char text[FACTS_TEXT_SIZE]) {
+  char value[FORMAT_SIZE];
+  if (measure && has_value(measure)) {
+    format_value(measure->value, measure->unit, value);
+    if (measure->known) {
+      snprintf(text, FACTS_TEXT_SIZE, "%s", value);
+    } else {
+      snprintf(text, FACTS_TEXT_SIZE, "at least %s: %.190s", value, facts_why(measure));
+    }
+  } else if (measure && measure->not_applicable) {
+    snprintf(text, FACTS_TEXT_SIZE, "does not apply: %.200s", facts_why(measure));
+  } else {
+    snprintf(text, FACTS_TEXT_SIZE, "not measured: %.200s", facts_why(measure));
+  }
+}
+
+size_t facts_intervals(const struct run_result *result, const char *what, facts_interval *each,
+                       void *data) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < result->finding_count; i++) {
+    const struct finding *finding = &result->findings[i];
+    for (uint32_t j = 0; j < finding->interval_count; j++) {
+      if (strcmp(finding->intervals[j].what, what) != 0) continue;
+      if (each) each(data, &finding->intervals[j]);
+      count++;
+    }
+  }
+  return count;
+}
+
+size_t facts_witnesses(const struct run_result *result, const char *what, facts_witness *each,
+                       void *data) {
+  size_t count = 0;
+  for (uint32_t i = 0; i < result->finding_count; i++) {
+    const struct finding *finding = &result->findings[i];
+    for (uint32_t j = 0; j < finding->witness_count; j++) {
+      if (what && strcmp(finding->witnesses[j].what, what) != 0) continue;
+      if (each) each(data, &finding->witnesses[j], finding->checker);
+      count++;
+    }
+  }
+  return count;
+}
+
+const char *facts_host(const struct run_result *result, uint8_t host) {
+  return host < result->info.host_count ? result->info.hosts[host] : "-";
+}
+
+const char *facts_fault(const struct run_result *result, int32_t fault) {
+  if (fault < 0 || (uint32_t)fault >= result->info.fault_count) return "-";
+  const struct fault_info *info = &result->info.faults[fault];
+  if (info->name && *info->name) return info->name;
+  return info->injector ? info->injector : "-";
+}
+
+double facts_span_s(const struct run_result *result, const struct interval *interval) {
+  uint64_t end_ns = interval->end_ns == TIME_NEVER ? result->info.end_ns : interval->end_ns;
+  if (end_ns <= interval->begin_ns) return 0.0;
+  return (double)(end_ns - interval->begin_ns) / (double)NS_PER_S;
+}
+
+bool facts_availability(const struct operation_counts *counts, double *ret_ratio) {
+  if (counts->scheduled == 0) return false;
+  *ret_ratio = (double)counts->ok / (double)counts->scheduled;
+  return true;
+}
+
+/* SQLSTATEs: https://www.postgresql.org/docs/15/errcodes-appendix.html */
+const char *facts_code_meaning(const char code[6]) {
+  static const struct {
+    const char *code, *meaning;
+  } table[] = {
+      {CODE_NO_CONNECTION, "no connection until the operation's deadline"},
+      {CODE_TIMEOUT, "sent, no answer until the deadline"},
+      {CODE_CONNECTION_LOST, "the connection broke after the send"},
+      {CODE_QUEUE_FULL, "the client was still busy with earlier operations"},
+      {CODE_READ_ONLY, "the server is read-only (not the primary)"},
+      {"08001", "the connection could not be made"},
+      {"08003", "the connection does not exist"},
+      {"08006", "the connection failed"},
+      {"28000", "the server refused the login"},
+      {"28P01", "wrong password"},
+      {"3D000", "no such database"},
+      {"40001", "serialization failure"},
+      {"40P01", "deadlock"},
+      {"42P01", "no such table"},
+      {"53100", "the server's disk is full"},
+      {"53200", "the server is out of memory"},
+      {"53300", "too many connections"},
+      {"55000", "the server is not in the state for it"},
+      {"57014", "cancelled, or a statement timeout"},
+      {"57P01", "the server was shut down"},
+      {"57P02", "the server crashed"},
+      {"57P03", "the server is starting, stopping or recovering"},
+      {"58030", "input or output error on the server"},
+      {"XX000", "internal error of the server"},
+      {"XX001", "corrupt data on the server"},
+  };
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    if (strcmp(table[i].code, code) == 0) return table[i].meaning;
+  }
+  return "";
+}

@@ -1,0 +1,61 @@
+/* Questions that every writer asks of a result: the measured value of a name, the phases of a fault,
+ * the intervals of a kind. Answers are borrowed from the result. Pure; any thread. */
+#ifndef GAMEDAY_REPORT_FACTS_H
+#define GAMEDAY_REPORT_FACTS_H
+
+#include <stddef.h>
+
+#include "gameday/report.h"
+#include "report/format.h"
+
+/* The first measure of this name charged to `fault` (FAULT_NONE: to the whole run) and to no single
+ * host; NULL when no checker gave one. */
+const struct measure *facts_measure(const struct run_result *result, const char *name,
+                                    int32_t fault);
+/* The largest value (known, or a floor) of this name over faults and hosts; when there is none, one
+ * that says why; NULL when no checker gave the name at all. */
+const struct measure *facts_worst(const struct run_result *result, const char *name);
+
+/* The milestones of one recovery, in the order in which they are expected. */
+enum phase { PHASE_DETECTED, PHASE_PROMOTED, PHASE_WRITTEN, PHASE_REDUNDANT, PHASE_COUNT };
+struct phase_info {
+  const char *measure; /* "detection_time" */
+  const char *label;   /* "detected" */
+  const char *meaning; /* one clause for people */
+};
+extern const struct phase_info phase_table[PHASE_COUNT];
+/* NULL: not measured by anybody. */
+const struct measure *facts_phase(const struct run_result *result, uint32_t fault,
+                                  enum phase phase);
+/* The moment of a phase on the run's axis; TIME_NEVER when not known. */
+uint64_t facts_phase_ns(const struct run_result *result, uint32_t fault, enum phase phase);
+
+/* "22.3 s", "at least 60 s: reason", "does not apply: reason", or "not measured: reason". `measure`
+ * may be NULL. */
+#define FACTS_TEXT_SIZE 256
+void facts_text(const struct measure *measure, char text[FACTS_TEXT_SIZE]);
+/* Why a value is missing; never NULL. */
+const char *facts_why(const struct measure *measure);
+
+/* Calls `each` for all intervals of `what` in all findings, in their order. */
+typedef void facts_interval(void *data, const struct interval *interval);
+size_t facts_intervals(const struct run_result *result, const char *what, facts_interval *each,
+                       void *data);
+/* The same for witnesses; `what` NULL: all. */
+typedef void facts_witness(void *data, const struct witness *witness,
+                           const struct checker *checker);
+size_t facts_witnesses(const struct run_result *result, const char *what, facts_witness *each,
+                       void *data);
+
+/* "pg1", or "-" for HOST_NONE and for an index that the record does not have. */
+const char *facts_host(const struct run_result *result, uint8_t host);
+/* What the fault is called: its name, else its injector. */
+const char *facts_fault(const struct run_result *result, int32_t fault);
+/* The span of an interval in seconds; one still open ends with the run. */
+double facts_span_s(const struct run_result *result, const struct interval *interval);
+/* ok / scheduled; false when nothing was scheduled. */
+bool facts_availability(const struct operation_counts *counts, double *ret_ratio);
+/* What a code means, in a few words; "" for one that is not known here. */
+const char *facts_code_meaning(const char code[6]);
+
+#endif

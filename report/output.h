@@ -1,0 +1,13 @@
+/* Puts a finished file into the report directory. */
+#ifndef GAMEDAY_REPORT_OUTPUT_H
+#define GAMEDAY_REPORT_OUTPUT_H
+
+#include "base/buf.h"
+#include "gameday/report.h"
+
+/* Replaces `name` in input->directory by the content, or leaves it as it was; 0644: a report holds
+ * no secret. Also reports an append to `content` that failed. */
+int output_write(const struct report_input *input, const char *name, const struct buf *content,
+                 struct error *err);
+
+#endif

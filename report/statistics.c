@@ -1,0 +1,122 @@
+/* Distributions over the repeats of a scenario. */
+#include "report/statistics.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "report/format.h"
+
+const struct data_value data_value_table[] = {
+    {.measure = "data_loss", .label = "acknowledged writes lost"},
+    {.measure = "recovery_point", .label = "recovery point before the fault", .optional = true},
+    {.measure = "unknown_survived", .label = "unknown writes that survived"},
+    {.measure = "phantom", .label = "phantom rows (nobody wrote them)"},
+    {.measure = "duplicate", .label = "duplicate rows"},
+    {.measure = "corrupt", .label = "corrupt rows", .optional = true},
+    {.measure = "diverged", .label = "hosts that differ at the end", .optional = true},
+    {.measure = "dual_primary", .label = "two primaries acknowledged", .optional = true},
+    {.measure = "staleness.p99", .label = "staleness of reads, p99", .optional = true},
+    {.measure = "replication_lag.p99", .label = "replication lag, p99", .optional = true},
+    {.measure = NULL},
+};
+
+static int by_value(const void *left, const void *right) {
+  double a = *(const double *)left, b = *(const double *)right;
+  return (a > b) - (a < b);
+}
+
+/* All values of one name in one run, known or not. */
+static void collect(const struct run_result *result, const char *name, double *values, uint32_t max,
+                    uint32_t *count, struct spread *spread) {
+  for (uint32_t i = 0; i < result->finding_count; i++) {
+    const struct finding *finding = &result->findings[i];
+    for (uint32_t j = 0; j < finding->measure_count; j++) {
+      const struct measure *measure = &finding->measures[j];
+      if (strcmp(measure->name, name) != 0) continue;
+      spread->unit = measure->unit;
+      if (!measure->known || !isfinite(measure->value)) {
+        spread->unknown++;
+      } else if (*count < max) {
+        values[(*count)++] = measure->value;
+      }
+    }
+  }
+}
+
+uint32_t spread_values(const struct report_input *input, const char *name, double *ret_values,
+                       uint32_t max) {
+  struct spread ignored = {.count = 0};
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < input->repeat_count; i++) {
+    collect(&input->repeats[i], name, ret_values, max, &count, &ignored);
+  }
+  qsort(ret_values, count, sizeof *ret_values, by_value);
+  return count;
+}
+
+/* Ranks l and n + 1 - l bracket the median with a probability of at least 95 %: the number of
+ * values below the median is binomial with p = 1/2 (David and Nagaraja, Order Statistics, 7.1).
+ * Returns l, from 1; 0: n is too small. */
+static uint32_t median_rank(uint32_t n) {
+  double below = 0, term = -(double)n * log(2.0); /* log of C(n, 0) / 2^n */
+  uint32_t rank = 0;
+  for (uint32_t k = 0; k <= n / 2; k++) {
+    below += exp(term);
+    if (below > 0.025) break;
+    rank = k + 1;
+    term += log((double)(n - k)) - log((double)(k + 1));
+  }
+  return rank;
+}
+
+/* `values` are in rising order; n > 0. */
+static void spread_fill(struct spread *spread, const double *values, uint32_t n) {
+  spread->count = n;
+  spread->minimum = values[0];
+  spread->maximum = values[n - 1];
+  spread->median = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+  spread->p95 = values[(uint32_t)ceil(0.95 * n) - 1];
+  uint32_t rank = median_rank(n);
+  spread->has_interval = rank > 0;
+  if (rank > 0) {
+    spread->low = values[rank - 1];
+    spread->high = values[n - rank];
+  }
+}
+
+int spread_of_repeats(const struct report_input *input, const char *name, struct spread *ret,
+                      struct error *err) {
+  CLEANUP_FREE double *values = malloc(SPREAD_VALUES_MAX * sizeof *values);
+  if (!values) return error_set(err, STATUS_MEMORY, "no memory for the values of all repeats");
+  struct spread spread = {.count = 0};
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < input->repeat_count; i++) {
+    collect(&input->repeats[i], name, values, SPREAD_VALUES_MAX, &n, &spread);
+  }
+  qsort(values, n, sizeof *values, by_value);
+  if (n > 0) spread_fill(&spread, values, n);
+  *ret = spread;
+  return 0;
+}
+
+void spread_text(const struct spread *spread, char text[SPREAD_TEXT_SIZE]) {
+  char median[FORMAT_SIZE], p95[FORMAT_SIZE], maximum[FORMAT_SIZE], low[FORMAT_SIZE],
+      high[FORMAT_SIZE], interval[2 * FORMAT_SIZE + 40] = "", unknown[64] = "";
+  format_value(spread->median, spread->unit, median);
+  format_value(spread->p95, spread->unit, p95);
+  format_value(spread->maximum, spread->unit, maximum);
+  if (spread->has_interval) {
+    format_value(spread->low, spread->unit, low);
+    format_value(spread->high, spread->unit, high);
+    snprintf(interval, sizeof interval, " (95 %% interval %s to %s)", low, high);
+  }
+  if (spread->unknown > 0) {
+    snprintf(unknown, sizeof unknown, "; %" PRIu32 " not measured", spread->unknown);
+  }
+  snprintf(text, SPREAD_TEXT_SIZE, "median %s%s, p95 %s, max %s of %" PRIu32 "%s", median, interval,
+           p95, maximum, spread->count, unknown);
+}

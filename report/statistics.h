@@ -1,0 +1,37 @@
+/* Distributions over the repeats of a scenario, and the values that a summary lists. One number
+ * proves nothing (the phase of a fault against a lease is uniform), so that repeats are told as
+ * median, 95th percentile, maximum and the interval in which the median lies. */
+#ifndef GAMEDAY_REPORT_STATISTICS_H
+#define GAMEDAY_REPORT_STATISTICS_H
+
+#include "gameday/report.h"
+
+#define SPREAD_VALUES_MAX 10000
+
+/* Of all known values of one name, over all repeats and faults. */
+struct spread {
+  uint32_t count, unknown; /* known values; values that could not be measured */
+  enum unit unit;
+  double minimum, median, p95, maximum; /* p95 by nearest rank */
+  bool has_interval; /* at least 6 values: fewer cannot bracket the median with 95 % */
+  double low, high;  /* 95 % confidence interval of the median, by order statistics */
+};
+
+/* With count 0 only `unknown` means something. STATUS_MEMORY is the only error. */
+int spread_of_repeats(const struct report_input *input, const char *name, struct spread *ret,
+                      struct error *err);
+/* The known values in rising order, at most `max`; returns how many. */
+uint32_t spread_values(const struct report_input *input, const char *name, double *ret_values,
+                       uint32_t max);
+/* "median 22.3 s (95 % interval 21.0 s to 23.1 s), p95 24.0 s, max 24.2 s of 20". */
+#define SPREAD_TEXT_SIZE 400
+void spread_text(const struct spread *spread, char text[SPREAD_TEXT_SIZE]);
+
+/* What is said about data and lag, in this order; ended by a NULL measure. */
+struct data_value {
+  const char *measure, *label;
+  bool optional; /* not listed when no checker gave it */
+};
+extern const struct data_value data_value_table[];
+
+#endif

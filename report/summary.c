@@ -1,0 +1,343 @@
+/* The final summary for a terminal: verdict, objectives, faults with their phases, load, outages,
+ * data, warnings. */
+#include "report/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "report/escape.h"
+#include "report/facts.h"
+#include "report/series.h"
+#include "report/statistics.h"
+
+#define FAULTS_SHOWN 20
+#define OUTAGES_SHOWN 10
+#define WITNESSES_SHOWN 5
+
+const char *summary_mark(enum verdict verdict) {
+  switch (verdict) {
+    case VERDICT_PASS: return "PASS";
+    case VERDICT_UNKNOWN: return "UNKNOWN";
+    case VERDICT_FAIL: return "FAIL";
+  }
+  return "UNKNOWN";
+}
+
+static void pad(struct buf *out, size_t count) {
+  for (size_t i = 0; i < count; i++) buf_putc(out, ' ');
+}
+
+/* A cell of `width` characters, which never runs into the next one. */
+static void cell(struct buf *out, const char *text, size_t width, bool right) {
+  CLEANUP(buf_release) struct buf plain;
+  buf_init(&plain);
+  escape_plain(&plain, text);
+  size_t have = escape_width(plain.data);
+  if (right && have < width) pad(out, width - have);
+  buf_puts(out, plain.data);
+  if (!right) pad(out, have < width ? width - have : 1);
+}
+
+/* Text broken at spaces before SUMMARY_COLUMNS; the cursor stands at `column`, further lines begin
+ * at `indent`. */
+static void wrapped(struct buf *out, const char *text, size_t column, size_t indent) {
+  CLEANUP(buf_release) struct buf plain;
+  buf_init(&plain);
+  escape_plain(&plain, text);
+  const char *at = plain.data;
+  bool first = true;
+  while (*at) {
+    at += strspn(at, " ");
+    size_t bytes = strcspn(at, " "), width = 0;
+    for (size_t i = 0; i < bytes; i++) width += ((unsigned char)at[i] & 0xc0) != 0x80;
+    if (bytes == 0) break;
+    if (!first && column + 1 + width > SUMMARY_COLUMNS) {
+      buf_putc(out, '\n');
+      pad(out, indent);
+      column = indent;
+    } else if (!first) {
+      buf_putc(out, ' ');
+      column++;
+    }
+    buf_add(out, at, bytes);
+    column += width;
+    at += bytes;
+    first = false;
+  }
+  buf_putc(out, '\n');
+}
+
+static void head(struct buf *out, const struct report_input *input) {
+  const struct run_result *result = input->result;
+  char when[32], duration[FORMAT_SIZE];
+  const char *mark = summary_mark(result->verdict);
+  cell(out, mark, 9, false);
+  CLEANUP(buf_release) struct buf line;
+  buf_init(&line);
+  buf_printf(&line, "%s%s%s", result->scenario ? result->scenario : "-",
+             result->why && *result->why ? ": " : "", result->why ? result->why : "");
+  wrapped(out, line.data, 9, 9);
+  clock_format_wall(result->wall_start_ns, when);
+  format_seconds(result->duration_s, duration);
+  buf_clear(&line);
+  buf_printf(&line, "provider %s, seed %" PRIu64 ", began %s, took %s",
+             result->provider ? result->provider : "-", result->seed, when, duration);
+  if (input->repeat_count > 1) {
+    buf_printf(&line, "; %" PRIu32 " repeats, details are of the worst", input->repeat_count);
+  }
+  pad(out, 9);
+  wrapped(out, line.data, 9, 9);
+  if (!result->trusted) {
+    pad(out, 9);
+    wrapped(out, "The measuring itself failed: do not trust these numbers.", 9, 9);
+  }
+}
+
+static void objectives(struct buf *out, const struct run_result *result) {
+  if (result->objective_count == 0) return;
+  buf_puts(out, "\nOBJECTIVES                            bound            measured\n");
+  for (uint32_t i = 0; i < result->objective_count; i++) {
+    const struct objective_result *objective = &result->objectives[i];
+    char measured[FORMAT_SIZE] = "not measured", name[96];
+    if (objective->known) {
+      format_against(objective->measured, objective->bound_value, objective->unit, measured);
+    }
+    snprintf(name, sizeof name, "%.60s (%.20s)", objective->name,
+             objective->statistic ? objective->statistic : "max");
+    buf_puts(out, "  ");
+    cell(out, summary_mark(objective->verdict), 9, false);
+    cell(out, name, 27, false);
+    cell(out, objective->bound, 17, false);
+    buf_puts(out, measured);
+    buf_putc(out, '\n');
+    if (objective->why && *objective->why) {
+      pad(out, 11);
+      wrapped(out, objective->why, 11, 11);
+    }
+  }
+}
+
+static void fault(struct buf *out, const struct run_result *result, uint32_t index) {
+  const struct fault_info *info = &result->info.faults[index];
+  char text[FORMAT_SIZE];
+  CLEANUP(buf_release) struct buf line;
+  buf_init(&line);
+  buf_printf(&line, "%s", facts_fault(result, (int32_t)index));
+  if (info->injector && strcmp(info->injector, facts_fault(result, (int32_t)index)) != 0) {
+    buf_printf(&line, " (%s)", info->injector);
+  }
+  if (info->target) buf_printf(&line, " on %s", info->target);
+  if (info->host != HOST_NONE) buf_printf(&line, " = %s", facts_host(result, info->host));
+  format_moment(info->confirmed_ns, text);
+  if (info->confirmed_ns == TIME_NEVER) {
+    buf_puts(&line, ", never seen in effect");
+  } else {
+    buf_printf(&line, ", in effect at %s", text);
+  }
+  if (!info->planned) {
+    format_moment(info->healed_ns, text);
+    bool healed = info->healed_ns != TIME_NEVER;
+    buf_printf(&line, "%s%s", healed ? ", healed at " : ", never healed", healed ? text : "");
+  }
+  buf_puts(out, "  ");
+  wrapped(out, line.data, 2, 4);
+  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+    char value[FACTS_TEXT_SIZE];
+    facts_text(facts_phase(result, index, phase), value);
+    pad(out, 4);
+    cell(out, phase_table[phase].label, 17, false);
+    wrapped(out, value, 21, 21);
+  }
+}
+
+static void faults(struct buf *out, const struct run_result *result) {
+  if (result->info.fault_count == 0) return;
+  buf_puts(out, "\nFAULTS, and the time from \"in effect\" to each phase\n");
+  for (uint32_t i = 0; i < result->info.fault_count && i < FAULTS_SHOWN; i++) {
+    fault(out, result, i);
+  }
+  if (result->info.fault_count > FAULTS_SHOWN) {
+    buf_printf(out, "  and %" PRIu32 " more: see result.json\n",
+               result->info.fault_count - FAULTS_SHOWN);
+  }
+}
+
+static void load_row(struct buf *out, const char *name, const struct operation_counts *counts) {
+  const uint64_t numbers[] = {counts->scheduled, counts->ok, counts->fail, counts->unknown,
+                              counts->skipped};
+  char text[FORMAT_SIZE];
+  buf_puts(out, "  ");
+  cell(out, name, 9, false);
+  for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    format_count(numbers[i], text);
+    cell(out, text, 14, true);
+  }
+  double ratio;
+  if (facts_availability(counts, &ratio)) {
+    format_value(ratio, UNIT_RATIO, text);
+  } else {
+    snprintf(text, sizeof text, "none scheduled");
+  }
+  cell(out, text, 16, true);
+  buf_putc(out, '\n');
+}
+
+static void load(struct buf *out, const struct run_result *result) {
+  buf_puts(out,
+           "\nLOAD            scheduled            ok          fail       unknown"
+           "       skipped    availability\n");
+  load_row(out, "writes", &result->writes);
+  load_row(out, "reads", &result->reads);
+}
+
+struct outage_list {
+  struct buf *out;
+  const struct run_result *result;
+  const char *name;
+  uint32_t shown;
+};
+
+static void outage(void *data, const struct interval *interval) {
+  struct outage_list *list = data;
+  if (list->shown++ >= OUTAGES_SHOWN) return;
+  char begin[FORMAT_SIZE], end[FORMAT_SIZE], span[FORMAT_SIZE];
+  format_moment(interval->begin_ns, begin);
+  format_moment(interval->end_ns, end);
+  format_seconds(facts_span_s(list->result, interval), span);
+  buf_puts(list->out, "  ");
+  cell(list->out, list->name, 9, false);
+  cell(list->out, span, 14, true);
+  buf_printf(list->out, "   from %s to %s", begin,
+             interval->end_ns == TIME_NEVER ? "the end of the run" : end);
+  if (interval->fault != FAULT_NONE) {
+    buf_puts(list->out, ", ");
+    escape_plain(list->out, facts_fault(list->result, interval->fault));
+  }
+  buf_putc(list->out, '\n');
+}
+
+static size_t outage_kind(struct buf *out, const struct run_result *result, const char *what,
+                          const char *name) {
+  struct outage_list list = {.out = out, .result = result, .name = name};
+  size_t count = facts_intervals(result, what, outage, &list);
+  if (count > OUTAGES_SHOWN) {
+    buf_printf(out, "  and %zu more of %s: see result.json\n", count - OUTAGES_SHOWN, name);
+  }
+  return count;
+}
+
+static void outages(struct buf *out, const struct run_result *result) {
+  buf_puts(out, "\nOUTAGES (no success at all)\n");
+  size_t count = outage_kind(out, result, "write_outage", "writes");
+  count += outage_kind(out, result, "read_outage", "reads");
+  if (count == 0) buf_puts(out, "  none was found\n");
+  if (facts_intervals(result, "dual_primary", NULL, NULL) > 0) {
+    buf_puts(out, "\nTWO PRIMARIES ACKNOWLEDGED WRITES\n");
+    outage_kind(out, result, "dual_primary", "both");
+  }
+}
+
+struct witness_list {
+  struct buf *out;
+  uint32_t shown;
+};
+
+static void witness(void *data, const struct witness *witness, const struct checker *checker) {
+  (void)checker;
+  struct witness_list *list = data;
+  if (list->shown++ >= WITNESSES_SHOWN) return;
+  pad(list->out, 4);
+  cell(list->out, witness->what, 11, false);
+  wrapped(list->out, witness->text, 15, 15);
+}
+
+static void data_section(struct buf *out, const struct run_result *result) {
+  buf_puts(out, "\nDATA\n");
+  for (const struct data_value *value = data_value_table; value->measure; value++) {
+    const struct measure *measure = facts_worst(result, value->measure);
+    if (!measure && value->optional) continue;
+    char text[FACTS_TEXT_SIZE];
+    facts_text(measure, text);
+    buf_puts(out, "  ");
+    cell(out, value->label, 36, false);
+    wrapped(out, text, 38, 38);
+  }
+  struct witness_list list = {.out = out};
+  size_t count = facts_witnesses(result, NULL, witness, &list);
+  if (count > WITNESSES_SHOWN) {
+    buf_printf(out, "    and %zu more: see report.html or result.json\n", count - WITNESSES_SHOWN);
+  }
+}
+
+static int repeats(struct buf *out, const struct report_input *input, struct error *err) {
+  if (input->repeat_count < 2) return 0;
+  buf_printf(out, "\nREPEATS (%" PRIu32 ")\n", input->repeat_count);
+  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+    struct spread spread;
+    int status = spread_of_repeats(input, phase_table[phase].measure, &spread, err);
+    if (status != 0) return status;
+    if (spread.count == 0) continue;
+    char text[SPREAD_TEXT_SIZE];
+    spread_text(&spread, text);
+    buf_puts(out, "  ");
+    cell(out, phase_table[phase].label, 17, false);
+    wrapped(out, text, 19, 19);
+  }
+  return 0;
+}
+
+static void findings(struct buf *out, const struct run_result *result) {
+  bool any = false;
+  for (uint32_t i = 0; i < result->finding_count; i++) {
+    const struct finding *finding = &result->findings[i];
+    if (finding->verdict == VERDICT_PASS) continue;
+    if (!any) buf_puts(out, "\nCHECKS THAT DID NOT PASS\n");
+    any = true;
+    buf_puts(out, "  ");
+    cell(out, summary_mark(finding->verdict), 9, false);
+    cell(out, finding->checker ? finding->checker->plugin.name : "-", 16, false);
+    wrapped(out, finding->why && *finding->why ? finding->why : "no reason was given", 27, 27);
+  }
+}
+
+static int warnings(struct buf *out, const struct report_input *input, struct error *err) {
+  CLEANUP(series_release) struct series series = {.warning_count = 0};
+  int status = series_warnings(input, &series, err);
+  if (status != 0) return status;
+  if (series.warnings_total == 0) return 0;
+  buf_puts(out, "\nWARNINGS\n");
+  for (uint32_t i = 0; i < series.warning_count && i < OUTAGES_SHOWN; i++) {
+    char when[FORMAT_SIZE];
+    format_moment(series.warnings[i].time_ns, when);
+    cell(out, when, 12, true);
+    buf_puts(out, "  ");
+    wrapped(out, series.warnings[i].text, 14, 14);
+  }
+  if (series.warnings_total > OUTAGES_SHOWN) {
+    buf_printf(out, "  and %" PRIu64 " more: see events.jsonl\n",
+               series.warnings_total - OUTAGES_SHOWN);
+  }
+  return 0;
+}
+
+int summary_text(const struct report_input *input, struct buf *ret_text, struct error *err) {
+  const struct run_result *result = input->result;
+  CLEANUP(buf_release) struct buf text;
+  buf_init(&text);
+  head(&text, input);
+  objectives(&text, result);
+  faults(&text, result);
+  load(&text, result);
+  outages(&text, result);
+  data_section(&text, result);
+  findings(&text, result);
+  int status = repeats(&text, input, err);
+  if (status == 0) status = warnings(&text, input, err);
+  if (status == 0) status = buf_ok(&text, err);
+  if (status != 0) return status;
+  buf_add(ret_text, text.data, text.length);
+  return buf_ok(ret_text, err);
+}
