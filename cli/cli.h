@@ -1,0 +1,46 @@
+/* The command line: one file a command, one row in commands[]. */
+#ifndef GAMEDAY_CLI_CLI_H
+#define GAMEDAY_CLI_CLI_H
+
+#include "base/log.h"
+#include "gameday/exit.h"
+#include "options.h"
+#include "scenario/scenario.h"
+
+/* What main() hands to every command. */
+struct cli {
+  struct log log;
+  struct scenario_tables tables;
+};
+
+struct command {
+  const char *name, *usage, *summary;
+  const char *more; /* further paragraphs of --help; NULL: none */
+  const struct option_row *options;
+  size_t options_size;
+  bool stop_at_word; /* options end at the first word */
+  /* `options` is filled; argv holds the positional words. Returns an exit code. */
+  int (*main)(struct cli *cli, const void *options, int argc, char **argv);
+};
+
+extern const struct command command_cluster, command_doctor, command_export, command_heal,
+    command_list, command_report, command_run, command_schema, command_validate, command_version;
+
+/* Logs the error once and gives the exit code that stands for it. */
+int cli_fail(struct cli *cli, const struct error *err);
+enum exit_code cli_exit_code(enum status status, int signal);
+/* A wrong number of words: logs the usage, returns EXIT_BAD_USAGE. */
+int cli_usage(struct cli *cli, const struct command *command);
+
+/* Loads a scenario with the command line's overrides; logs every mistake. */
+int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
+                      const struct option_list *sets, struct scenario *ret);
+
+/* Of two exit codes, the one that a script must see. */
+int cli_worse(int a, int b);
+
+/* The absolute path of an existing or not yet existing directory; STATUS_USAGE when it is too
+ * long. */
+int cli_absolute(const char *path, char *ret, size_t size, struct error *err);
+
+#endif

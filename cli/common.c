@@ -1,0 +1,111 @@
+/* What the commands share: loading scenarios, logging errors, exit codes. */
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli.h"
+
+enum exit_code cli_exit_code(enum status status, int number) {
+  switch (status) {
+    case STATUS_OK: return EXIT_MET;
+    case STATUS_USAGE: return EXIT_BAD_USAGE;
+    case STATUS_ENVIRONMENT:
+    case STATUS_SYSTEM:
+    case STATUS_SERVER: return EXIT_ENVIRONMENT;
+    case STATUS_TIMEOUT:
+    case STATUS_UNTRUSTED: return EXIT_UNTRUSTED;
+    case STATUS_INTERRUPTED: return number == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
+    case STATUS_MEMORY:
+    case STATUS_INTERNAL: return EXIT_INTERNAL;
+  }
+  return EXIT_INTERNAL;
+}
+
+int cli_fail(struct cli *cli, const struct error *err) {
+  char text[ERROR_MESSAGE_SIZE + ERROR_FILE_SIZE + 32];
+  error_format(err, text, sizeof text);
+  log_print(&cli->log, LOG_ERROR, "%s", text);
+  return cli_exit_code(err->status, SIGINT);
+}
+
+int cli_usage(struct cli *cli, const struct command *command) {
+  log_print(&cli->log, LOG_ERROR, "usage: gameday %s", command->usage);
+  return EXIT_BAD_USAGE;
+}
+
+/* "path=value" into its two parts; the path is copied into the scenario's arena-to-be, so into a
+ * buffer of the caller's. */
+static int split_set(const char *text, char *path, size_t size, const char **ret_value,
+                     struct error *err) {
+  const char *equals = strchr(text, '=');
+  if (!equals || equals == text)
+    return error_set(err, STATUS_USAGE, "--set takes path=value, not '%s'", text);
+  if ((size_t)(equals - text) >= size)
+    return error_set(err, STATUS_USAGE, "--set: the path of '%.40s...' is too long", text);
+  memcpy(path, text, (size_t)(equals - text));
+  path[equals - text] = '\0';
+  *ret_value = equals + 1;
+  return 0;
+}
+
+static void log_mistakes(struct cli *cli, const struct scenario_errors *errors) {
+  for (uint32_t i = 0; i < errors->count; i++) (void)cli_fail(cli, &errors->errors[i]);
+  if (errors->total > errors->count)
+    log_print(&cli->log, LOG_ERROR, "and %u more", errors->total - errors->count);
+}
+
+int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
+                      const struct option_list *sets, struct scenario *ret) {
+  static const char provider_path[] = "cluster.provider";
+  struct scenario_override overrides[OPTION_LIST_MAX + 1];
+  char paths[OPTION_LIST_MAX][256];
+  struct error err = ERROR_INIT;
+  uint32_t count = 0;
+  for (uint32_t i = 0; sets && i < sets->count; i++) {
+    overrides[count].path = paths[i];
+    if (split_set(sets->items[i], paths[i], sizeof paths[i], &overrides[count].value, &err) < 0)
+      return cli_fail(cli, &err);
+    count++;
+  }
+  if (provider)
+    overrides[count++] = (struct scenario_override){.path = provider_path, .value = provider};
+  struct scenario_errors *errors = calloc(1, sizeof *errors);
+  if (!errors) {
+    (void)error_set(&err, STATUS_MEMORY, "out of memory");
+    return cli_fail(cli, &err);
+  }
+  int code = EXIT_MET;
+  if (scenario_load(path, &cli->tables, overrides, count, ret, errors, &err) < 0) {
+    if (errors->count > 0) {
+      log_mistakes(cli, errors);
+      code = cli_exit_code(err.status, SIGINT);
+    } else {
+      code = cli_fail(cli, &err);
+    }
+    scenario_release(ret);
+  }
+  free(errors);
+  return code;
+}
+
+int cli_worse(int a, int b) {
+  static const int order[] = {EXIT_MET,       EXIT_UNTRUSTED, EXIT_MISSED,  EXIT_ENVIRONMENT,
+                              EXIT_BAD_USAGE, EXIT_INTERNAL,  EXIT_SIGTERM, EXIT_SIGINT};
+  int rank_a = 0, rank_b = 0;
+  for (int i = 0; i < (int)(sizeof order / sizeof *order); i++) {
+    if (order[i] == a) rank_a = i;
+    if (order[i] == b) rank_b = i;
+  }
+  return rank_a >= rank_b ? a : b;
+}
+
+int cli_absolute(const char *path, char *ret, size_t size, struct error *err) {
+  if (path[0] == '/') return path_format(ret, size, err, "%s", path);
+  char here[PATH_MAX];
+  if (!getcwd(here, sizeof here))
+    return error_set(err, STATUS_SYSTEM, "cannot tell the current directory");
+  return path_format(ret, size, err, "%s/%s", here, path);
+}

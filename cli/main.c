@@ -1,0 +1,104 @@
+/* gameday: finds the command, parses its options, runs it. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/version.h"
+#include "cli.h"
+#include "engine/judge.h"
+
+static const struct command *const commands[] = {
+    &command_run,    &command_validate, &command_list, &command_doctor,
+    &command_report, &command_export,   &command_heal, &command_cluster,
+    &command_schema, &command_version,  NULL,
+};
+
+static void print_overview(FILE *out) {
+  fprintf(out,
+          "gameday " GAMEDAY_VERSION
+          ": proves, by breaking it, that a database cluster meets its recovery objectives.\n\n"
+          "usage: gameday COMMAND [OPTIONS] [ARGUMENTS]\n\n");
+  for (const struct command *const *row = commands; *row; row++)
+    fprintf(out, "  %-10s %s\n", (*row)->name, (*row)->summary);
+  fprintf(out,
+          "\ngameday COMMAND --help says more. Exit codes: 0 objectives met, 1 an objective\n"
+          "missed, 2 wrong usage or scenario, 3 the environment cannot do it, 4 untrustworthy or\n"
+          "inconclusive, 5 internal error, 130 and 143 interrupted (and cleaned up).\n");
+}
+
+static void print_help(const struct command *command, FILE *out) {
+  fprintf(out, "usage: gameday %s\n\n%s\n", command->usage, command->summary);
+  if (command->more) fprintf(out, "\n%s\n", command->more);
+  fprintf(out, "\noptions:\n");
+  options_help(command->options, out);
+}
+
+static const struct command *find_command(const char *name) {
+  for (const struct command *const *row = commands; *row; row++)
+    if (strcmp((*row)->name, name) == 0) return *row;
+  return NULL;
+}
+
+static bool wants_help(const struct command *command, int argc, char **argv) {
+  for (int i = 0; i < argc; i++) {
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
+    if (strcmp(argv[i], "--") == 0) return false;
+    if (command->stop_at_word && i > 0 && argv[i][0] != '-' && argv[i - 1][0] != '-') return false;
+  }
+  return false;
+}
+
+/* Output that nobody could read (a full disk behind stdout) is a failure too. */
+static int close_stdout(struct cli *cli, int code) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+  log_print(&cli->log, LOG_ERROR, "cannot write to standard output");
+  return code == EXIT_MET ? EXIT_ENVIRONMENT : code;
+}
+
+static int run_command(struct cli *cli, const struct command *command, int argc, char **argv) {
+  if (wants_help(command, argc, argv)) {
+    print_help(command, stdout);
+    return EXIT_MET;
+  }
+  CLEANUP_FREE void *options = calloc(1, command->options_size ? command->options_size : 1);
+  struct error err = ERROR_INIT;
+  if (!options) {
+    (void)error_set(&err, STATUS_MEMORY, "out of memory");
+    return cli_fail(cli, &err);
+  }
+  int status = options_parse(command->options, options, command->stop_at_word, &argc, argv, &err);
+  if (status < 0) {
+    int code = cli_fail(cli, &err);
+    log_print(&cli->log, LOG_INFO, "usage: gameday %s", command->usage);
+    return code;
+  }
+  return command->main(cli, options, argc, argv);
+}
+
+int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);
+  struct cli cli = {.tables = {.providers = providers,
+                               .services = services,
+                               .workloads = workloads,
+                               .injectors = injectors,
+                               .measure = measure_lookup}};
+  log_init(&cli.log, STDERR_FILENO, LOG_INFO);
+  if (argc < 2) {
+    print_overview(stderr);
+    return EXIT_BAD_USAGE;
+  }
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+      strcmp(argv[1], "help") == 0) {
+    print_overview(stdout);
+    return close_stdout(&cli, EXIT_MET);
+  }
+  const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+  const struct command *command = find_command(name);
+  if (!command) {
+    log_print(&cli.log, LOG_ERROR, "unknown command '%s'; gameday --help lists them", argv[1]);
+    return EXIT_BAD_USAGE;
+  }
+  return close_stdout(&cli, run_command(&cli, command, argc - 2, argv + 2));
+}

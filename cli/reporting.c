@@ -1,0 +1,115 @@
+/* Judges records and writes all reports. */
+#include "reporting.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "engine/judge.h"
+#include "engine/record.h"
+
+struct judged {
+  struct scenario scenario; /* of the first run: the repeats share it */
+  bool scenario_loaded;
+  struct record *records;
+  uint32_t opened;
+  struct run_result *results;
+  struct arena arena;
+};
+
+static void judged_release(struct judged *judged) {
+  for (uint32_t i = 0; i < judged->opened; i++) record_close(&judged->records[i]);
+  if (judged->scenario_loaded) scenario_release(&judged->scenario);
+  free(judged->records);
+  free(judged->results);
+  arena_release(&judged->arena);
+}
+
+static int load_recorded_scenario(struct cli *cli, const char *run_directory, struct judged *judged,
+                                  struct error *err) {
+  char path[PATH_MAX];
+  int status = path_format(path, sizeof path, err, "%s/scenario.yaml", run_directory);
+  if (status < 0) return status;
+  CLEANUP_FREE struct scenario_errors *errors = calloc(1, sizeof *errors);
+  if (!errors) return error_set(err, STATUS_MEMORY, "out of memory");
+  status = scenario_load(path, &cli->tables, NULL, 0, &judged->scenario, errors, err);
+  judged->scenario_loaded = true; /* to be released in both cases */
+  return status;
+}
+
+static int judge_all(struct cli *cli, const char *const *directories, uint32_t count,
+                     struct judged *judged, struct run_result *ret, struct error *err) {
+  judged->records = calloc(count, sizeof *judged->records);
+  judged->results = calloc(count, sizeof *judged->results);
+  if (!judged->records || !judged->results)
+    return error_set(err, STATUS_MEMORY, "out of memory for %u records", count);
+  int status = load_recorded_scenario(cli, directories[0], judged, err);
+  for (uint32_t i = 0; i < count && status == 0; i++) {
+    status = record_open(directories[i], &judged->records[i], err);
+    if (status < 0) break;
+    judged->opened++;
+    status = judge_run(&judged->records[i], &judged->scenario, checkers, &judged->arena,
+                       &judged->results[i], err);
+  }
+  if (status < 0) return status;
+  return judge_repeats(judged->results, count, &judged->scenario, &judged->arena, ret, err);
+}
+
+/* The record that a combined result shows: the one of the repeat it was copied from. */
+static const struct record *record_of(const struct judged *judged, const struct run_result *result,
+                                      uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(judged->records[i].directory, result->run_directory) == 0)
+      return &judged->records[i];
+  return &judged->records[0];
+}
+
+static int verdict_code(enum verdict verdict) {
+  switch (verdict) {
+    case VERDICT_PASS: return EXIT_MET;
+    case VERDICT_UNKNOWN: return EXIT_UNTRUSTED;
+    case VERDICT_FAIL: return EXIT_MISSED;
+  }
+  return EXIT_INTERNAL;
+}
+
+static int print_summary(struct cli *cli, const char *directory) {
+  char path[PATH_MAX];
+  struct error err = ERROR_INIT;
+  CLEANUP(buf_release) struct buf text;
+  buf_init(&text);
+  int status = path_format(path, sizeof path, &err, "%s/summary.txt", directory);
+  if (status == 0) status = file_read(path, 1u << 20, &text, &err);
+  if (status == 0)
+    status = file_write_all(cli->log.fd, text.data, text.length, "standard error", &err);
+  return status < 0 ? cli_fail(cli, &err) : EXIT_MET;
+}
+
+int reporting_write(struct cli *cli, const char *const *run_directories, uint32_t count,
+                    const char *directory) {
+  CLEANUP(judged_release) struct judged judged = {.opened = 0};
+  struct run_result result;
+  struct error err = ERROR_INIT;
+  arena_init(&judged.arena, 0);
+  if (judge_all(cli, run_directories, count, &judged, &result, &err) < 0)
+    return cli_fail(cli, &err);
+  struct report_input input = {.result = &result,
+                               .repeats = judged.results,
+                               .repeat_count = count,
+                               .record = record_of(&judged, &result, count),
+                               .visit = record_visit_all,
+                               .directory = directory};
+  int code = verdict_code(result.verdict);
+  for (const struct report *const *row = reports; *row; row++) {
+    struct error failed = ERROR_INIT;
+    int status = (*row)->write(&input, &failed);
+    if (status == 0) continue;
+    (void)error_wrap(&failed, "report %s", (*row)->plugin.name);
+    int failure = cli_fail(cli, &failed);
+    /* A picture that cannot be drawn here takes nothing from the verdict. */
+    if (status != STATUS_ENVIRONMENT) code = cli_worse(code, failure);
+  }
+  return cli_worse(code, print_summary(cli, directory));
+}

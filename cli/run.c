@@ -1,0 +1,244 @@
+/* gameday run: scenarios on clusters, to verdicts. */
+#include "engine/run.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/prng.h"
+#include "cli.h"
+#include "engine/guard.h"
+#include "engine/hosts.h"
+#include "reporting.h"
+
+#define REPEATS_MAX 1000
+/* How long a run may take to end in order after a signal, before its cluster is pulled away from
+ * under it. */
+#define GRACE_S 5
+
+struct run_options {
+  const char *provider, *out;
+  struct option_number seed, repeat;
+  struct option_list sets;
+};
+
+static const struct option_row rows[] = {
+    {"provider", OPTION_TEXT, offsetof(struct run_options, provider), "NAME",
+     "Run on this provider instead of the scenario's."},
+    {"seed", OPTION_COUNT, offsetof(struct run_options, seed), "N",
+     "Seed of all random choices; without it and without one in the scenario, a new one."},
+    {"repeat", OPTION_COUNT, offsetof(struct run_options, repeat), "N",
+     "Run N times, each on a fresh cluster, with seeds that follow from the first."},
+    {"set", OPTION_LIST, offsetof(struct run_options, sets), "PATH=VALUE",
+     "Override a value: --set cluster.services.postgres.ttl=20s (may be given often)."},
+    {"out", OPTION_TEXT, offsetof(struct run_options, out), "DIR",
+     "Where the record and the reports go; default gameday-runs/SCENARIO-TIME."},
+    {0},
+};
+
+/* The thread that takes SIGINT and SIGTERM while a run goes on. */
+struct signals {
+  pthread_t thread;
+  struct interrupt interrupt;
+  const struct provider *provider;
+  const char *run_directory, *cluster_id;
+};
+
+static sigset_t signal_set(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGUSR1); /* from us: the run is over */
+  return set;
+}
+
+/* A run that blocks (a server that does not start) is ended by taking its cluster away. */
+static void *signals_main(void *data) {
+  struct signals *signals = data;
+  sigset_t set = signal_set();
+  int number = 0;
+  while (sigwait(&set, &number) != 0) continue;
+  if (number == SIGUSR1) return NULL;
+  interrupt_raise(&signals->interrupt, number);
+  struct timespec grace = {.tv_sec = GRACE_S};
+  do number = sigtimedwait(&set, NULL, &grace);
+  while (number < 0 && errno == EINTR);
+  if (number == SIGUSR1) return NULL;
+  (void)signals->provider->destroy(signals->run_directory, signals->cluster_id, NULL);
+  while (sigwait(&set, &number) != 0 || number != SIGUSR1) continue;
+  return NULL;
+}
+
+static int signals_begin(struct signals *signals, struct error *err) {
+  sigset_t set = signal_set();
+  interrupt_init(&signals->interrupt);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  int errnum = pthread_create(&signals->thread, NULL, signals_main, signals);
+  return errnum ? error_set_errno(err, errnum, "cannot start a thread") : 0;
+}
+
+static void signals_end(struct signals *signals) {
+  sigset_t set = signal_set();
+  pthread_kill(signals->thread, SIGUSR1);
+  pthread_join(signals->thread, NULL);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* One run into an existing empty directory. Returns an exit code; EXIT_MET: there is a record. */
+static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t seed,
+                    const char *directory) {
+  char id[16];
+  struct error err = ERROR_INIT;
+  struct guard guard = {.pid = 0};
+  int status = cluster_id_make(id, &err);
+  if (status < 0) return cli_fail(cli, &err);
+  struct guard_spec guarded = {.tables = &cli->tables,
+                               .provider = scenario->provider,
+                               .run_directory = directory,
+                               .cluster_id = id};
+  status = guard_start(&guarded, &guard, &err);
+  if (status < 0) return cli_fail(cli, &err);
+  struct signals signals = {
+      .provider = scenario->provider, .run_directory = directory, .cluster_id = id};
+  status = signals_begin(&signals, &err);
+  if (status < 0) {
+    guard_trip(&guard);
+    return cli_fail(cli, &err);
+  }
+  struct run_spec spec = {.scenario = scenario,
+                          .seed = seed,
+                          .run_directory = directory,
+                          .cluster_id = id,
+                          .log = &cli->log,
+                          .interrupt = &signals.interrupt};
+  status = run_execute(&spec, &err);
+  signals_end(&signals);
+  guard_dismiss(&guard);
+  if (status == 0) return EXIT_MET;
+  (void)cli_fail(cli, &err);
+  return cli_exit_code((enum status)status, atomic_load(&signals.interrupt.signal));
+}
+
+static int make_directory(const char *path, struct error *err) {
+  char parent[PATH_MAX];
+  int status = path_format(parent, sizeof parent, err, "%s", path);
+  if (status < 0) return status;
+  char *slash = strrchr(parent, '/');
+  if (slash && slash != parent) {
+    *slash = '\0';
+    status = directory_make(parent, 0755, err);
+    if (status < 0) return status;
+  }
+  if (mkdir(path, 0755) < 0) {
+    if (errno == EEXIST && rmdir(path) == 0 && mkdir(path, 0755) == 0) return 0; /* empty */
+    if (errno == EEXIST || errno == ENOTEMPTY)
+      return error_set(err, STATUS_USAGE, "%s is not empty; a run is never written over another",
+                       path);
+    return error_set_errno(err, errno, "cannot make %s", path);
+  }
+  return 0;
+}
+
+static int default_directory(const char *scenario, char *ret, size_t size, struct error *err) {
+  char when[32];
+  time_t now = (time_t)(clock_wall_ns() / NS_PER_S);
+  struct tm parts;
+  gmtime_r(&now, &parts);
+  strftime(when, sizeof when, "%Y%m%d-%H%M%S", &parts);
+  char relative[PATH_MAX];
+  int status = path_format(relative, sizeof relative, err, "gameday-runs/%s-%s-%d", scenario, when,
+                           (int)getpid());
+  return status < 0 ? status : cli_absolute(relative, ret, size, err);
+}
+
+/* All repeats of one scenario. */
+static int run_scenario(struct cli *cli, const struct run_options *options,
+                        const struct scenario *scenario, const char *out) {
+  static char directories[REPEATS_MAX][PATH_MAX];
+  const char *made[REPEATS_MAX];
+  struct error err = ERROR_INIT;
+  uint64_t repeat = options->repeat.given ? options->repeat.value : scenario->repeat;
+  if (repeat < 1 || repeat > REPEATS_MAX) {
+    (void)error_set(&err, STATUS_USAGE, "--repeat must be from 1 to %d", REPEATS_MAX);
+    return cli_fail(cli, &err);
+  }
+  uint64_t seed = options->seed.given ? options->seed.value : scenario->seed;
+  if (!options->seed.given && !scenario->seed_given) {
+    if (random_bytes(&seed, sizeof seed, &err) < 0) return cli_fail(cli, &err);
+    seed &= INT32_MAX; /* short enough to be typed again */
+  }
+  if (make_directory(out, &err) < 0) return cli_fail(cli, &err);
+  int code = EXIT_MET;
+  uint32_t count = 0;
+  while (code == EXIT_MET && count < repeat) {
+    char *directory = directories[count];
+    int status = repeat == 1
+                     ? path_format(directory, PATH_MAX, &err, "%s", out)
+                     : path_format(directory, PATH_MAX, &err, "%s/repeat-%u", out, count + 1);
+    if (status == 0 && repeat > 1) status = make_directory(directory, &err);
+    if (status < 0) return cli_fail(cli, &err);
+    log_print(&cli->log, LOG_INFO, "%s: seed %llu%s, record in %s", scenario->name,
+              (unsigned long long)(seed + count), repeat > 1 ? ", one of several" : "", directory);
+    code = run_once(cli, scenario, seed + count, directory);
+    if (code == EXIT_MET || code == EXIT_UNTRUSTED) made[count++] = directory;
+  }
+  if (count == 0) return code;
+  code = cli_worse(code, reporting_write(cli, made, count, out));
+  log_print(&cli->log, LOG_INFO, "report: %s/report.html", out);
+  return code;
+}
+
+static int main_run(struct cli *cli, const void *data, int argc, char **argv) {
+  const struct run_options *options = data;
+  if (argc < 1) return cli_usage(cli, &command_run);
+  int code = EXIT_MET;
+  struct scenario scenario;
+  /* All of them are checked before the first cluster is touched. */
+  for (int i = 0; i < argc; i++) {
+    int loaded = cli_load_scenario(cli, argv[i], options->provider, &options->sets, &scenario);
+    if (loaded == EXIT_MET) scenario_release(&scenario);
+    code = cli_worse(code, loaded);
+  }
+  if (code != EXIT_MET) return code;
+  for (int i = 0; i < argc && code < EXIT_SIGINT; i++) {
+    char out[PATH_MAX];
+    struct error err = ERROR_INIT;
+    int loaded = cli_load_scenario(cli, argv[i], options->provider, &options->sets, &scenario);
+    if (loaded != EXIT_MET) return cli_worse(code, loaded);
+    int status;
+    if (!options->out) {
+      status = default_directory(scenario.name, out, sizeof out, &err);
+    } else {
+      char below[PATH_MAX];
+      status = argc == 1
+                   ? path_format(below, sizeof below, &err, "%s", options->out)
+                   : path_format(below, sizeof below, &err, "%s/%s", options->out, scenario.name);
+      if (status == 0) status = cli_absolute(below, out, sizeof out, &err);
+    }
+    code = cli_worse(code,
+                     status < 0 ? cli_fail(cli, &err) : run_scenario(cli, options, &scenario, out));
+    scenario_release(&scenario);
+  }
+  return code;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .usage = "run SCENARIO.yaml... [OPTIONS]",
+    .summary = "Run scenarios: bring the cluster up, drive, break, measure, judge, take it down.",
+    .more =
+        "All scenarios are checked before the first cluster is made. Ctrl-C heals and removes\n"
+        "everything and leaves the record as far as it got.",
+    .options = rows,
+    .options_size = sizeof(struct run_options),
+    .main = main_run,
+};
