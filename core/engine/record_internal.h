@@ -1,0 +1,73 @@
+/* What the parts of the record reader share. */
+#ifndef GAMEDAY_ENGINE_RECORD_INTERNAL_H
+#define GAMEDAY_ENGINE_RECORD_INTERNAL_H
+
+#include "base/clock.h"
+#include "engine/record.h"
+#include "gameday/provider.h"
+
+/* Longer than any run, and short enough that sums of times do not overflow. */
+#define RECORD_TIME_MAX (UINT64_C(31) * 24 * 3600 * NS_PER_S)
+#define RECORD_FAULTS_MAX 10000
+#define RECORD_IDENTITY_MAX (UINT32_C(1) << 24)
+/* An operation may be found this much later in the file than its done_ns says. */
+#define RECORD_DISORDER_MAX_NS (2 * NS_PER_S)
+
+/* An event as it is kept: texts are shared and short, struct event is for passing on. */
+struct record_event {
+  uint64_t time_ns;
+  const char *text;
+  int64_t number, number2;
+  int32_t fault;
+  uint32_t order; /* in the file: equal times keep it */
+  uint8_t kind, host, role;
+};
+
+/* One file of fixed-size elements. Read with pread into a buffer, not mapped: a file that is cut
+ * while it is read is an error then, not a signal. */
+struct record_elements {
+  int fd; /* -1: there is none */
+  size_t size;
+  uint64_t count;
+  const char *path;
+};
+
+struct record_files {
+  struct record_elements operations, samples;
+  struct record_elements rows[HOSTS_MAX];
+  struct record_event *events; /* sorted by time; owned */
+  uint32_t event_count;
+  struct fault_info *faults; /* what info.faults shows to others */
+  uint64_t operation_disorder_ns, sample_disorder_ns;
+  struct operation_counts writes, reads;
+};
+
+/* Fills what run.json says. The arena of `record` is ready. */
+int record_read_run(struct record *record, struct error *err);
+/* Decodes events.jsonl into record->files. */
+int record_read_events(struct record *record, struct error *err);
+/* What follows from the events: faults' times, phases, the final primary. */
+void record_derive(struct record *record);
+
+/* Opens a file of elements and checks its head. `ret->path` lives in the arena. */
+int record_elements_open(struct record *record, const char *name, const char magic[8], size_t size,
+                         struct record_elements *ret, struct error *err);
+
+/* A buffered pass over a file of elements. */
+struct record_pass {
+  const struct record_elements *elements;
+  unsigned char *buffer; /* owned */
+  uint64_t next;         /* index of the first element that is not in the buffer */
+  uint32_t held, taken;  /* elements in the buffer, and how many of them were given out */
+};
+int record_pass_begin(struct record_pass *pass, const struct record_elements *elements,
+                      struct error *err);
+void record_pass_end(struct record_pass *pass);
+/* The next element, valid until the next call; NULL at the end. */
+int record_pass_next(struct record_pass *pass, const void **ret_element, struct error *err);
+
+/* "operations.bin is damaged at element N: ..." */
+int record_damaged(const struct record_elements *elements, uint64_t index, struct error *err,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#endif
