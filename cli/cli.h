@@ -43,4 +43,8 @@ int cli_worse(int a, int b);
  * long. */
 int cli_absolute(const char *path, char *ret, size_t size, struct error *err);
 
+/* Makes an empty directory for a record, with its parents; one that exists and is not empty is
+ * STATUS_USAGE. */
+int cli_make_run_directory(const char *path, struct error *err);
+
 #endif

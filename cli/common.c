@@ -1,8 +1,10 @@
 /* What the commands share: loading scenarios, logging errors, exit codes. */
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -108,4 +110,24 @@ int cli_absolute(const char *path, char *ret, size_t size, struct error *err) {
   if (!getcwd(here, sizeof here))
     return error_set(err, STATUS_SYSTEM, "cannot tell the current directory");
   return path_format(ret, size, err, "%s/%s", here, path);
+}
+
+int cli_make_run_directory(const char *path, struct error *err) {
+  char parent[PATH_MAX];
+  int status = path_format(parent, sizeof parent, err, "%s", path);
+  if (status < 0) return status;
+  char *slash = strrchr(parent, '/');
+  if (slash && slash != parent) {
+    *slash = '\0';
+    status = directory_make(parent, 0755, err);
+    if (status < 0) return status;
+  }
+  if (mkdir(path, 0755) < 0) {
+    if (errno == EEXIST && rmdir(path) == 0 && mkdir(path, 0755) == 0) return 0; /* empty */
+    if (errno == EEXIST || errno == ENOTEMPTY)
+      return error_set(err, STATUS_USAGE, "%s is not empty; a run is never written over another",
+                       path);
+    return error_set_errno(err, errno, "cannot make %s", path);
+  }
+  return 0;
 }

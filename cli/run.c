@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/prng.h"
@@ -128,26 +128,6 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
   return cli_exit_code((enum status)status, atomic_load(&signals.interrupt.signal));
 }
 
-static int make_directory(const char *path, struct error *err) {
-  char parent[PATH_MAX];
-  int status = path_format(parent, sizeof parent, err, "%s", path);
-  if (status < 0) return status;
-  char *slash = strrchr(parent, '/');
-  if (slash && slash != parent) {
-    *slash = '\0';
-    status = directory_make(parent, 0755, err);
-    if (status < 0) return status;
-  }
-  if (mkdir(path, 0755) < 0) {
-    if (errno == EEXIST && rmdir(path) == 0 && mkdir(path, 0755) == 0) return 0; /* empty */
-    if (errno == EEXIST || errno == ENOTEMPTY)
-      return error_set(err, STATUS_USAGE, "%s is not empty; a run is never written over another",
-                       path);
-    return error_set_errno(err, errno, "cannot make %s", path);
-  }
-  return 0;
-}
-
 static int default_directory(const char *scenario, char *ret, size_t size, struct error *err) {
   char when[32];
   time_t now = (time_t)(clock_wall_ns() / NS_PER_S);
@@ -160,36 +140,57 @@ static int default_directory(const char *scenario, char *ret, size_t size, struc
   return status < 0 ? status : cli_absolute(relative, ret, size, err);
 }
 
-/* All repeats of one scenario. */
-static int run_scenario(struct cli *cli, const struct run_options *options,
-                        const struct scenario *scenario, const char *out) {
-  static char directories[REPEATS_MAX][PATH_MAX];
-  const char *made[REPEATS_MAX];
-  struct error err = ERROR_INIT;
+/* The seed and the number of repeats, from the command line, the scenario, or the kernel. */
+static int choose_seed(const struct run_options *options, const struct scenario *scenario,
+                       uint64_t *ret_seed, uint64_t *ret_repeat, struct error *err) {
   uint64_t repeat = options->repeat.given ? options->repeat.value : scenario->repeat;
-  if (repeat < 1 || repeat > REPEATS_MAX) {
-    (void)error_set(&err, STATUS_USAGE, "--repeat must be from 1 to %d", REPEATS_MAX);
-    return cli_fail(cli, &err);
-  }
+  if (repeat < 1 || repeat > REPEATS_MAX)
+    return error_set(err, STATUS_USAGE, "--repeat must be from 1 to %d", REPEATS_MAX);
   uint64_t seed = options->seed.given ? options->seed.value : scenario->seed;
   if (!options->seed.given && !scenario->seed_given) {
-    if (random_bytes(&seed, sizeof seed, &err) < 0) return cli_fail(cli, &err);
+    int status = random_bytes(&seed, sizeof seed, err);
+    if (status < 0) return status;
     seed &= INT32_MAX; /* short enough to be typed again */
   }
-  if (make_directory(out, &err) < 0) return cli_fail(cli, &err);
+  *ret_seed = seed;
+  *ret_repeat = repeat;
+  return 0;
+}
+
+/* The directory of one repeat: `out` itself when there is just one. */
+static int repeat_directory(const char *out, uint64_t repeat, uint32_t index, struct arena *arena,
+                            const char **ret_directory, struct error *err) {
+  *ret_directory = out;
+  if (repeat == 1) return 0;
+  *ret_directory = arena_printf(arena, "%s/repeat-%u", out, index + 1);
+  if (!*ret_directory) return error_set(err, STATUS_MEMORY, "out of memory");
+  return cli_make_run_directory(*ret_directory, err);
+}
+
+/* All repeats of one scenario. One that ends without a record ends the series. */
+static int run_scenario(struct cli *cli, const struct run_options *options,
+                        const struct scenario *scenario, const char *out) {
+  CLEANUP(arena_release) struct arena arena;
+  struct error err = ERROR_INIT;
+  uint64_t seed = 0, repeat = 0;
+  arena_init(&arena, 0);
+  int status = choose_seed(options, scenario, &seed, &repeat, &err);
+  if (status == 0) status = cli_make_run_directory(out, &err);
+  if (status < 0) return cli_fail(cli, &err);
+  const char **made = arena_calloc(&arena, repeat, sizeof *made);
+  if (!made) {
+    (void)error_set(&err, STATUS_MEMORY, "out of memory");
+    return cli_fail(cli, &err);
+  }
   int code = EXIT_MET;
   uint32_t count = 0;
   while (code == EXIT_MET && count < repeat) {
-    char *directory = directories[count];
-    int status = repeat == 1
-                     ? path_format(directory, PATH_MAX, &err, "%s", out)
-                     : path_format(directory, PATH_MAX, &err, "%s/repeat-%u", out, count + 1);
-    if (status == 0 && repeat > 1) status = make_directory(directory, &err);
+    status = repeat_directory(out, repeat, count, &arena, &made[count], &err);
     if (status < 0) return cli_fail(cli, &err);
-    log_print(&cli->log, LOG_INFO, "%s: seed %llu%s, record in %s", scenario->name,
-              (unsigned long long)(seed + count), repeat > 1 ? ", one of several" : "", directory);
-    code = run_once(cli, scenario, seed + count, directory);
-    if (code == EXIT_MET || code == EXIT_UNTRUSTED) made[count++] = directory;
+    log_print(&cli->log, LOG_INFO, "%s: seed %llu, record in %s", scenario->name,
+              (unsigned long long)(seed + count), made[count]);
+    code = run_once(cli, scenario, seed + count, made[count]);
+    if (code == EXIT_MET || code == EXIT_UNTRUSTED) count++;
   }
   if (count == 0) return code;
   code = cli_worse(code, reporting_write(cli, made, count, out));

@@ -81,7 +81,7 @@ static int check_interrupt(const struct run *run, struct error *err) {
 static void emit_text(struct run *run, enum event_kind kind, uint8_t host, int64_t number,
                       const char *text) {
   struct event event = {.kind = kind, .fault = FAULT_NONE, .host = host, .number = number};
-  snprintf(event.text, sizeof event.text, "%s", text);
+  snprintf(event.text, sizeof event.text, "%.*s", (int)sizeof event.text - 1, text);
   run->sink->event(run->sink, &event);
 }
 

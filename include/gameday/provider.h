@@ -94,6 +94,11 @@ struct provider {
    * detach(); the cluster itself stays. */
   int (*attach)(const char *run_directory, struct cluster **ret_cluster, struct error *err);
   void (*detach)(struct cluster *cluster);
+  /* Calls `found` for each cluster of this provider that is to be known of on this machine (kept, or
+   * of a run that goes on); the first non-zero answer ends the listing and is returned. NULL: this
+   * provider keeps no list. */
+  int (*list)(int (*found)(void *data, const char *id, const char *run_directory), void *data,
+              struct error *err);
   /* Removes everything that up() of this id made or began to make: works when up() was cut short,
    * when half of it is gone, and twice. Needs no cluster handle, so that a guard can do it. */
   int (*destroy)(const char *run_directory, const char *id, struct error *err);
