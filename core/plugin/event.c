@@ -104,6 +104,7 @@ const char *event_kind_name(enum event_kind kind) {
       [EVENT_IDENTITY] = "identity",
       [EVENT_WARNING] = "warning",
       [EVENT_FINAL_READ] = "final_read",
+      [EVENT_MANAGER] = "manager",
   };
   return NAME_AT(names, kind);
 }

@@ -123,6 +123,8 @@ enum event_kind {
   EVENT_IDENTITY,        /* number: identity, number2: client, text: workload: a new identity */
   EVENT_WARNING,         /* text: something that makes numbers less certain */
   EVENT_FINAL_READ,      /* host, number: rows read; text "" or why it could not be read */
+  EVENT_MANAGER,         /* host, text: the manager's own word on a member changed ("running as
+                            replica, timeline 2"); "" when its interface no longer answers */
   EVENT_KIND_COUNT,
 };
 

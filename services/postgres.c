@@ -1,0 +1,322 @@
+/* The service `postgres`: PostgreSQL under Patroni and etcd, as a primary with plain streaming
+ * replicas, or alone. Its parameters, its plan of hosts, and the way into the parts of it. */
+#include "services/postgres.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "gameday/drivers.h"
+
+static const char *const topology_choices[] = {"patroni", "streaming", "single", NULL};
+
+#define FIELD(name) offsetof(struct postgres_config, name)
+static const struct param params[] = {
+    {.key = "topology",
+     .type = PARAM_CHOICE,
+     .offset = FIELD(topology),
+     .default_text = "patroni",
+     .choices = topology_choices,
+     .help = "patroni: PostgreSQL managed by Patroni over etcd; streaming: a primary and replicas "
+             "without a manager, promotion is a step; single: one server."},
+    {.key = "instances",
+     .type = PARAM_COUNT,
+     .offset = FIELD(instances),
+     .default_text = "3",
+     .minimum = "1",
+     .maximum = "7",
+     .help = "Hosts that carry PostgreSQL, pg1 to pgN; ignored by topology single, which has one."},
+    {.key = "version",
+     .type = PARAM_STRING,
+     .offset = FIELD(version),
+     .default_text = "auto",
+     .help =
+         "PostgreSQL's major version, such as 15; auto: the newest one installed on the hosts."},
+    {.key = "ttl",
+     .type = PARAM_DURATION,
+     .offset = FIELD(ttl_ns),
+     .default_text = "30s",
+     .minimum = "20s",
+     .maximum = "1h",
+     .help = "Patroni's ttl: how long the leader key lives without renewal (default: Patroni's)."},
+    {.key = "loop_wait",
+     .type = PARAM_DURATION,
+     .offset = FIELD(loop_wait_ns),
+     .default_text = "10s",
+     .minimum = "1s",
+     .maximum = "1h",
+     .help = "Patroni's loop_wait: how long it sleeps between two looks (default: Patroni's)."},
+    {.key = "retry_timeout",
+     .type = PARAM_DURATION,
+     .offset = FIELD(retry_timeout_ns),
+     .default_text = "10s",
+     .minimum = "3s",
+     .maximum = "1h",
+     .help = "Patroni's retry_timeout for etcd and PostgreSQL (default: Patroni's); "
+             "loop_wait + 2 x retry_timeout must not exceed ttl."},
+    {.key = "primary_start_timeout",
+     .type = PARAM_DURATION,
+     .offset = FIELD(primary_start_timeout_ns),
+     .default_text = "300s",
+     .minimum = "0s",
+     .maximum = "1h",
+     .help = "Patroni's primary_start_timeout: how long a crashed primary may recover in place "
+             "before a replica takes over; 0s: at once (default: Patroni's)."},
+    {.key = "maximum_lag_on_failover",
+     .type = PARAM_SIZE,
+     .offset = FIELD(maximum_lag_on_failover_bytes),
+     .default_text = "1MiB",
+     .minimum = "0B",
+     .help = "Patroni's maximum_lag_on_failover: a replica further behind is no candidate "
+             "(default: Patroni's)."},
+    {.key = "synchronous_mode",
+     .type = PARAM_BOOL,
+     .offset = FIELD(synchronous_mode),
+     .default_text = "false",
+     .help =
+         "Patroni keeps synchronous_standby_names on a healthy replica, and only such a replica "
+         "may take over."},
+    {.key = "synchronous_mode_strict",
+     .type = PARAM_BOOL,
+     .offset = FIELD(synchronous_mode_strict),
+     .default_text = "false",
+     .help =
+         "With synchronous_mode: block writes rather than go on without a synchronous replica."},
+    {.key = "synchronous_node_count",
+     .type = PARAM_COUNT,
+     .offset = FIELD(synchronous_node_count),
+     .default_text = "1",
+     .minimum = "1",
+     .maximum = "6",
+     .help = "With synchronous_mode: how many synchronous replicas (default: Patroni's)."},
+    {.key = "use_pg_rewind",
+     .type = PARAM_BOOL,
+     .offset = FIELD(use_pg_rewind),
+     .default_text = "true",
+     .help = "Patroni rewinds a former primary with pg_rewind instead of copying it anew."},
+    {.key = "data_checksums",
+     .type = PARAM_BOOL,
+     .offset = FIELD(data_checksums),
+     .default_text = "true",
+     .help = "initdb --data-checksums (on by default since PostgreSQL 18)."},
+    {.key = "max_connections",
+     .type = PARAM_COUNT,
+     .offset = FIELD(max_connections),
+     .default_text = "100",
+     .minimum = "10",
+     .maximum = "10000",
+     .help = "The server parameter max_connections (default: PostgreSQL's)."},
+    {.key = "memory",
+     .type = PARAM_SIZE,
+     .offset = FIELD(memory_bytes),
+     .default_text = "1GiB",
+     .minimum = "128MiB",
+     .help = "Memory limit of each host."},
+    {.key = "disk",
+     .type = PARAM_SIZE,
+     .offset = FIELD(disk_bytes),
+     .default_text = "2GiB",
+     .minimum = "256MiB",
+     .help = "Size of the file system with the data of each host."},
+    {.key = "lag_bound",
+     .type = PARAM_SIZE,
+     .offset = FIELD(lag_bound_bytes),
+     .default_text = "1MiB",
+     .minimum = "0B",
+     .help = "The cluster is redundant when every replica streams and has replayed to within so "
+             "much of the primary (default: maximum_lag_on_failover's, so that each may take "
+             "over)."},
+    {.key = "parameters",
+     .type = PARAM_SETTINGS,
+     .offset = FIELD(parameters),
+     .help = "Server parameters by name, such as synchronous_commit or shared_buffers."},
+    {.key = NULL},
+};
+#undef FIELD
+
+static const struct service_process processes_managed[] = {
+    {.name = "postmaster",
+     .match = {.program = "postgres", .argument = " -D ", .tree = true},
+     .unit = NULL},
+    {.name = "patroni", .match = {.argument = "/patroni.yml"}, .unit = "patroni"},
+    {.name = "etcd", .match = {.program = "etcd"}, .unit = "etcd"},
+    {.name = NULL},
+};
+static const struct service_process processes_plain[] = {
+    {.name = "postmaster",
+     .match = {.program = "postgres", .argument = " -D ", .tree = true},
+     .unit = "postgres"},
+    {.name = NULL},
+};
+
+static const struct service_process *processes_for(const void *data) {
+  const struct postgres_config *config = data;
+  return config->topology == TOPOLOGY_PATRONI ? processes_managed : processes_plain;
+}
+
+uint32_t postgres_instances(const struct postgres_config *config) {
+  return config->topology == TOPOLOGY_SINGLE ? 1 : config->instances;
+}
+
+/* Raft needs a majority: an odd number of voters, on the first hosts. Two instances alone could not
+ * outlive either of them, so a third host votes. */
+uint32_t postgres_etcd_count(const struct postgres_config *config) {
+  if (config->topology != TOPOLOGY_PATRONI) return 0;
+  uint32_t instances = postgres_instances(config);
+  if (instances == 2) return 3;
+  return instances % 2 ? instances : instances - 1;
+}
+
+uint32_t postgres_host_count(const struct postgres_config *config) {
+  uint32_t instances = postgres_instances(config), voters = postgres_etcd_count(config);
+  return voters > instances ? voters : instances;
+}
+
+uint32_t postgres_member(const struct service_instance *service, const struct host *host) {
+  uint32_t instances = postgres_instances(postgres_config(service));
+  for (uint32_t i = 0; i < instances && i < service->member_count; i++)
+    if (service->members[i]->index == host->index) return i;
+  return UINT32_MAX;
+}
+
+static int plan(const void *data, struct host_spec *ret_hosts, uint32_t *ret_count,
+                struct error *err) {
+  static const char *const names[POSTGRES_INSTANCES_MAX] = {"pg1", "pg2", "pg3", "pg4",
+                                                            "pg5", "pg6", "pg7"};
+  const struct postgres_config *config = data;
+  uint32_t instances = postgres_instances(config), count = postgres_host_count(config);
+  if (instances > POSTGRES_INSTANCES_MAX)
+    return error_set(err, STATUS_USAGE, "instances must be at most %d", POSTGRES_INSTANCES_MAX);
+  for (uint32_t i = 0; i < count; i++) {
+    ret_hosts[i] = (struct host_spec){.name = i < instances ? names[i] : "etcd1",
+                                      .kind = HOST_SERVER,
+                                      .memory_bytes = config->memory_bytes,
+                                      .disk_bytes = config->disk_bytes};
+  }
+  *ret_count = count;
+  return 0;
+}
+
+static bool can_step(const void *data, enum service_step step) {
+  const struct postgres_config *config = data;
+  switch (step) {
+    case STEP_SWITCHOVER: return config->topology == TOPOLOGY_PATRONI && config->instances > 1;
+    case STEP_PROMOTE: return config->topology == TOPOLOGY_STREAMING && config->instances > 1;
+    case STEP_RESTART: return true;
+    case STEP_COUNT: break;
+  }
+  return false;
+}
+
+static const struct host *monitor_of(const struct cluster *cluster) {
+  const struct host *client = NULL;
+  for (uint32_t i = 0; i < cluster->host_count; i++) {
+    if (cluster->hosts[i].kind == HOST_MONITOR) return &cluster->hosts[i];
+    if (cluster->hosts[i].kind == HOST_CLIENT && !client) client = &cluster->hosts[i];
+  }
+  return client;
+}
+
+/* What start() and attach() have in common: state, endpoints, paths. */
+static int prepare_state(struct service_instance *service, char secrets_path[PATH_MAX],
+                         struct error *err) {
+  struct postgres_state *state = postgres_state(service);
+  const struct postgres_config *config = postgres_config(service);
+  const char *run = service->cluster->run_directory;
+  if (service->member_count < postgres_host_count(config))
+    return error_set(err, STATUS_INTERNAL, "the service postgres was given %u of its %u hosts",
+                     service->member_count, postgres_host_count(config));
+  int status =
+      path_format(state->ca_file, sizeof state->ca_file, err, "%s/secrets/tls/ca.crt", run);
+  if (status == 0)
+    status = path_format(secrets_path, PATH_MAX, err, "%s/secrets/postgres.json", run);
+  if (status < 0) return status;
+  if (!state->view_mutex_ready) {
+    pthread_mutex_init(&state->view_mutex, NULL);
+    state->view_mutex_ready = true;
+  }
+  state->monitor = monitor_of(service->cluster);
+  state->view = (struct service_view){.primary = HOST_NONE, .leader = HOST_NONE};
+  for (uint32_t i = 0; i < postgres_instances(config); i++) {
+    const struct host *host = service->members[i];
+    state->endpoints[i] = (struct endpoint){
+        .host = host->index, .name = host->name, .address = host->address, .port = POSTGRES_PORT};
+  }
+  return 0;
+}
+
+static void fill_access(struct service_instance *service) {
+  struct postgres_state *state = postgres_state(service);
+  service->access = (struct access){.driver = &driver_pg,
+                                    .endpoints = state->endpoints,
+                                    .endpoint_count = postgres_instances(postgres_config(service)),
+                                    .user = POSTGRES_USER,
+                                    .database = POSTGRES_USER,
+                                    .password = state->secrets.client,
+                                    .ca_file = state->ca_file};
+}
+
+static int start(struct service_instance *service, struct error *err) {
+  struct postgres_state *state = postgres_state(service);
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + service->deadline_ns_start;
+  char secrets_path[PATH_MAX], tls_path[PATH_MAX];
+  int status = prepare_state(service, secrets_path, err);
+  if (status == 0)
+    status = path_format(tls_path, sizeof tls_path, err, "%s/secrets/tls",
+                         service->cluster->run_directory);
+  if (status == 0) status = postgres_secrets_make(&state->secrets, err);
+  if (status == 0)
+    status = postgres_tls_make(tls_path, service->members, service->member_count, err);
+  if (status == 0) status = postgres_secrets_save(&state->secrets, secrets_path, err);
+  if (status < 0) return status;
+  if (postgres_config(service)->topology == TOPOLOGY_PATRONI)
+    status = postgres_patroni_start(service, deadline_ns, err);
+  else
+    status = postgres_streaming_start(service, deadline_ns, err);
+  if (status < 0) return status;
+  fill_access(service);
+  return 0;
+}
+
+static int attach(struct service_instance *service, struct error *err) {
+  struct postgres_state *state = postgres_state(service);
+  char secrets_path[PATH_MAX];
+  int status = prepare_state(service, secrets_path, err);
+  if (status == 0) status = postgres_secrets_load(secrets_path, &state->secrets, err);
+  if (status < 0) return status;
+  fill_access(service);
+  return 0;
+}
+
+static void release(struct service_instance *service) {
+  struct postgres_state *state = postgres_state(service);
+  if (!state) return;
+  postgres_unwatch(service);
+  if (state->view_mutex_ready) pthread_mutex_destroy(&state->view_mutex);
+  explicit_bzero(state, sizeof *state);
+  service->access = (struct access){.driver = NULL};
+}
+
+const struct service service_postgres = {
+    .plugin = {.name = "postgres",
+               .summary = "PostgreSQL: Patroni over etcd, plain streaming replication, or alone",
+               .params = params,
+               .config_size = sizeof(struct postgres_config),
+               .state_size = sizeof(struct postgres_state),
+               .validate = postgres_validate},
+    .needs = CAN_UNITS | CAN_EXEC | CAN_FILES,
+    .processes = processes_managed,
+    .processes_for = processes_for,
+    .plan = plan,
+    .can_step = can_step,
+    .start = start,
+    .attach = attach,
+    .release = release,
+    .watch = postgres_watch,
+    .unwatch = postgres_unwatch,
+    .view = postgres_view,
+    .settings = postgres_settings,
+    .step = postgres_step,
+    .converged = postgres_converged,
+};

@@ -1,0 +1,274 @@
+/* Blocking talk to the servers from the monitor host's network: SQL as the superuser, Patroni's
+ * REST interface, etcd. Callers may stand in any network: a helper thread enters the right one. */
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include "services/postgres.h"
+
+#define ANSWER_MAX (4u << 20)
+
+struct monitor_work {
+  struct service_instance *service;
+  postgres_call *call;
+  void *data;
+  struct error error;
+  int status;
+};
+
+void postgres_block_sigpipe(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void *monitor_main(void *data) {
+  struct monitor_work *work = data;
+  postgres_block_sigpipe();
+  struct cluster *cluster = work->service->cluster;
+  const struct host *monitor = postgres_state(work->service)->monitor;
+  if (monitor && (cluster->provider->can & CAN_NETWORK))
+    work->status = cluster->provider->network_enter(cluster, monitor, &work->error);
+  if (work->status == 0) work->status = work->call(work->service, work->data, &work->error);
+  return NULL;
+}
+
+int postgres_on_monitor(struct service_instance *service, postgres_call *call, void *data,
+                        struct error *err) {
+  struct monitor_work work = {.service = service, .call = call, .data = data};
+  pthread_t thread;
+  int errnum = pthread_create(&thread, NULL, monitor_main, &work);
+  if (errnum) return error_set_errno(err, errnum, "cannot start a thread");
+  pthread_join(thread, NULL);
+  if (work.status < 0 && err) *err = work.error;
+  return work.status;
+}
+
+struct member_work {
+  struct service_instance *service;
+  postgres_member_call *call;
+  void *data;
+  uint32_t member;
+  pthread_t thread;
+  struct error error;
+  int status;
+};
+
+static void *member_main(void *data) {
+  struct member_work *work = data;
+  work->status = work->call(work->service, work->member, work->data, &work->error);
+  return NULL;
+}
+
+int postgres_each_member(struct service_instance *service, uint32_t count,
+                         postgres_member_call *call, void *data, struct error *err) {
+  struct member_work works[POSTGRES_INSTANCES_MAX + 1];
+  uint32_t started = 0;
+  int status = 0;
+  for (; started < count && status == 0; started++) {
+    works[started] =
+        (struct member_work){.service = service, .call = call, .data = data, .member = started};
+    int errnum = pthread_create(&works[started].thread, NULL, member_main, &works[started]);
+    if (errnum) {
+      status = error_set_errno(err, errnum, "cannot start a thread");
+      break;
+    }
+  }
+  for (uint32_t i = 0; i < started; i++) {
+    pthread_join(works[i].thread, NULL);
+    if (works[i].status == 0 || status < 0) continue;
+    status = works[i].status;
+    if (err) *err = works[i].error;
+  }
+  return status;
+}
+
+void postgres_conninfo(const struct service_instance *service, uint32_t member,
+                       struct postgres_conninfo *ret) {
+  const struct postgres_state *state = postgres_state(service);
+  const struct host *host = service->members[member];
+  snprintf(ret->port, sizeof ret->port, "%d", POSTGRES_PORT);
+  const char *const pairs[][2] = {
+      {"host", host->name},
+      {"hostaddr", host->address},
+      {"port", ret->port},
+      {"user", "postgres"},
+      {"password", state->secrets.superuser},
+      {"dbname", "postgres"},
+      {"sslmode", "verify-full"},
+      {"sslrootcert", state->ca_file},
+      {"gssencmode", "disable"},
+      {"target_session_attrs", "any"},
+      {"application_name", "gameday"},
+      {"client_encoding", "UTF8"},
+      {"options", "-c statement_timeout=30s -c log_statement=none"}, /* never PGOPTIONS */
+  };
+  size_t count = sizeof pairs / sizeof pairs[0];
+  for (size_t i = 0; i < count; i++) {
+    ret->keywords[i] = pairs[i][0];
+    ret->values[i] = pairs[i][1];
+  }
+  ret->keywords[count] = ret->values[count] = NULL;
+}
+
+void cleanup_conn(PGconn **conn) {
+  if (*conn) PQfinish(*conn);
+}
+void cleanup_result(PGresult **result) {
+  if (*result) PQclear(*result);
+}
+
+/* Waits for the socket; false when the deadline has passed. */
+static bool wait_socket(int fd, short events, uint64_t deadline_ns) {
+  for (;;) {
+    uint64_t now_ns = clock_now_ns(&clock_monotonic);
+    if (now_ns >= deadline_ns) return false;
+    uint64_t wait_ms = (deadline_ns - now_ns) / NS_PER_MS + 1;
+    struct pollfd pollfd = {.fd = fd, .events = events};
+    int ready = poll(&pollfd, 1, wait_ms > 60000 ? 60000 : (int)wait_ms);
+    if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+  }
+}
+
+static int server_error(struct error *err, const char *name, const char *message) {
+  size_t length = strlen(message);
+  while (length > 0 && message[length - 1] == '\n') length--;
+  return error_set(err, STATUS_SERVER, "%s: %.*s", name, (int)length, message);
+}
+
+int postgres_sql_connect(const struct service_instance *service, uint32_t member,
+                         uint64_t deadline_ns, PGconn **ret, struct error *err) {
+  const char *name = service->members[member]->name;
+  struct postgres_conninfo info;
+  postgres_conninfo(service, member, &info);
+  CLEANUP(cleanup_conn) PGconn *conn = PQconnectStartParams(info.keywords, info.values, 0);
+  if (!conn) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
+  PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+  while (PQstatus(conn) != CONNECTION_BAD && next != PGRES_POLLING_OK) {
+    if (next == PGRES_POLLING_FAILED) break;
+    if (!wait_socket(PQsocket(conn), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ns))
+      return error_set(err, STATUS_TIMEOUT, "%s: no connection in time", name);
+    next = PQconnectPoll(conn);
+  }
+  if (next != PGRES_POLLING_OK) return server_error(err, name, PQerrorMessage(conn));
+  *ret = conn;
+  conn = NULL;
+  return 0;
+}
+
+int postgres_sql_query(PGconn *conn, const char *text, uint64_t deadline_ns, PGresult **ret,
+                       struct error *err) {
+  if (!PQsendQuery(conn, text)) return server_error(err, PQhost(conn), PQerrorMessage(conn));
+  CLEANUP(cleanup_result) PGresult *last = NULL;
+  for (;;) {
+    while (PQisBusy(conn)) {
+      if (!wait_socket(PQsocket(conn), POLLIN, deadline_ns))
+        return error_set(err, STATUS_TIMEOUT, "%s: no answer in time", PQhost(conn));
+      if (!PQconsumeInput(conn)) return server_error(err, PQhost(conn), PQerrorMessage(conn));
+    }
+    PGresult *result = PQgetResult(conn);
+    if (!result) break;
+    if (last && PQresultStatus(last) == PGRES_FATAL_ERROR) {
+      PQclear(result);
+      continue;
+    }
+    if (last) PQclear(last);
+    last = result;
+  }
+  ExecStatusType state = PQresultStatus(last);
+  if (state != PGRES_TUPLES_OK && state != PGRES_COMMAND_OK)
+    return server_error(err, PQhost(conn), last ? PQresultErrorMessage(last) : "no answer");
+  if (ret) {
+    *ret = last;
+    last = NULL;
+  }
+  return 0;
+}
+
+int postgres_sql_once(const struct service_instance *service, uint32_t member, const char *text,
+                      uint64_t timeout_ns, PGresult **ret, struct error *err) {
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + timeout_ns;
+  CLEANUP(cleanup_conn) PGconn *conn = NULL;
+  int status = postgres_sql_connect(service, member, deadline_ns, &conn, err);
+  if (status == 0) status = postgres_sql_query(conn, text, deadline_ns, ret, err);
+  return status;
+}
+
+static size_t take_answer(char *bytes, size_t size, size_t count, void *data) {
+  struct buf *answer = data;
+  if (answer->length + size * count > ANSWER_MAX) return 0;
+  buf_add(answer, bytes, size * count);
+  return answer->failed ? 0 : size * count;
+}
+
+struct http {
+  const char *method, *url, *body, *who;
+  const char *user_password, *ca_file;
+  uint64_t timeout_ns;
+};
+
+static int http_perform(const struct http *http, long *ret_code, struct buf *ret,
+                        struct error *err) {
+  char reason[CURL_ERROR_SIZE] = "";
+  CURL *curl = curl_easy_init();
+  if (!curl) return error_set(err, STATUS_MEMORY, "out of memory for a request");
+  struct curl_slist *headers =
+      http->body ? curl_slist_append(NULL, "Content-Type: application/json") : NULL;
+  curl_easy_setopt(curl, CURLOPT_URL, http->url);
+  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, http->method);
+  curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* never through a proxy of the environment */
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(http->timeout_ns / NS_PER_MS));
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
+  if (http->ca_file) curl_easy_setopt(curl, CURLOPT_CAINFO, http->ca_file);
+  if (http->user_password) curl_easy_setopt(curl, CURLOPT_USERPWD, http->user_password);
+  if (http->body) {
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, http->body);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  }
+  CURLcode code = curl_easy_perform(curl);
+  if (code == CURLE_OK) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, ret_code);
+  curl_slist_free_all(headers);
+  curl_easy_cleanup(curl);
+  if (code == CURLE_OK) return 0;
+  return error_set(err, code == CURLE_OPERATION_TIMEDOUT ? STATUS_TIMEOUT : STATUS_SERVER, "%s: %s",
+                   http->who, reason[0] ? reason : curl_easy_strerror(code));
+}
+
+int postgres_rest(const struct service_instance *service, uint32_t member, const char *method,
+                  const char *path, const char *body, uint64_t timeout_ns, long *ret_code,
+                  struct buf *ret, struct error *err) {
+  const struct postgres_state *state = postgres_state(service);
+  const struct host *host = service->members[member];
+  char url[256], user_password[sizeof PATRONI_REST_USER + POSTGRES_PASSWORD_SIZE], who[128];
+  snprintf(url, sizeof url, "https://%s:%d%s", host->address, PATRONI_PORT, path);
+  snprintf(who, sizeof who, "%s: Patroni %s", host->name, path);
+  snprintf(user_password, sizeof user_password, "%s:%s", PATRONI_REST_USER, state->secrets.rest);
+  const struct http http = {.method = method,
+                            .url = url,
+                            .body = body,
+                            .who = who,
+                            .user_password = user_password,
+                            .ca_file = state->ca_file,
+                            .timeout_ns = timeout_ns};
+  return http_perform(&http, ret_code, ret, err);
+}
+
+int postgres_etcd_get(const struct service_instance *service, uint32_t member, const char *path,
+                      uint64_t timeout_ns, struct buf *ret, struct error *err) {
+  const struct host *host = service->members[member];
+  char url[256], who[128];
+  long code = 0;
+  snprintf(url, sizeof url, "http://%s:%d%s", host->address, ETCD_CLIENT_PORT, path);
+  snprintf(who, sizeof who, "%s: etcd %s", host->name, path);
+  const struct http http = {.method = "GET", .url = url, .who = who, .timeout_ns = timeout_ns};
+  int status = http_perform(&http, &code, ret, err);
+  if (status == 0 && code != 200)
+    status = error_set(err, STATUS_SERVER, "%s: HTTP status %ld", who, code);
+  return status;
+}

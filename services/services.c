@@ -1,0 +1,8 @@
+/* The table of services: one row each. */
+#include <stddef.h>
+
+#include "gameday/service.h"
+
+extern const struct service service_postgres;
+
+const struct service *const services[] = {&service_postgres, NULL};
