@@ -1,5 +1,5 @@
-/* Reads events.jsonl and derives from it what everyone asks: when each fault happened, which time is
- * measured, who was primary at the end. */
+/* Reads events.jsonl and derives from it what everyone asks: when each fault happened, which time
+ * is measured, who was primary at the end. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
@@ -190,6 +190,7 @@ static void derive_fault(struct fault_info *fault, const struct record_event *ev
     case EVENT_IDENTITY:
     case EVENT_WARNING:
     case EVENT_FINAL_READ:
+    case EVENT_MANAGER:
     case EVENT_KIND_COUNT: break;
   }
 }
