@@ -19,6 +19,8 @@ struct client_class {
   bool poisson;      /* exponential gaps; else even ones with a random phase a client */
   bool fresh;        /* a new connection for each operation (the probe) */
   bool always_on;    /* runs from prepare to the final read, outside the measured load too */
+  bool saturate;     /* closed loop, for benchmarks only: each client sends as soon as the session
+                        takes another request, `rate` is not used, nothing is ever skipped */
 };
 
 /* What a workload knows of its run. Owned by the engine. */
@@ -40,7 +42,7 @@ struct client {
   const struct client_class *class;
   uint16_t index;     /* in the run: operation.client */
   uint32_t identity;  /* operation.identity; renewed by the engine after an unknown write */
-  uint64_t sequence;  /* of the last write scheduled under this identity */
+  uint64_t sequence;  /* of the last write sent under this identity */
   uint64_t acknowledged; /* sequence of the last acknowledged write under this identity */
   struct prng prng;
   struct session *session;
@@ -65,13 +67,13 @@ struct workload {
   const struct client_options *(*options)(const void *config);
   /* Makes tables; may block; once a run, in the monitor's network. */
   int (*prepare)(struct workload_env *env, struct error *err);
-  /* Decides what the client's next operation is (kind, and sequence for a write). Called when it
-   * is scheduled; must depend on client->prng and the client alone, so that the schedule is fixed
-   * from the seed. */
+  /* Decides what the client's next operation is: its kind. Called when it is scheduled; must depend
+   * on client->prng and client->class alone, so that the schedule is fixed from the seed. Identity
+   * and sequence are given by the engine when it is sent: what is never sent has sequence 0. */
   void (*plan)(struct client *client, struct operation *operation);
   /* Fills the request for a planned operation: statement, numbers, text. `payload` has
    * config's payload size + 1 bytes and stays valid until completion. Sets operation->value for a
-   * write. Never blocks. */
+   * write (and a PROBE, whose read comes here as a READ_NEWEST before). Never blocks. */
   void (*submit)(struct client *client, struct operation *operation, struct request *request,
                  char *payload);
   /* Takes the server's answer into the operation (values read). The outcome is set already. */

@@ -1,0 +1,235 @@
+/* driver_pg: asynchronous sessions with PostgreSQL on libpq. See pg_client.h for how a session
+ * connects, what counts as acknowledged and where a timeline comes from. */
+#include "workload/pg_client.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int pg_arm(struct pg_session *session, uint64_t deadline_ns, struct error *err) {
+  return loop_timer_arm(session->base.loop, &session->timer, deadline_ns, err);
+}
+
+struct pg_flight *pg_flight_at(struct pg_session *session, uint32_t position) {
+  assert(position < session->capacity);
+  uint32_t index = session->head + position;
+  if (index >= session->capacity) index -= session->capacity;
+  return &session->flights[index];
+}
+
+void pg_flush(struct pg_session *session) {
+  unsigned interest = LOOP_READ;
+  int left = PQflush(session->conn);
+  if (left > 0) interest |= LOOP_WRITE;
+  /* A failed flush is found by the next read: libpq keeps what the server said before it went. */
+  if (interest == session->watch.interest) return;
+  struct error err = ERROR_INIT;
+  if (loop_watch_set(session->base.loop, &session->watch, interest, &err) < 0) {
+    pg_lost(session, err.message);
+  }
+}
+
+/* The earliest deadline of what waits for an answer; `ret_late`: it has passed at `now_ns`. */
+static uint64_t earliest_deadline(struct pg_session *session) {
+  uint64_t earliest = TIME_NEVER;
+  for (uint32_t i = session->held; i < session->count; i++) {
+    const struct request *request = pg_flight_at(session, i)->request;
+    if (request && request->deadline_ns < earliest) earliest = request->deadline_ns;
+  }
+  /* While answers are held back, the question for the identity has what is left of the oldest. */
+  if (session->held > 0) {
+    uint64_t deadline_ns = pg_flight_at(session, 0)->request->deadline_ns;
+    if (deadline_ns < earliest) earliest = deadline_ns;
+  }
+  return earliest;
+}
+
+/* The timer is lazy: it is not moved with every request, but looks when it fires whether the
+ * deadline it was armed for still matters. */
+static void timer_fired(struct timer *timer, uint64_t now_ns) {
+  struct pg_session *session = timer->owner;
+  if (session->phase != PG_OPEN) {
+    pg_connect_timeout(session);
+    return;
+  }
+  uint64_t deadline_ns = earliest_deadline(session);
+  if (deadline_ns == TIME_NEVER) return;
+  struct error err = ERROR_INIT;
+  if (deadline_ns <= now_ns) {
+    pg_lost(session, "no answer until the operation's deadline");
+  } else if (pg_arm(session, deadline_ns, &err) < 0) {
+    pg_lost(session, err.message);
+  }
+}
+
+static void socket_ready(struct watch *watch, unsigned events) {
+  struct pg_session *session = watch->owner;
+  if (session->phase != PG_OPEN) {
+    pg_connect_step(session);
+    return;
+  }
+  uint64_t epoch = session->epoch;
+  if (events & LOOP_WRITE && session->watch.interest & LOOP_WRITE) {
+    pg_flush(session);
+    if (session->epoch != epoch) return;
+  }
+  bool alive = PQconsumeInput(session->conn) != 0;
+  if (!pg_take_results(session, loop_now_ns(session->base.loop))) return;
+  if (alive && PQstatus(session->conn) == CONNECTION_OK) return;
+  char why[256];
+  pg_message(session->conn, why, sizeof why);
+  pg_lost(session, why);
+}
+
+static int find_endpoints(struct pg_session *session, struct error *err) {
+  const struct session_spec *spec = &session->base.spec;
+  const struct access *access = spec->access;
+  session->order = calloc(access->endpoint_count + 1, sizeof *session->order);
+  if (!session->order) return error_set(err, STATUS_MEMORY, "out of memory for a session");
+  bool one_host = spec->pinned_host != HOST_NONE &&
+                  (spec->route == ROUTE_PINNED || spec->route == ROUTE_REPLICA);
+  for (uint32_t i = 0; i < access->endpoint_count; i++) {
+    if (one_host && access->endpoints[i].host != spec->pinned_host) continue;
+    session->order[session->order_count++] = i;
+  }
+  if (session->order_count > 0) return 0;
+  if (!one_host) return error_set(err, STATUS_USAGE, "the service has no endpoint to connect to");
+  return error_set(err, STATUS_USAGE, "the service has no endpoint on host number %u",
+                   (unsigned)spec->pinned_host);
+}
+
+static int check_spec(const struct session_spec *spec, struct error *err) {
+  if (spec->statement_count > PG_STATEMENTS_MAX) {
+    return error_set(err, STATUS_INTERNAL, "%u statements are more than a session prepares (%u)",
+                     (unsigned)spec->statement_count, PG_STATEMENTS_MAX);
+  }
+  uint32_t depth = spec->options->pipeline_depth;
+  if (depth < 1 || depth > PG_PIPELINE_MAX) {
+    return error_set(err, STATUS_USAGE, "a pipeline depth of %u is not within 1 to %u",
+                     (unsigned)depth, PG_PIPELINE_MAX);
+  }
+  return 0;
+}
+
+static int pg_session_init(struct session *base, const struct session_spec *spec, struct loop *loop,
+                           struct error *err) {
+  struct pg_session *session = (struct pg_session *)(void *)base;
+  int status = check_spec(spec, err);
+  if (status < 0) return status;
+  base->driver = &driver_pg;
+  base->spec = *spec;
+  base->loop = loop;
+  base->state = SESSION_IDLE;
+  base->host = HOST_NONE;
+  session->watch = (struct watch){.ready = socket_ready, .owner = session, .fd = -1};
+  session->timer = (struct timer){.fire = timer_fired, .owner = session};
+  session->last_good = UINT32_MAX;
+  session->pipeline = spec->options->pipeline_depth > 1;
+  session->capacity = spec->options->pipeline_depth + 1; /* and the question for the identity */
+  for (uint32_t i = 0; i < spec->statement_count; i++) {
+    snprintf(session->names[i], sizeof session->names[i], "s%u", (unsigned)(i % 100));
+  }
+  status = find_endpoints(session, err);
+  if (status < 0) goto failed;
+  session->flights = calloc(session->capacity, sizeof *session->flights);
+  if (session->flights) return 0;
+  status = error_set(err, STATUS_MEMORY, "out of memory for a session");
+failed:
+  free(session->order);
+  session->order = NULL;
+  return status;
+}
+
+static void pg_session_close(struct session *base) {
+  struct pg_session *session = (struct pg_session *)(void *)base;
+  base->state = SESSION_IDLE;
+  pg_disconnect(session);
+  pg_abandon_flights(session);
+}
+
+static void pg_session_release(struct session *base) {
+  if (!base || !base->driver) return;
+  struct pg_session *session = (struct pg_session *)(void *)base;
+  pg_session_close(base);
+  free(session->order);
+  free(session->flights);
+  session->order = NULL;
+  session->flights = NULL;
+}
+
+static void pg_session_connect(struct session *base) {
+  struct pg_session *session = (struct pg_session *)(void *)base;
+  assert(base->state == SESSION_IDLE || base->state == SESSION_LOST);
+  base->state = SESSION_CONNECTING;
+  pg_connect_round(session);
+}
+
+/* Decimal digits into the end of `text`; returns where they begin. */
+static const char *format_number(int64_t number, char text[24]) {
+  char *next = text + 23;
+  *next = '\0';
+  uint64_t rest = number < 0 ? UINT64_C(0) - (uint64_t)number : (uint64_t)number;
+  do {
+    *--next = (char)('0' + rest % 10);
+    rest /= 10;
+  } while (rest > 0);
+  if (number < 0) *--next = '-';
+  return next;
+}
+
+/* Hands the statement to libpq, with its Sync, so that it commits alone. */
+static bool send_statement(struct pg_session *session, const struct request *request) {
+  const char *values[REQUEST_PARAMETERS_MAX + 1];
+  uint32_t count = 0;
+  assert(request->statement < session->base.spec.statement_count);
+  assert(request->number_count <= REQUEST_PARAMETERS_MAX);
+  for (; count < request->number_count; count++) {
+    values[count] = format_number(request->numbers[count], session->numbers[count]);
+  }
+  if (request->text) values[count++] = request->text;
+  if (!PQsendQueryPrepared(session->conn, session->names[request->statement], (int)count, values,
+                           NULL, NULL, 0)) {
+    return false;
+  }
+  return !session->pipeline || PQpipelineSync(session->conn);
+}
+
+static void pg_session_send(struct session *base, struct request *request) {
+  struct pg_session *session = (struct pg_session *)(void *)base;
+  assert(base->state == SESSION_READY && session->phase == PG_OPEN);
+  assert(base->in_flight < base->spec.options->pipeline_depth);
+  request->sent_ns = loop_now_ns(base->loop);
+  struct pg_flight *flight = pg_flight_at(session, session->count++);
+  *flight = (struct pg_flight){.request = request, .reply = {.host = base->host}};
+  base->in_flight++;
+  if (!send_statement(session, request)) {
+    /* The end of what was to be sent, the Sync, has not left: nothing can have been committed. */
+    request->sent_ns = 0;
+    flight->refused = true;
+    flight->reply = (struct reply){
+        .outcome = OUTCOME_FAIL, .code = code_pack(CODE_NO_CONNECTION), .host = HOST_NONE};
+    char why[256];
+    pg_message(session->conn, why, sizeof why);
+    pg_lost(session, why);
+    return;
+  }
+  uint64_t epoch = session->epoch;
+  pg_flush(session);
+  if (session->epoch != epoch || request->deadline_ns == TIME_NEVER) return;
+  if (session->timer.position != 0 && session->timer.deadline_ns <= request->deadline_ns) return;
+  struct error err = ERROR_INIT;
+  if (pg_arm(session, request->deadline_ns, &err) < 0) pg_lost(session, err.message);
+}
+
+const struct driver driver_pg = {
+    .name = "postgres",
+    .session_size = sizeof(struct pg_session),
+    .session_init = pg_session_init,
+    .session_release = pg_session_release,
+    .session_connect = pg_session_connect,
+    .session_send = pg_session_send,
+    .session_close = pg_session_close,
+    .execute = pg_execute,
+    .read_rows = pg_read_rows,
+};

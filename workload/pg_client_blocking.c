@@ -1,0 +1,288 @@
+/* The blocking helpers of driver_pg, for preparing tables and for the final read: a connection of
+ * their own, poll() instead of a loop, and one deadline for everything. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "workload/pg_client.h"
+
+#define COLUMNS_MAX 64u
+#define ATTEMPT_TIMEOUT_NS (5 * NS_PER_S)
+#define RETRY_PAUSE_NS (100 * NS_PER_MS)
+
+static void cleanup_finish(PGconn **conn) {
+  PQfinish(*conn);
+}
+static void cleanup_clear(PGresult **result) {
+  PQclear(*result);
+}
+static void cleanup_freemem(char **memory) {
+  if (*memory) PQfreemem(*memory);
+}
+
+static int server_error(const PGconn *conn, struct error *err) {
+  char why[512];
+  pg_message(conn, why, sizeof why);
+  return error_set(err, STATUS_SERVER, "%s", why);
+}
+
+/* "already exists, skipping" and the like are of no interest here, and stderr is not ours. */
+static void ignore_notice(void *data, const PGresult *result) {
+  (void)data;
+  (void)result;
+}
+
+/* Waits until the socket is ready for `events`, or STATUS_TIMEOUT. `fd` -1 only waits. */
+static int wait_socket(int fd, short events, uint64_t deadline_ns, struct error *err) {
+  struct pollfd watched = {.fd = fd, .events = events};
+  for (;;) {
+    uint64_t now_ns = clock_now_ns(&clock_monotonic);
+    if (now_ns >= deadline_ns) return error_set(err, STATUS_TIMEOUT, "no answer in time");
+    uint64_t wait_ms = (deadline_ns - now_ns) / NS_PER_MS + 1;
+    int ready = poll(&watched, 1, wait_ms > 60000 ? 60000 : (int)wait_ms);
+    if (ready > 0) return 0;
+    if (ready < 0 && errno != EINTR) return error_set_errno(err, errno, "cannot poll");
+  }
+}
+
+static int connect_one(const struct access *access, const struct endpoint *endpoint,
+                       uint64_t deadline_ns, PGconn **ret_conn, struct error *err) {
+  CLEANUP(cleanup_finish) PGconn *conn = pg_connection_start(access, endpoint, 0);
+  if (!conn) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
+  if (PQstatus(conn) == CONNECTION_BAD) return server_error(conn, err);
+  PQsetNoticeReceiver(conn, ignore_notice, NULL);
+  PostgresPollingStatusType polled = PGRES_POLLING_WRITING;
+  while (polled != PGRES_POLLING_OK) {
+    short events = polled == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    int status = wait_socket(PQsocket(conn), events, deadline_ns, err);
+    if (status < 0) return status;
+    polled = PQconnectPoll(conn);
+    if (polled == PGRES_POLLING_FAILED) return server_error(conn, err);
+  }
+  if (PQsetnonblocking(conn, 1) != 0) return server_error(conn, err);
+  *ret_conn = conn;
+  conn = NULL;
+  return 0;
+}
+
+/* Sends everything and waits for the next result; NULL when the statement has no more. */
+static int next_result(PGconn *conn, uint64_t deadline_ns, PGresult **ret_result,
+                       struct error *err) {
+  for (;;) {
+    int left = PQflush(conn);
+    if (left < 0) return server_error(conn, err);
+    if (left == 0 && !PQisBusy(conn)) break;
+    short events = left > 0 ? POLLIN | POLLOUT : POLLIN;
+    int status = wait_socket(PQsocket(conn), events, deadline_ns, err);
+    if (status < 0) return status;
+    if (!PQconsumeInput(conn)) return server_error(conn, err);
+  }
+  *ret_result = PQgetResult(conn);
+  return 0;
+}
+
+/* Runs `text` to its end, or to the beginning of a COPY. `ret_result` is the last result. */
+static int run_text(PGconn *conn, const char *text, uint64_t deadline_ns, PGresult **ret_result,
+                    struct error *err) {
+  if (!PQsendQuery(conn, text)) return server_error(conn, err);
+  CLEANUP(cleanup_clear) PGresult *last = NULL;
+  for (;;) {
+    PGresult *result = NULL;
+    int status = next_result(conn, deadline_ns, &result, err);
+    if (status < 0) return status;
+    if (!result) break;
+    PQclear(last);
+    last = result;
+    ExecStatusType kind = PQresultStatus(result);
+    if (kind == PGRES_COPY_OUT) break;
+    if (kind != PGRES_COMMAND_OK && kind != PGRES_TUPLES_OK && kind != PGRES_EMPTY_QUERY) {
+      const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+      const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+      if (!message) return server_error(conn, err);
+      return error_set(err, STATUS_SERVER, "%s (SQLSTATE %s)", message, state ? state : "none");
+    }
+  }
+  *ret_result = last;
+  last = NULL;
+  return 0;
+}
+
+static int ask_writable(PGconn *conn, uint64_t deadline_ns, struct error *err) {
+  CLEANUP(cleanup_clear) PGresult *result = NULL;
+  struct pg_identity identity = {.recovery = true};
+  int status = run_text(conn, pg_identity_text, deadline_ns, &result, err);
+  if (status < 0) return status;
+  status = pg_identity_read(result, &identity, err);
+  if (status < 0) return status;
+  if (identity.recovery) return error_set(err, STATUS_SERVER, "is in recovery");
+  if (identity.read_only) return error_set(err, STATUS_SERVER, "is read-only");
+  return 0;
+}
+
+/* One round over all endpoints for the one that accepts writes. */
+static int connect_writable_once(const struct access *access, uint64_t deadline_ns,
+                                 PGconn **ret_conn, struct error *err) {
+  int status = error_set(err, STATUS_USAGE, "the service has no endpoint to connect to");
+  for (uint32_t i = 0; i < access->endpoint_count; i++) {
+    uint64_t attempt_ns = clock_now_ns(&clock_monotonic) + ATTEMPT_TIMEOUT_NS;
+    if (attempt_ns > deadline_ns) attempt_ns = deadline_ns;
+    CLEANUP(cleanup_finish) PGconn *conn = NULL;
+    status = connect_one(access, &access->endpoints[i], attempt_ns, &conn, err);
+    if (status == 0) status = ask_writable(conn, attempt_ns, err);
+    if (status == 0) {
+      *ret_conn = conn;
+      conn = NULL;
+      return 0;
+    }
+    error_wrap(err, "%s", access->endpoints[i].name);
+  }
+  return status;
+}
+
+static int connect_writable(const struct access *access, uint64_t deadline_ns, PGconn **ret_conn,
+                            struct error *err) {
+  for (;;) {
+    int status = connect_writable_once(access, deadline_ns, ret_conn, err);
+    if (status == 0) return 0;
+    uint64_t again_ns = clock_now_ns(&clock_monotonic) + RETRY_PAUSE_NS;
+    if (again_ns >= deadline_ns || status == STATUS_USAGE || status == STATUS_MEMORY) {
+      return error_wrap(err, "no server accepts writes");
+    }
+    wait_socket(-1, 0, again_ns, NULL);
+  }
+}
+
+static int connect_to(const struct access *access, const struct endpoint *endpoint,
+                      uint64_t deadline_ns, PGconn **ret_conn, struct error *err) {
+  if (!endpoint) return connect_writable(access, deadline_ns, ret_conn, err);
+  int status = connect_one(access, endpoint, deadline_ns, ret_conn, err);
+  if (status < 0) return error_wrap(err, "cannot connect to %s", endpoint->name);
+  return 0;
+}
+
+static uint64_t deadline_after(uint64_t timeout_ns) {
+  uint64_t now_ns = clock_now_ns(&clock_monotonic);
+  return timeout_ns > TIME_NEVER - now_ns ? TIME_NEVER : now_ns + timeout_ns;
+}
+
+int pg_execute(const struct access *access, const struct endpoint *endpoint, const char *text,
+               uint64_t timeout_ns, struct error *err) {
+  uint64_t deadline_ns = deadline_after(timeout_ns);
+  CLEANUP(cleanup_finish) PGconn *conn = NULL;
+  CLEANUP(cleanup_clear) PGresult *result = NULL;
+  int status = connect_to(access, endpoint, deadline_ns, &conn, err);
+  if (status < 0) return status;
+  return run_text(conn, text, deadline_ns, &result, err);
+}
+
+/* The character that a backslash and `c` stand for in COPY's text format. */
+static char copy_unescape(char c) {
+  switch (c) {
+    case 'b': return '\b';
+    case 'f': return '\f';
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'v': return '\v';
+    default: return c;
+  }
+}
+
+int pg_copy_split(char *line, const char *ret_columns[], uint32_t max, uint32_t *ret_count,
+                  struct error *err) {
+  uint32_t count = 0;
+  char *read = line;
+  for (bool more = true; more;) {
+    if (count == max) return error_set(err, STATUS_SERVER, "a row has more than %u columns", max);
+    char *begin = read, *write = read;
+    bool null = false;
+    for (; *read && *read != '\t' && *read != '\n'; read++) {
+      if (*read != '\\' || !read[1]) {
+        *write++ = *read;
+        continue;
+      }
+      read++;
+      null = *read == 'N' && write == begin;
+      *write++ = copy_unescape(*read);
+    }
+    more = *read == '\t';
+    if (*read) read++;
+    *write = '\0';
+    ret_columns[count++] = null ? NULL : begin;
+  }
+  *ret_count = count;
+  return 0;
+}
+
+/* One chunk of a COPY (always one whole row), waiting as needed. `ret_length` -1: the end. */
+static int next_chunk(PGconn *conn, uint64_t deadline_ns, char **ret_chunk, int *ret_length,
+                      struct error *err) {
+  for (;;) {
+    int length = PQgetCopyData(conn, ret_chunk, 1);
+    if (length == -2) return server_error(conn, err);
+    if (length != 0) {
+      *ret_length = length;
+      return 0;
+    }
+    int status = wait_socket(PQsocket(conn), POLLIN, deadline_ns, err);
+    if (status < 0) return status;
+    if (!PQconsumeInput(conn)) return server_error(conn, err);
+  }
+}
+
+static int read_copy(PGconn *conn, uint64_t deadline_ns, row_callback *row, void *data,
+                     struct error *err) {
+  for (;;) {
+    CLEANUP(cleanup_freemem) char *line = NULL;
+    int length = 0;
+    int status = next_chunk(conn, deadline_ns, &line, &length, err);
+    if (status < 0) return status;
+    if (length < 0) break;
+    const char *columns[COLUMNS_MAX];
+    uint32_t count = 0;
+    status = pg_copy_split(line, columns, COLUMNS_MAX, &count, err);
+    if (status == 0) status = row(data, columns, count, err);
+    if (status != 0) return status;
+  }
+  /* The command's own end: an error here means that rows are missing. */
+  for (;;) {
+    CLEANUP(cleanup_clear) PGresult *result = NULL;
+    int status = next_result(conn, deadline_ns, &result, err);
+    if (status < 0) return status;
+    if (!result) return 0;
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) return server_error(conn, err);
+  }
+}
+
+static int read_tuples(const PGresult *result, row_callback *row, void *data, struct error *err) {
+  int fields = PQnfields(result);
+  if (fields > (int)COLUMNS_MAX) {
+    return error_set(err, STATUS_SERVER, "a row has more than %u columns", COLUMNS_MAX);
+  }
+  for (int i = 0; i < PQntuples(result); i++) {
+    const char *columns[COLUMNS_MAX];
+    for (int j = 0; j < fields; j++) {
+      columns[j] = PQgetisnull(result, i, j) ? NULL : PQgetvalue(result, i, j);
+    }
+    int status = row(data, columns, (uint32_t)fields, err);
+    if (status != 0) return status;
+  }
+  return 0;
+}
+
+int pg_read_rows(const struct access *access, const struct endpoint *endpoint, const char *text,
+                 uint64_t timeout_ns, row_callback *row, void *data, struct error *err) {
+  uint64_t deadline_ns = deadline_after(timeout_ns);
+  CLEANUP(cleanup_finish) PGconn *conn = NULL;
+  CLEANUP(cleanup_clear) PGresult *result = NULL;
+  int status = connect_to(access, endpoint, deadline_ns, &conn, err);
+  if (status < 0) return status;
+  status = run_text(conn, text, deadline_ns, &result, err);
+  if (status < 0) return status;
+  if (PQresultStatus(result) == PGRES_COPY_OUT) {
+    return read_copy(conn, deadline_ns, row, data, err);
+  }
+  return read_tuples(result, row, data, err);
+}

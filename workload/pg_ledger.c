@@ -1,0 +1,398 @@
+/* pg-ledger: a ledger of unique rows in PostgreSQL. Every acknowledged row must be there at the end,
+ * and every row that is there must have been sent: what was lost, came twice or came from nowhere
+ * is found by comparing. */
+#include "workload/pg_ledger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workload/pg_ledger_row.h"
+
+#define PREPARE_TIMEOUT_NS (60 * NS_PER_S)
+/* A COPY of ten million rows takes about a minute; this is for a server that hangs. */
+#define FINAL_READ_TIMEOUT_NS (600 * NS_PER_S)
+
+static const char *const arrivals[] = {"constant", "poisson", NULL};
+enum arrival { ARRIVAL_CONSTANT, ARRIVAL_POISSON };
+
+#define FIELD(name) .offset = offsetof(struct pg_ledger_config, name)
+
+static const struct param params[] = {
+    {.key = "rate",
+     .type = PARAM_RATE,
+     FIELD(rate),
+     .default_text = "200/s",
+     .minimum = "1/s",
+     .maximum = "1000000/s",
+     .help = "Operations of all writers together, writes and reads; one every 5 ms resolves an "
+             "outage to 5 ms."},
+    {.key = "clients",
+     .type = PARAM_COUNT,
+     FIELD(clients),
+     .default_text = "8",
+     .minimum = "1",
+     .maximum = "10000",
+     .help = "Writers, each with a connection of its own that follows the primary."},
+    {.key = "read_ratio",
+     .type = PARAM_RATIO,
+     FIELD(read_ratio),
+     .default_text = "20%",
+     .minimum = "0%",
+     .maximum = "95%",
+     .help = "Share of the rate that reads the client's own last write instead of writing."},
+    {.key = "arrival",
+     .type = PARAM_CHOICE,
+     FIELD(arrival),
+     .default_text = "constant",
+     .choices = arrivals,
+     .help = "Gaps between a client's operations: even, for the finest resolution of an outage, or "
+             "exponential (poisson), as independent users arrive."},
+    {.key = "payload",
+     .type = PARAM_SIZE,
+     FIELD(payload),
+     .default_text = "128B",
+     .minimum = "0B",
+     .maximum = "1MiB",
+     .help = "Size of the text that each row carries under its checksum."},
+    {.key = "connect_timeout",
+     .type = PARAM_DURATION,
+     FIELD(options.connect_timeout_ns),
+     .default_text = "2s",
+     .minimum = "10ms",
+     .maximum = "10min",
+     .help = "One attempt on one server: TCP, TLS, authentication, role. 2 s is the least that "
+             "libpq's own connect_timeout takes."},
+    {.key = "operation_timeout",
+     .type = PARAM_DURATION,
+     FIELD(options.operation_timeout_ns),
+     .default_text = "5s",
+     .minimum = "10ms",
+     .maximum = "1h",
+     .help =
+         "From the scheduled time until the client gives up; when sent, its connection is closed "
+         "and the outcome is unknown."},
+    {.key = "reconnect_delay",
+     .type = PARAM_DURATION,
+     FIELD(options.reconnect_delay_ns),
+     .default_text = "100ms",
+     .minimum = "1ms",
+     .maximum = "10min",
+     .help = "Pause after a round over all servers that found none to connect to."},
+    {.key = "tcp_user_timeout",
+     .type = PARAM_DURATION,
+     FIELD(options.tcp_user_timeout_ns),
+     .default_text = "0s",
+     .minimum = "0s",
+     .maximum = "1h",
+     .help = "How long sent data may stay unacknowledged before the kernel closes the connection "
+             "(TCP_USER_TIMEOUT); 0s is the system's default, as libpq's is."},
+    {.key = "pipeline_depth",
+     .type = PARAM_COUNT,
+     FIELD(options.pipeline_depth),
+     .default_text = "1",
+     .minimum = "1",
+     .maximum = "1024",
+     .help =
+         "Operations in flight on one connection; above 1 libpq's pipeline mode, each statement "
+         "still commits alone."},
+    {.key = "pinned_rate",
+     .type = PARAM_RATE,
+     FIELD(pinned_rate),
+     .default_text = "5/s",
+     .minimum = "0/s",
+     .maximum = "100000/s",
+     .help = "Writes to each host directly, whatever its role: an old primary that still "
+             "acknowledges is seen only so."},
+    {.key = "replica_rate",
+     .type = PARAM_RATE,
+     FIELD(replica_rate),
+     .default_text = "10/s",
+     .minimum = "0/s",
+     .maximum = "100000/s",
+     .help = "Reads of the newest row on each host, for staleness."},
+    {.key = "heartbeat",
+     .type = PARAM_DURATION,
+     FIELD(heartbeat_ns),
+     .default_text = "100ms",
+     .minimum = "1ms",
+     .maximum = "1min",
+     .help = "Interval of a beat written on the primary and read on each host: the replication lag "
+             "end to end, to this resolution."},
+    {.key = "probe_interval",
+     .type = PARAM_DURATION,
+     FIELD(probe_interval_ns),
+     .default_text = "1s",
+     .minimum = "10ms",
+     .maximum = "1h",
+     .help = "Interval of the probe with a fresh connection: connect, authenticate, read, write, "
+             "close, each timed."},
+    {.key = NULL},
+};
+
+static const struct statement statements[] = {
+    [PG_LEDGER_APPEND] = {.meaning = STATEMENT_APPEND,
+                          .text =
+                              "INSERT INTO gameday.ledger (identity, sequence, checksum, payload)"
+                              " VALUES ($1, $2, $3, $4)",
+                          .parameter_count = 4},
+    [PG_LEDGER_READ_OWN] = {.meaning = STATEMENT_READ_OWN,
+                            .text = "SELECT identity, sequence FROM gameday.ledger"
+                                    " WHERE identity = $1 ORDER BY sequence DESC LIMIT 1",
+                            .parameter_count = 1},
+    [PG_LEDGER_READ_NEWEST] = {.meaning = STATEMENT_READ_NEWEST,
+                               .text = "SELECT identity, sequence FROM gameday.ledger"
+                                       " ORDER BY position DESC LIMIT 1",
+                               .parameter_count = 0},
+    [PG_LEDGER_HEARTBEAT_SET] = {.meaning = STATEMENT_HEARTBEAT_SET,
+                                 .text = "UPDATE gameday.heartbeat SET beat = $1 WHERE id = 1",
+                                 .parameter_count = 1},
+    [PG_LEDGER_HEARTBEAT_GET] = {.meaning = STATEMENT_HEARTBEAT_GET,
+                                 .text = "SELECT beat FROM gameday.heartbeat WHERE id = 1",
+                                 .parameter_count = 0},
+};
+
+/* No other run of the same cluster may leave rows behind. The heartbeat's page has room for its row's
+ * next versions, so that no index is touched ten times a second. */
+static const char tables_text[] =
+    "DROP SCHEMA IF EXISTS gameday CASCADE;"
+    "CREATE SCHEMA gameday;"
+    "CREATE TABLE gameday.ledger ("
+    "  identity integer NOT NULL,"
+    "  sequence bigint NOT NULL,"
+    "  checksum bigint NOT NULL,"
+    "  payload text NOT NULL,"
+    "  position bigint GENERATED ALWAYS AS IDENTITY,"
+    "  PRIMARY KEY (identity, sequence));"
+    "CREATE INDEX ledger_position ON gameday.ledger (position);"
+    "CREATE TABLE gameday.heartbeat ("
+    "  id integer PRIMARY KEY,"
+    "  beat bigint NOT NULL) WITH (fillfactor = 10);"
+    "INSERT INTO gameday.heartbeat VALUES (1, 0)";
+
+/* --- clients --------------------------------------------------------------------------------- */
+
+/* Compared by address: the class of a client says what it does. */
+static const char writer[] = "writer";
+static const char pinned[] = "pinned";
+static const char replica[] = "replica";
+static const char heartbeat_writer[] = "heartbeat-writer";
+static const char heartbeat_reader[] = "heartbeat-reader";
+static const char probe[] = "probe";
+
+static double rate_of(uint64_t interval_ns) {
+  return 1e9 / (double)interval_ns;
+}
+
+/* The classes of which each host has one. */
+static uint32_t host_classes(const struct pg_ledger_config *config, uint8_t host,
+                             struct client_class *ret) {
+  uint32_t count = 0;
+  if (config->pinned_rate > 0) {
+    ret[count++] = (struct client_class){.name = pinned,
+                                         .count = 1,
+                                         .route = ROUTE_PINNED,
+                                         .host = host,
+                                         .rate = config->pinned_rate};
+  }
+  if (config->replica_rate > 0) {
+    ret[count++] = (struct client_class){.name = replica,
+                                         .count = 1,
+                                         .route = ROUTE_REPLICA,
+                                         .host = host,
+                                         .rate = config->replica_rate};
+  }
+  ret[count++] = (struct client_class){.name = heartbeat_reader,
+                                       .count = 1,
+                                       .route = ROUTE_PINNED,
+                                       .host = host,
+                                       .rate = rate_of(config->heartbeat_ns),
+                                       .always_on = true};
+  return count;
+}
+
+static int classes(const struct workload_env *env, struct client_class *ret_classes, uint32_t max,
+                   uint32_t *ret_count, struct error *err) {
+  const struct pg_ledger_config *config = env->config;
+  const struct access *access = env->access;
+  if (3 + 3 * access->endpoint_count > max) {
+    return error_set(err, STATUS_USAGE, "%u hosts are more than the load has classes for",
+                     (unsigned)access->endpoint_count);
+  }
+  uint32_t count = 0;
+  ret_classes[count++] = (struct client_class){.name = writer,
+                                               .count = config->clients,
+                                               .route = ROUTE_PRIMARY,
+                                               .host = HOST_NONE,
+                                               .rate = config->rate,
+                                               .poisson = config->arrival == ARRIVAL_POISSON};
+  ret_classes[count++] = (struct client_class){.name = heartbeat_writer,
+                                               .count = 1,
+                                               .route = ROUTE_PRIMARY,
+                                               .host = HOST_NONE,
+                                               .rate = rate_of(config->heartbeat_ns),
+                                               .always_on = true};
+  ret_classes[count++] = (struct client_class){.name = probe,
+                                               .count = 1,
+                                               .route = ROUTE_PRIMARY,
+                                               .host = HOST_NONE,
+                                               .rate = rate_of(config->probe_interval_ns),
+                                               .fresh = true};
+  for (uint32_t i = 0; i < access->endpoint_count; i++) {
+    count += host_classes(config, access->endpoints[i].host, &ret_classes[count]);
+  }
+  *ret_count = count;
+  return 0;
+}
+
+static const struct client_options *options(const void *config) {
+  return &((const struct pg_ledger_config *)config)->options;
+}
+
+static int prepare(struct workload_env *env, struct error *err) {
+  const struct access *access = env->access;
+  int status = access->driver->execute(access, NULL, tables_text, PREPARE_TIMEOUT_NS, err);
+  if (status < 0) return error_wrap(err, "cannot make the ledger's tables");
+  return 0;
+}
+
+/* --- operations ------------------------------------------------------------------------------ */
+
+static enum operation_kind kind_of(struct client *client) {
+  const struct pg_ledger_config *config = client->env->config;
+  const char *name = client->class->name;
+  if (name == replica) return OPERATION_READ_NEWEST;
+  if (name == heartbeat_writer) return OPERATION_HEARTBEAT_WRITE;
+  if (name == heartbeat_reader) return OPERATION_HEARTBEAT_READ;
+  if (name == probe) return OPERATION_PROBE;
+  if (name == pinned) return OPERATION_WRITE;
+  return prng_unit(&client->prng) < config->read_ratio ? OPERATION_READ_OWN : OPERATION_WRITE;
+}
+
+static void plan(struct client *client, struct operation *operation) {
+  operation->kind = (uint8_t)kind_of(client);
+}
+
+static void submit_append(struct client *client, struct operation *operation,
+                          struct request *request, char *payload) {
+  const struct pg_ledger_config *config = client->env->config;
+  pg_ledger_payload(client->env->seed, operation->identity, operation->sequence, config->payload,
+                    payload);
+  operation->value =
+      pg_ledger_checksum(operation->identity, operation->sequence, payload, config->payload);
+  request->statement = PG_LEDGER_APPEND;
+  request->numbers[0] = operation->identity;
+  request->numbers[1] = (int64_t)operation->sequence;
+  request->numbers[2] = (int64_t)operation->value;
+  request->number_count = 3;
+  request->text = payload;
+}
+
+static void submit(struct client *client, struct operation *operation, struct request *request,
+                   char *payload) {
+  switch ((enum operation_kind)operation->kind) {
+    case OPERATION_WRITE:
+    case OPERATION_PROBE: submit_append(client, operation, request, payload); break;
+    case OPERATION_READ_OWN:
+      operation->read_identity = client->identity;
+      request->statement = PG_LEDGER_READ_OWN;
+      request->numbers[0] = client->identity;
+      request->number_count = 1;
+      break;
+    case OPERATION_READ_NEWEST: request->statement = PG_LEDGER_READ_NEWEST; break;
+    case OPERATION_HEARTBEAT_WRITE:
+      operation->value = operation->sequence;
+      request->statement = PG_LEDGER_HEARTBEAT_SET;
+      request->numbers[0] = (int64_t)operation->sequence;
+      request->number_count = 1;
+      break;
+    case OPERATION_HEARTBEAT_READ: request->statement = PG_LEDGER_HEARTBEAT_GET; break;
+    case OPERATION_KIND_COUNT: break;
+  }
+}
+
+static void answer(struct client *client, struct operation *operation, const struct reply *reply) {
+  (void)client;
+  if (!reply->has_row) return;
+  switch ((enum operation_kind)operation->kind) {
+    case OPERATION_READ_OWN:
+    case OPERATION_READ_NEWEST:
+      operation->read_identity = (uint32_t)reply->values[0];
+      operation->value = (uint64_t)reply->values[1];
+      break;
+    case OPERATION_HEARTBEAT_READ: operation->value = (uint64_t)reply->values[0]; break;
+    case OPERATION_WRITE:
+    case OPERATION_PROBE:
+    case OPERATION_HEARTBEAT_WRITE:
+    case OPERATION_KIND_COUNT: break;
+  }
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static bool parse_number(const char *text, int64_t *ret_number) {
+  if (!text || !*text) return false;
+  char *end;
+  errno = 0;
+  long long number = strtoll(text, &end, 10);
+  if (*end || errno) return false;
+  *ret_number = number;
+  return true;
+}
+
+static int take_row(void *data, const char *const columns[], uint32_t count, struct error *err) {
+  struct final_reader *reader = data;
+  int64_t identity, sequence, stored;
+  if (count != 4 || !parse_number(columns[0], &identity) || !parse_number(columns[1], &sequence) ||
+      !parse_number(columns[2], &stored) || !columns[3]) {
+    return error_set(err, STATUS_SERVER, "the ledger has a row that is none of its rows");
+  }
+  uint32_t checksum =
+      pg_ledger_checksum((uint32_t)identity, (uint64_t)sequence, columns[3], strlen(columns[3]));
+  struct final_row row = {.identity = (uint32_t)identity,
+                          .corrupt = stored != (int64_t)checksum,
+                          .sequence = (uint64_t)sequence,
+                          .value = checksum};
+  return reader->row(reader, &row, err);
+}
+
+static int final_read(struct workload_env *env, const struct endpoint *host,
+                      struct final_reader *reader, struct error *err) {
+  static const char text[] =
+      "COPY (SELECT identity, sequence, checksum, payload FROM gameday.ledger) TO STDOUT";
+  int status = env->access->driver->read_rows(env->access, host, text, FINAL_READ_TIMEOUT_NS,
+                                              take_row, reader, err);
+  if (status < 0) return error_wrap(err, "cannot read the ledger of %s", host->name);
+  return 0;
+}
+
+static int validate(const void *data, struct error *err) {
+  const struct pg_ledger_config *config = data;
+  if (config->options.connect_timeout_ns >= config->options.operation_timeout_ns) {
+    return error_set(
+        err, STATUS_USAGE,
+        "connect_timeout must be shorter than operation_timeout: one dead server would "
+        "otherwise keep an operation from ever trying the next one");
+  }
+  return 0;
+}
+
+const struct workload workload_pg_ledger = {
+    .plugin = {.name = "pg-ledger",
+               .summary =
+                   "Unique checksummed rows in PostgreSQL, every one accounted for at the end",
+               .params = params,
+               .config_size = sizeof(struct pg_ledger_config),
+               .validate = validate},
+    .service = "postgres",
+    .statements = statements,
+    .statement_count = sizeof statements / sizeof *statements,
+    .payload_offset = offsetof(struct pg_ledger_config, payload),
+    .classes = classes,
+    .options = options,
+    .prepare = prepare,
+    .plan = plan,
+    .submit = submit,
+    .answer = answer,
+    .final_read = final_read,
+};

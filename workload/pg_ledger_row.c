@@ -1,0 +1,38 @@
+/* Payloads and checksums of ledger rows. */
+#include "workload/pg_ledger_row.h"
+
+#include "base/checksum.h"
+
+/* SplitMix64 (https://prng.di.unimi.it/splitmix64.c): one multiply-and-shift chain for ten
+ * characters, because every write makes a payload. */
+static uint64_t next_bits(uint64_t *state) {
+  uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+  return z ^ (z >> 31);
+}
+
+void pg_ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size_t size,
+                       char *ret_text) {
+  static const char digits[64 + 1] =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-";
+  uint64_t state = seed;
+  state = next_bits(&state) ^ identity;
+  state = next_bits(&state) ^ sequence;
+  for (size_t i = 0; i < size;) {
+    uint64_t bits = next_bits(&state);
+    for (int j = 0; j < 10 && i < size; j++) {
+      ret_text[i++] = digits[bits & 63];
+      bits >>= 6;
+    }
+  }
+  ret_text[size] = '\0';
+}
+
+uint32_t pg_ledger_checksum(uint32_t identity, uint64_t sequence, const char *payload,
+                            size_t length) {
+  unsigned char head[12];
+  for (int i = 0; i < 4; i++) head[i] = (unsigned char)(identity >> (8 * i));
+  for (int i = 0; i < 8; i++) head[4 + i] = (unsigned char)(sequence >> (8 * i));
+  return checksum_crc32c(checksum_crc32c(0, head, sizeof head), payload, length);
+}

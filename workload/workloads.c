@@ -1,0 +1,8 @@
+/* The table of workloads. */
+#include "gameday/workload.h"
+#include "workload/pg_ledger.h"
+
+const struct workload *const workloads[] = {
+    &workload_pg_ledger,
+    NULL,
+};
