@@ -1,0 +1,28 @@
+/* Between the files that check a draft as a whole. */
+#ifndef GAMEDAY_SCENARIO_CHECKS_H
+#define GAMEDAY_SCENARIO_CHECKS_H
+
+#include "scenario/draft.h"
+
+/* The hosts that the services ask for. */
+struct planned_host {
+  const char *name;
+  uint32_t service; /* index in the scenario */
+};
+struct host_plan {
+  struct planned_host hosts[HOSTS_MAX];
+  uint32_t count;
+  uint32_t service_hosts[HOSTS_MAX]; /* by service index; 0: not known */
+  bool complete;                     /* every service could be asked */
+};
+
+/* The service of that name in the scenario, or NULL. */
+const struct scenario_service *checks_find_service(const struct scenario *scenario,
+                                                   const char *name);
+
+/* Targets exist: service, replica index, host; and the processes and steps asked of them. */
+void checks_targets(struct draft *draft, const struct host_plan *plan);
+/* No fault begins on a target that the same or a greater fault still holds. */
+void checks_overlaps(struct draft *draft);
+
+#endif

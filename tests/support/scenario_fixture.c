@@ -1,0 +1,324 @@
+/* The tables of tests/support/scenario_fixture.h. */
+#include "support/scenario_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define FIELD(s, f) .offset = offsetof(struct s, f)
+
+static const char *const shelves[] = {"upper", "lower", NULL};
+static const struct param lab_params[] = {
+    {.key = "memory",
+     .type = PARAM_SIZE,
+     FIELD(lab_config, memory_bytes),
+     .default_text = "1GiB",
+     .minimum = "64MiB",
+     .maximum = "64GiB",
+     .help = "Memory of a host."},
+    {.key = "shelf",
+     .type = PARAM_CHOICE,
+     FIELD(lab_config, shelf),
+     .default_text = "lower",
+     .choices = shelves,
+     .help = "Where it stands."},
+    {0},
+};
+static const struct provider provider_lab = {
+    .plugin = {.name = "lab",
+               .summary = "Hosts in a laboratory",
+               .params = lab_params,
+               .config_size = sizeof(struct lab_config)},
+    .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_EXEC,
+};
+static const struct provider provider_glass = {
+    .plugin = {.name = "glass", .summary = "Hosts behind glass: look, do not touch"},
+    .can = CAN_UNITS | CAN_EXEC,
+};
+
+static const char *const topologies[] = {"pair", "chain", NULL};
+static const struct param store_params[] = {
+    {.key = "topology",
+     .type = PARAM_CHOICE,
+     FIELD(store_config, topology),
+     .default_text = "chain",
+     .choices = topologies,
+     .help = "How the hosts are arranged."},
+    {.key = "instances",
+     .type = PARAM_COUNT,
+     FIELD(store_config, instances),
+     .default_text = "3",
+     .minimum = "1",
+     .maximum = "7",
+     .help = "How many hosts."},
+    {.key = "ttl",
+     .type = PARAM_DURATION,
+     FIELD(store_config, ttl_ns),
+     .default_text = "30s",
+     .minimum = "5s",
+     .maximum = "300s",
+     .help = "How long a leader is believed."},
+    {.key = "synchronous",
+     .type = PARAM_BOOL,
+     FIELD(store_config, synchronous),
+     .default_text = "false",
+     .help = "Whether writes wait for a replica."},
+    {.key = "weight",
+     .type = PARAM_NUMBER,
+     FIELD(store_config, weight),
+     .default_text = "1.5",
+     .help = "A number."},
+    {.key = "offset",
+     .type = PARAM_INTEGER,
+     FIELD(store_config, offset),
+     .minimum = "-10",
+     .maximum = "10",
+     .help = "A whole number that may be negative."},
+    {.key = "memory",
+     .type = PARAM_SIZE,
+     FIELD(store_config, memory_bytes),
+     .minimum = "1MiB",
+     .help = "Memory; none is no limit."},
+    {.key = "suite", .type = PARAM_STRING, FIELD(store_config, suite), .help = "A text."},
+    {.key = "parameters",
+     .type = PARAM_SETTINGS,
+     FIELD(store_config, parameters),
+     .help = "Settings of the server."},
+    {0},
+};
+
+static int store_validate(const void *config, struct error *err) {
+  const struct store_config *store = config;
+  if (store->topology == 0 && store->instances != 2)
+    return error_set(err, STATUS_USAGE, "a pair has 2 instances, not %u", store->instances);
+  return 0;
+}
+
+static int store_plan(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
+                      struct error *err) {
+  static const char *const names[] = {"st1", "st2", "st3", "st4", "st5", "st6", "st7"};
+  const struct store_config *store = config;
+  (void)err;
+  for (uint32_t i = 0; i < store->instances; i++)
+    ret_hosts[i] = (struct host_spec){.name = names[i], .kind = HOST_SERVER};
+  *ret_count = store->instances;
+  return 0;
+}
+
+static bool store_can_step(const void *config, enum service_step step) {
+  const struct store_config *store = config;
+  return step == STEP_SWITCHOVER && store->topology == 1;
+}
+
+static const struct service_process store_processes[] = {
+    {.name = "server"}, {.name = "manager"}, {.name = NULL}};
+static const struct service service_store = {
+    .plugin = {.name = "store",
+               .summary = "A store",
+               .params = store_params,
+               .config_size = sizeof(struct store_config),
+               .validate = store_validate},
+    .needs = CAN_UNITS,
+    .processes = store_processes,
+    .plan = store_plan,
+    .can_step = store_can_step,
+};
+
+static int cache_plan(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
+                      struct error *err) {
+  (void)config;
+  (void)err;
+  ret_hosts[0] = (struct host_spec){.name = "ca1", .kind = HOST_SERVER};
+  *ret_count = 1;
+  return 0;
+}
+static const struct service service_cache = {
+    .plugin = {.name = "cache", .summary = "A cache"}, .needs = CAN_EXEC, .plan = cache_plan};
+
+static const struct param ledger_params[] = {
+    {.key = "rate",
+     .type = PARAM_RATE,
+     FIELD(ledger_config, rate),
+     .required = true,
+     .minimum = "1/min",
+     .maximum = "100000/s",
+     .help = "Operations."},
+    {.key = "reads",
+     .type = PARAM_RATIO,
+     FIELD(ledger_config, reads),
+     .default_text = "20%",
+     .maximum = "100%",
+     .help = "Part of the operations that read."},
+    {.key = "clients",
+     .type = PARAM_COUNT,
+     FIELD(ledger_config, clients),
+     .default_text = "8",
+     .minimum = "1",
+     .help = "How many clients."},
+    {.key = "patience",
+     .type = PARAM_DURATION,
+     FIELD(ledger_config, patience_ns),
+     .default_text = "1500ms",
+     .help = "How long a client waits."},
+    {0},
+};
+static const struct workload workload_ledger = {
+    .plugin = {.name = "ledger",
+               .summary = "Writes rows",
+               .params = ledger_params,
+               .config_size = sizeof(struct ledger_config)},
+    .service = "store",
+    .payload_offset = SIZE_MAX,
+};
+static const struct workload workload_pings = {.plugin = {.name = "pings", .summary = "Pings"},
+                                               .service = "cache",
+                                               .payload_offset = SIZE_MAX};
+
+#define TARGET_ROW                                                                        \
+  {                                                                                       \
+    .key = "target", .type = PARAM_TARGET, FIELD(fault_config, target), .required = true, \
+    .help = "Which host."                                                                 \
+  }
+static const char *const signals[] = {"SIGKILL", "SIGTERM", NULL};
+static const struct param target_params[] = {TARGET_ROW, {0}};
+static const struct param kill_params[] = {
+    TARGET_ROW,
+    {.key = "process",
+     .type = PARAM_STRING,
+     FIELD(fault_config, process),
+     .required = true,
+     .help = "Which process."},
+    {.key = "signal",
+     .type = PARAM_CHOICE,
+     FIELD(fault_config, signal),
+     .default_text = "SIGKILL",
+     .choices = signals,
+     .help = "Which signal."},
+    {0},
+};
+static const struct param noise_params[] = {
+    {.key = "level",
+     .type = PARAM_RATIO,
+     FIELD(fault_config, level),
+     .default_text = "50%",
+     .help = "How loud."},
+    {0},
+};
+static const struct injector injector_crash = {
+    .plugin = {.name = "host-crash",
+               .summary = "Power off",
+               .params = target_params,
+               .config_size = sizeof(struct fault_config)},
+    .needs = CAN_HOST_POWER,
+    .target_offset = offsetof(struct fault_config, target),
+    .process_offset = SIZE_MAX,
+};
+static const struct injector injector_kill = {
+    .plugin = {.name = "process-kill",
+               .summary = "A signal",
+               .params = kill_params,
+               .config_size = sizeof(struct fault_config)},
+    .needs = CAN_SIGNAL,
+    .target_offset = offsetof(struct fault_config, target),
+    .process_offset = offsetof(struct fault_config, process),
+};
+static const struct injector injector_freeze = {
+    .plugin = {.name = "freeze",
+               .summary = "Stands still",
+               .params = target_params,
+               .config_size = sizeof(struct fault_config)},
+    .needs = CAN_FREEZE,
+    .target_offset = offsetof(struct fault_config, target),
+    .process_offset = SIZE_MAX,
+};
+static const struct injector injector_noise = {
+    .plugin = {.name = "noise",
+               .summary = "Noise everywhere",
+               .params = noise_params,
+               .config_size = sizeof(struct fault_config)},
+    .target_offset = SIZE_MAX,
+    .process_offset = SIZE_MAX,
+};
+static const struct injector injector_switchover = {
+    .plugin = {.name = "switchover",
+               .summary = "Planned",
+               .params = target_params,
+               .config_size = sizeof(struct fault_config)},
+    .flags = INJECTOR_PLANNED,
+    .step = STEP_SWITCHOVER,
+    .target_offset = offsetof(struct fault_config, target),
+    .process_offset = SIZE_MAX,
+};
+
+static const struct provider *const fixture_providers[] = {&provider_lab, &provider_glass, NULL};
+static const struct service *const fixture_services[] = {&service_store, &service_cache, NULL};
+static const struct workload *const fixture_workloads[] = {&workload_ledger, &workload_pings, NULL};
+static const struct injector *const fixture_injectors[] = {
+    &injector_crash, &injector_kill, &injector_freeze, &injector_noise, &injector_switchover, NULL};
+
+static const struct {
+  const char *name;
+  enum unit unit;
+  bool at_least;
+} measures[] = {
+    {"failover_time", UNIT_DURATION, false}, {"data_loss", UNIT_COUNT, false},
+    {"availability", UNIT_RATIO, true},      {"replication_lag.p99", UNIT_DURATION, false},
+    {"lag_size", UNIT_SIZE, false},          {"write_rate", UNIT_RATE, true},
+    {"amplification", UNIT_NONE, false},
+};
+static const char *const measure_names[] = {"failover_time",       "data_loss", "availability",
+                                            "replication_lag.p99", "lag_size",  "write_rate",
+                                            "amplification",       NULL};
+
+static bool measure(const char *name, enum unit *ret_unit, bool *ret_at_least) {
+  for (size_t i = 0; i < sizeof measures / sizeof measures[0]; i++) {
+    if (strcmp(measures[i].name, name) != 0) continue;
+    *ret_unit = measures[i].unit;
+    *ret_at_least = measures[i].at_least;
+    return true;
+  }
+  return false;
+}
+
+const struct scenario_tables fixture_tables = {
+    .providers = fixture_providers,
+    .services = fixture_services,
+    .workloads = fixture_workloads,
+    .injectors = fixture_injectors,
+    .measure = measure,
+    .measure_names = measure_names,
+};
+
+const char fixture_minimal[] =
+    "name: small\n"
+    "cluster: {provider: lab, services: {store: {}}}\n"
+    "workloads:\n"
+    "  - ledger: {rate: 200/s}\n"
+    "timeline:\n"
+    "  - at: 10s\n"
+    "    host-crash: {target: store.primary}\n"
+    "objectives:\n"
+    "  failover_time: <= 45s\n";
+
+char *fixture_mistakes(const char *yaml, const struct scenario_override *overrides,
+                       uint32_t override_count) {
+  CLEANUP_FREE struct scenario_errors *errors = calloc(1, sizeof *errors);
+  struct scenario scenario;
+  struct error err = ERROR_INIT;
+  struct buf text;
+  buf_init(&text);
+  if (!errors) return NULL;
+  int status = scenario_parse("s.yaml", yaml, strlen(yaml), &fixture_tables, overrides,
+                              override_count, &scenario, errors, &err);
+  for (uint32_t i = 0; status < 0 && i < errors->count; i++) {
+    char line[ERROR_MESSAGE_SIZE + ERROR_FILE_SIZE + 32];
+    error_format(&errors->errors[i], line, sizeof line);
+    buf_printf(&text, "%s\n", line);
+  }
+  scenario_release(&scenario);
+  char *copy = text.length ? buf_steal(&text) : strdup("");
+  buf_release(&text);
+  return copy;
+}
