@@ -37,6 +37,10 @@ static void format_duration(double ns, char text[32]) {
   static const struct step steps[] = {
       {999.5e6, 1e9, "s"}, {999.5e3, 1e6, "ms"}, {999.5, 1e3, "us"}, {0, 1, "ns"}};
   const double minute = 60e9, hour = 3600e9, limit = 1e18;
+  if (ns == 0) { /* not "0 ns" among seconds */
+    snprintf(text, 32, "0 s");
+    return;
+  }
   if (fabs(ns) < 10 * minute || fabs(ns) > limit) {
     format_steps(ns, steps, text);
     return;
