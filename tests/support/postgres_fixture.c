@@ -1,0 +1,225 @@
+/* See postgres_fixture.h. */
+#include "support/postgres_fixture.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/prng.h"
+#include "scenario/param.h"
+
+extern const struct service service_postgres;
+
+static const struct provider *provider_named(const char *name) {
+  for (const struct provider *const *row = providers; *row; row++)
+    if (strcmp((*row)->plugin.name, name) == 0) return *row;
+  return NULL;
+}
+
+static int defaults(const struct param *params, struct arena *arena, void *config,
+                    struct error *err) {
+  for (; params && params->key; params++) {
+    int status = param_set_default(params, arena, config, err);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+static void take_event(struct sink *sink, const struct event *event) {
+  struct postgres_fixture *f = (struct postgres_fixture *)sink;
+  pthread_mutex_lock(&f->mutex);
+  if (f->event_count < FIXTURE_EVENTS_MAX) f->events[f->event_count++] = *event;
+  pthread_cond_broadcast(&f->changed);
+  pthread_mutex_unlock(&f->mutex);
+}
+
+static void take_sample(struct sink *sink, const struct sample *sample) {
+  struct postgres_fixture *f = (struct postgres_fixture *)sink;
+  pthread_mutex_lock(&f->mutex);
+  f->samples[sample->metric]++;
+  if (sample->host < HOSTS_MAX) f->last[sample->metric][sample->host] = sample->value;
+  pthread_mutex_unlock(&f->mutex);
+}
+
+int fixture_init(struct postgres_fixture *f, struct error *err) {
+  memset(f, 0, sizeof *f);
+  f->sink = (struct sink){.event = take_event, .sample = take_sample};
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_mutex_init(&f->mutex, NULL);
+  pthread_cond_init(&f->changed, &attributes);
+  pthread_condattr_destroy(&attributes);
+  arena_init(&f->arena, 0);
+  const struct provider *provider = provider_named("local");
+  if (!provider) return error_set(err, STATUS_ENVIRONMENT, "there is no provider local");
+  f->provider_config = arena_alloc(&f->arena, provider->plugin.config_size);
+  int status = defaults(provider->plugin.params, &f->arena, f->provider_config, err);
+  if (status == 0) status = defaults(service_postgres.plugin.params, &f->arena, &f->config, err);
+  return status;
+}
+
+int fixture_probe(struct postgres_fixture *f, struct error *err) {
+  return provider_named("local")->probe(f->provider_config, err);
+}
+
+static int plan_hosts(struct postgres_fixture *f, struct host_spec specs[HOSTS_MAX],
+                      uint32_t *ret_members, uint32_t *ret_count, struct error *err) {
+  int status = service_postgres.plan(&f->config, specs, ret_members, err);
+  if (status < 0) return status;
+  *ret_count = *ret_members;
+  specs[(*ret_count)++] = (struct host_spec){.name = "client1", .kind = HOST_CLIENT};
+  specs[(*ret_count)++] = (struct host_spec){.name = "monitor", .kind = HOST_MONITOR};
+  return 0;
+}
+
+int fixture_up(struct postgres_fixture *f, struct error *err) {
+  struct host_spec specs[HOSTS_MAX] = {{.name = NULL}};
+  uint32_t members = 0, count = 0;
+  unsigned char random[4];
+  snprintf(f->directory, sizeof f->directory, "/tmp/gameday-test-XXXXXX");
+  if (!mkdtemp(f->directory)) return error_set_errno(err, errno, "cannot make a directory");
+  int status = random_bytes(random, sizeof random, err);
+  snprintf(f->id, sizeof f->id, "test-%02x%02x%02x%02x", random[0], random[1], random[2],
+           random[3]);
+  if (status == 0) status = plan_hosts(f, specs, &members, &count, err);
+  if (status < 0) return status;
+  const struct cluster_spec spec = {
+      .id = f->id, .run_directory = f->directory, .hosts = specs, .host_count = count};
+  uint64_t begin_ns = clock_now_ns(&clock_monotonic);
+  status = provider_named("local")->up(f->provider_config, &spec, &f->cluster, err);
+  f->up_s = (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9;
+  if (status < 0) return status;
+  for (uint32_t i = 0; i < f->cluster->host_count; i++) {
+    if (i < members) f->members[i] = &f->cluster->hosts[i];
+    if (f->cluster->hosts[i].kind == HOST_MONITOR) f->monitor = &f->cluster->hosts[i];
+  }
+  f->service = (struct service_instance){.service = &service_postgres,
+                                         .config = &f->config,
+                                         .cluster = f->cluster,
+                                         .members = f->members,
+                                         .member_count = members,
+                                         .sink = &f->sink,
+                                         .clock = &clock_monotonic,
+                                         .start_ns = clock_now_ns(&clock_monotonic),
+                                         .deadline_ns_start = 120 * NS_PER_S,
+                                         .state = calloc(1, service_postgres.plugin.state_size)};
+  return f->service.state ? 0 : error_set(err, STATUS_MEMORY, "out of memory");
+}
+
+int fixture_start(struct postgres_fixture *f, struct error *err) {
+  uint64_t begin_ns = clock_now_ns(&clock_monotonic);
+  int status = service_postgres.start(&f->service, err);
+  f->start_s = (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9;
+  return status;
+}
+
+static void *watch_main(void *data) {
+  struct postgres_fixture *f = data;
+  struct error err = ERROR_INIT;
+  int status = f->cluster->provider->network_enter(f->cluster, f->monitor, &err);
+  if (status == 0) status = service_postgres.watch(&f->service, f->loop, &err);
+  if (status == 0) status = loop_run(f->loop, &err);
+  if (status < 0) fprintf(stderr, "watching: %s\n", err.message);
+  service_postgres.unwatch(&f->service);
+  return NULL;
+}
+
+int fixture_watch(struct postgres_fixture *f, struct error *err) {
+  int status = loop_new(&f->loop, err);
+  if (status < 0) return status;
+  int errnum = pthread_create(&f->thread, NULL, watch_main, f);
+  if (errnum) return error_set_errno(err, errnum, "cannot start a thread");
+  f->watching = true;
+  return 0;
+}
+
+static void stop_loop(void *data) {
+  loop_stop(data);
+}
+
+void fixture_unwatch(struct postgres_fixture *f) {
+  if (f->watching) {
+    loop_post(f->loop, stop_loop, f->loop, NULL);
+    pthread_join(f->thread, NULL);
+    f->watching = false;
+  }
+  loop_free(f->loop);
+  f->loop = NULL;
+}
+
+void fixture_down(struct postgres_fixture *f) {
+  struct error err = ERROR_INIT;
+  fixture_unwatch(f);
+  if (f->service.state) service_postgres.release(&f->service);
+  free(f->service.state);
+  const struct provider *provider = provider_named("local");
+  if (f->cluster) provider->detach(f->cluster);
+  if (f->id[0] && provider->destroy(f->directory, f->id, &err) < 0)
+    fprintf(stderr, "cannot remove the cluster: %s\n", err.message);
+  if (f->directory[0] && !getenv("GAMEDAY_TEST_KEEP")) directory_remove(f->directory, NULL);
+  arena_release(&f->arena);
+  pthread_cond_destroy(&f->changed);
+  pthread_mutex_destroy(&f->mutex);
+}
+
+uint32_t fixture_wait_event(struct postgres_fixture *f, uint32_t from, enum event_kind kind,
+                            uint8_t host, uint64_t timeout_ns) {
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + timeout_ns;
+  const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / NS_PER_S),
+                                    .tv_nsec = (long)(deadline_ns % NS_PER_S)};
+  uint32_t found = UINT32_MAX;
+  pthread_mutex_lock(&f->mutex);
+  for (;;) {
+    for (; from < f->event_count && found == UINT32_MAX; from++)
+      if (f->events[from].kind == kind && (host == HOST_NONE || f->events[from].host == host))
+        found = from;
+    if (found != UINT32_MAX || pthread_cond_timedwait(&f->changed, &f->mutex, &deadline)) break;
+  }
+  pthread_mutex_unlock(&f->mutex);
+  return found;
+}
+
+uint32_t fixture_event_count(struct postgres_fixture *f) {
+  pthread_mutex_lock(&f->mutex);
+  uint32_t count = f->event_count;
+  pthread_mutex_unlock(&f->mutex);
+  return count;
+}
+
+bool fixture_wait_redundant(struct postgres_fixture *f, uint64_t timeout_ns) {
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + timeout_ns;
+  struct service_view view;
+  for (;;) {
+    service_postgres.view(&f->service, &view);
+    if (view.redundant) return true;
+    if (clock_now_ns(&clock_monotonic) > deadline_ns) return false;
+    poll(NULL, 0, 20); /* a server's state can only be asked for */
+  }
+}
+
+bool fixture_wait_converged(struct postgres_fixture *f, uint64_t timeout_ns) {
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + timeout_ns;
+  char why[256] = "";
+  struct error err = ERROR_INIT;
+  for (;;) {
+    bool converged = false;
+    if (service_postgres.converged(&f->service, &converged, why, sizeof why, &err) < 0) {
+      fprintf(stderr, "converged: %s\n", err.message);
+      return false;
+    }
+    if (converged) return true;
+    if (clock_now_ns(&clock_monotonic) > deadline_ns) {
+      fprintf(stderr, "not converged: %s\n", why);
+      return false;
+    }
+    poll(NULL, 0, 50);
+  }
+}
+
+const struct host *fixture_host(struct postgres_fixture *f, uint8_t index) {
+  return index < f->cluster->host_count ? &f->cluster->hosts[index] : NULL;
+}
