@@ -97,7 +97,7 @@ static int bring_up(const struct scenario *scenario, const char *directory, cons
   if (status == 0) status = start_services(scenario, cluster, &arena, err);
   file.cluster = cluster;
   if (status == 0) status = run_file_write(&file, err);
-  if (status < 0 && cluster) (void)provider->destroy(directory, id, NULL);
+  if (status < 0 && cluster) (void)guard_remove_cluster(provider, directory, id, NULL);
   if (cluster) provider->detach(cluster);
   arena_release(&arena);
   return status;
@@ -190,6 +190,8 @@ static int find_cluster(struct cli *cli, struct search *search,
 
 /* --- exec, down ------------------------------------------------------------------------------ */
 
+/* On a server host the command runs inside the host; on a client or the monitor, which are networks
+ * and nothing else, it is a command of this machine on that network. */
 static int exec_on(struct cluster *cluster, const char *host_name, const char *const argv[],
                    int *ret_code, struct error *err) {
   const struct host *host = NULL;
@@ -197,16 +199,19 @@ static int exec_on(struct cluster *cluster, const char *host_name, const char *c
     if (strcmp(cluster->hosts[i].name, host_name) == 0) host = &cluster->hosts[i];
   if (!host)
     return error_set(err, STATUS_USAGE, "cluster %s has no host %s", cluster->id, host_name);
-  if (host->kind != HOST_SERVER)
-    return error_set(err, STATUS_USAGE, "%s is a network for clients; nothing runs on it",
-                     host_name);
   struct process_spec spec = {.argv = argv,
                               .stdout_fd = STDOUT_FILENO,
                               .stderr_fd = STDERR_FILENO,
                               .timeout_ns = 24 * 3600 * NS_PER_S};
   CLEANUP(process_result_release) struct process_result result;
   process_result_init(&result);
-  int status = cluster->provider->exec(cluster, host, NULL, &spec, &result, err);
+  int status;
+  if (host->kind == HOST_SERVER) {
+    status = cluster->provider->exec(cluster, host, NULL, &spec, &result, err);
+  } else {
+    status = cluster->provider->network_enter(cluster, host, err);
+    if (status == 0) status = process_run(&spec, &result, err);
+  }
   if (status == 0) *ret_code = result.exit_code;
   return status;
 }
@@ -233,7 +238,7 @@ static int cluster_down(struct cli *cli, int argc, char **argv) {
   struct search search = {.id = argv[0]};
   const struct provider *provider = NULL;
   int status = find_cluster(cli, &search, &provider, &err);
-  if (status == 0) status = provider->destroy(search.run_directory, search.id, &err);
+  if (status == 0) status = guard_remove_cluster(provider, search.run_directory, search.id, &err);
   if (status < 0) return cli_fail(cli, &err);
   log_print(&cli->log, LOG_INFO, "cluster %s is gone; its logs stay in %s", search.id,
             search.run_directory);
@@ -254,7 +259,9 @@ const struct command command_cluster = {
     .name = "cluster",
     .usage = "cluster up SCENARIO.yaml [OPTIONS] | list | exec ID HOST -- COMMAND... | down ID",
     .summary = "Keep a cluster for a person: bring it up, look into its hosts, take it down.",
-    .more = "exec runs a command inside a host, as root, and passes its output and exit code on.",
+    .more =
+        "exec runs a command inside a host, as root, and passes its output and exit code on. On a\n"
+        "client host or the monitor it runs a command of this machine on that host's network.",
     .options = rows,
     .options_size = sizeof(struct cluster_options),
     .main = main_cluster,

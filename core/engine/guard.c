@@ -91,11 +91,20 @@ static int heal_all(const struct guard_spec *spec, uint32_t *ret_healed, struct 
   return first;
 }
 
+int guard_remove_cluster(const struct provider *provider, const char *run_directory,
+                         const char *cluster_id, struct error *err) {
+  char path[PATH_MAX];
+  int status = provider->destroy(run_directory, cluster_id, err);
+  if (status == 0) status = path_format(path, sizeof path, err, "%s/secrets", run_directory);
+  return status < 0 ? status : directory_remove(path, err);
+}
+
 int guard_clean_up(const struct guard_spec *spec, bool keep, uint32_t *ret_healed,
                    struct error *err) {
   uint32_t healed = 0;
-  int status = keep ? heal_all(spec, &healed, err)
-                    : spec->provider->destroy(spec->run_directory, spec->cluster_id, err);
+  int status =
+      keep ? heal_all(spec, &healed, err)
+           : guard_remove_cluster(spec->provider, spec->run_directory, spec->cluster_id, err);
   if (ret_healed) *ret_healed = healed;
   return status;
 }

@@ -35,4 +35,8 @@ void guard_trip(struct guard *guard);
 int guard_clean_up(const struct guard_spec *spec, bool keep, uint32_t *ret_healed,
                    struct error *err);
 
+/* The cluster, and with it the passwords that were made for it. Idempotent. */
+int guard_remove_cluster(const struct provider *provider, const char *run_directory,
+                         const char *cluster_id, struct error *err);
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/prng.h"
+#include "engine/guard.h"
 #include "engine/hosts.h"
 #include "engine/journal.h"
 #include "engine/load.h"
@@ -481,8 +482,8 @@ static int tear_down(struct run *run, int status, struct error *err) {
     run->file.dropped = totals.dropped;
   }
   for (uint32_t i = 0; i < run->started; i++) run->services[i].service->release(&run->services[i]);
-  int gone = run->scenario->provider->destroy(run->spec->run_directory, run->spec->cluster_id,
-                                              result == 0 ? &late : NULL);
+  int gone = guard_remove_cluster(run->scenario->provider, run->spec->run_directory,
+                                  run->spec->cluster_id, result == 0 ? &late : NULL);
   if (result == 0) result = gone;
   if (status == 0 && result < 0) {
     status = result;
@@ -515,6 +516,7 @@ int run_execute(const struct run_spec *spec, struct error *err) {
                              .scenario = spec->scenario,
                              .seed = spec->seed,
                              .wall_start_ns = clock_wall_ns()}};
+  run.file.monotonic_start_ns = run.start_ns;
   arena_init(&run.arena, 0);
   buf_init(&run.settings);
   int status = begin_record(&run, &why);

@@ -76,6 +76,8 @@ int run_file_write(const struct run_file *file, struct error *err) {
   json_object_set_new(root, "provider", json_string(scenario->provider->plugin.name));
   json_object_set_new(root, "seed", json_integer((json_int_t)file->seed));
   json_object_set_new(root, "wall_start_ns", json_integer((json_int_t)file->wall_start_ns));
+  json_object_set_new(root, "monotonic_start_ns",
+                      json_integer((json_int_t)file->monotonic_start_ns));
   json_object_set_new(root, "gameday_version", json_string(GAMEDAY_VERSION));
   json_object_set_new(root, "versions", versions_json());
   json_object_set_new(root, "process", json_integer(getpid()));

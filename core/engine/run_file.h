@@ -11,6 +11,7 @@ struct run_file {
   const struct scenario *scenario;
   const struct cluster *cluster; /* NULL before it is up */
   uint64_t seed, wall_start_ns;
+  uint64_t monotonic_start_ns; /* CLOCK_MONOTONIC of the same moment: for other witnesses */
   uint32_t identity_count;
   uint64_t dropped;
   bool finished, kept;
