@@ -1,5 +1,5 @@
-/* The OCI side of a host: an overlay over the image as its root, a config.json, and the runtime that
- * makes a container of them. */
+/* The OCI side of a host: an overlay over the image as its root, a config.json, and the runtime
+ * that makes a container of them. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -127,27 +127,64 @@ struct overlay_call {
   const struct local_host *lh;
 };
 
-static int make_overlay(void *argument, struct error *err) {
+static int mount_overlay(const char *lower, const char *upper, const char *work, const char *to,
+                         struct error *err) {
+  char options[3 * PATH_MAX + 64];
+  if ((mkdir(upper, 0755) < 0 && errno != EEXIST) || (mkdir(work, 0755) < 0 && errno != EEXIST))
+    return error_set_errno(err, errno, "%s", upper);
+  snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work);
+  if (mount("overlay", to, "overlay", 0, options) < 0)
+    return error_set_errno(err, errno, "an overlay over %s", lower);
+  return 0;
+}
+
+/* Parts of the machine's tree that may be file systems of their own; an overlay does not cross into
+ * them. In this order: a part comes after what it is in. */
+static const char *const part_paths[] = {"/usr", "/usr/local", "/opt",    "/etc",
+                                         "/srv", "/var",       "/var/lib"};
+
+static int overlay_parts(const struct overlay_call *call, struct error *err) {
+  const char *name = call->lh->host->name;
+  const char *image = strcmp(call->lc->image, "/") == 0 ? "" : call->lc->image;
+  for (size_t i = 0; i < sizeof part_paths / sizeof *part_paths; i++) {
+    char from[PATH_MAX], above[PATH_MAX], to[PATH_MAX], upper[PATH_MAX], work[PATH_MAX];
+    struct stat inside, outside;
+    int status = path_format(from, sizeof from, err, "%s%s", image, part_paths[i]);
+    if (status == 0) status = path_format(above, sizeof above, err, "%s/..", from);
+    if (status < 0) return status;
+    if (lstat(from, &inside) < 0 || !S_ISDIR(inside.st_mode) || stat(above, &outside) < 0 ||
+        inside.st_dev == outside.st_dev)
+      continue;
+    status = path_format(to, sizeof to, err, "%s/root/%s%s", LOCAL_WORLD, name, part_paths[i]);
+    if (status == 0)
+      status = path_format(upper, sizeof upper, err, "%s/upper/%s.%zu", LOCAL_WORLD, name, i);
+    if (status == 0)
+      status = path_format(work, sizeof work, err, "%s/work/%s.%zu", LOCAL_WORLD, name, i);
+    if (status == 0) status = mount_overlay(from, upper, work, to, err);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+static int make_root(void *argument, struct error *err) {
   const struct overlay_call *call = argument;
   const char *name = call->lh->host->name;
-  char root[PATH_MAX], options[3 * PATH_MAX];
-  static const char *const kinds[] = {"root", "upper", "work", "bundle", "units"};
+  char root[PATH_MAX], upper[PATH_MAX], work[PATH_MAX];
+  static const char *const kinds[] = {"bundle", "units", "root"};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     int status = path_format(root, sizeof root, err, "%s/%s/%s", LOCAL_WORLD, kinds[i], name);
     if (status < 0) return status;
     if (mkdir(root, 0755) < 0 && errno != EEXIST) return error_set_errno(err, errno, "%s", root);
   }
-  snprintf(root, sizeof root, "%s/root/%s", LOCAL_WORLD, name);
-  snprintf(options, sizeof options, "lowerdir=%s,upperdir=%s/upper/%s,workdir=%s/work/%s",
-           call->lc->image, LOCAL_WORLD, name, LOCAL_WORLD, name);
-  if (mount("overlay", root, "overlay", 0, options) < 0)
-    return error_set_errno(err, errno, "an overlay over %s for host %s", call->lc->image, name);
-  return 0;
+  int status = path_format(upper, sizeof upper, err, "%s/upper/%s", LOCAL_WORLD, name);
+  if (status == 0) status = path_format(work, sizeof work, err, "%s/work/%s", LOCAL_WORLD, name);
+  if (status == 0) status = mount_overlay(call->lc->image, upper, work, root, err);
+  return status < 0 ? status : overlay_parts(call, err);
 }
 
 int local_container_prepare(struct local_cluster *lc, struct local_host *lh, struct error *err) {
   struct overlay_call call = {.lc = lc, .lh = lh};
-  int status = local_call_inside(lc->anchor_fd, make_overlay, &call, err);
+  int status = local_call_inside(lc->anchor_fd, make_root, &call, err);
   return status < 0 ? status : write_config(lc, lh, err);
 }
 

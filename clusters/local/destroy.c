@@ -1,4 +1,4 @@
-/* Removing a cluster, whatever is left of it: by its id and, if it is still there, its state file. */
+/* Removing a cluster, whatever is left of it: by its id and, if it is there, its state file. */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>

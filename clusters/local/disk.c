@@ -1,5 +1,5 @@
-/* Data file systems with a size limit: an ext4 in an image file of the run directory, so that a flush
- * really reaches the machine's disk; or a tmpfs where loop devices do not work. */
+/* Data file systems with a size limit: an ext4 in an image file of the run directory, so that a
+ * flush really reaches the machine's disk; or a tmpfs where loop devices do not work. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -261,6 +261,7 @@ const struct provider provider_local = {
     .up = local_up,
     .attach = local_attach,
     .detach = local_detach,
+    .list = local_list,
     .destroy = local_destroy,
     .host_stop = local_host_stop,
     .host_start = local_host_start,

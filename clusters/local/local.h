@@ -2,9 +2,9 @@
  * this.
  *
  * A cluster lives in a *world*: one process (the anchor, process 1 of its process namespace) with
- * mount, network, process, ipc and host name namespaces of its own. All that is made for the cluster
- * is made in there, so that killing the anchor removes it; only control group directories, the disk
- * images and the state file are outside. */
+ * mount, network, process, ipc and host name namespaces of its own. All that is made for the
+ * cluster is made in there, so that killing the anchor removes it; only control group directories,
+ * the disk images and the state file are outside. */
 #ifndef GAMEDAY_CLUSTERS_LOCAL_LOCAL_H
 #define GAMEDAY_CLUSTERS_LOCAL_LOCAL_H
 
@@ -94,12 +94,17 @@ int local_state_write(const struct local_cluster *lc, struct error *err);
 int local_state_read(const char *run_directory, struct local_cluster **ret, struct error *err);
 int local_registry_add(const struct local_cluster *lc, struct error *err);
 void local_registry_remove(const char *id);
+/* provider.h: list */
+int local_list(int (*found)(void *data, const char *id, const char *run_directory), void *data,
+               struct error *err);
 /* Whether `id` is [a-z0-9-]{1,32}. */
 bool local_id_valid(const char *id);
 
 /* --- world.c */
 
-/* Makes the world with a network namespace for each host. Fills anchor*, world_fd, netlink, netns. */
+/* Makes the world with a network namespace for each host; fills anchor*, world_fd, netlink and the
+ * hosts' netns. To be called from a thread that lives as long as the cluster: unless lc->keep is
+ * set, the world is removed when that thread ends. */
 int local_world_start(struct local_cluster *lc, struct error *err);
 /* Opens the descriptors of the world that lc->anchor holds. STATUS_ENVIRONMENT when it is gone. */
 int local_world_open(struct local_cluster *lc, struct error *err);
@@ -187,7 +192,7 @@ int local_host_running(struct cluster *cluster, const struct host *host, bool *r
 
 /* --- cgroup.c */
 
-/* From the text of /proc/self/mountinfo. STATUS_ENVIRONMENT when there is nothing to freeze with. */
+/* From the text of /proc/self/mountinfo. STATUS_ENVIRONMENT: there is nothing to freeze with. */
 int local_cgroups_parse(const char *mountinfo, struct local_cgroups *ret, struct error *err);
 int local_cgroups_find(struct local_cgroups *ret, struct error *err);
 /* "MOUNT/gameday-ID/HOST" in the hierarchy that finds and freezes; `path` holds PATH_MAX. */

@@ -128,8 +128,8 @@ int local_match(const struct local_cluster *lc, const struct host *host,
   return 0;
 }
 
-/* A killed process is gone a moment later; whoever looks next should not see it. A frozen one stays,
- * so the wait is short. */
+/* A killed process is gone a moment later; whoever looks next should not see it. A frozen one
+ * stays, so the wait is short. */
 static void wait_ended(const int *fds, uint32_t count) {
   uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + NS_PER_S;
   for (uint32_t i = 0; i < count; i++) {
@@ -148,7 +148,7 @@ int local_process_signal(struct cluster *cluster, const struct host *host,
   CLEANUP_FREE int *fds = calloc(matched.count + 1, sizeof *fds);
   if (!fds) return error_set(err, STATUS_MEMORY, "out of memory for a list of processes");
   uint32_t count = 0;
-  /* All opened first, so that between the first and the last signal there is nothing but signals. */
+  /* All opened first: between the first and the last signal there is nothing but signals. */
   for (uint32_t i = 0; i < matched.count; i++) {
     int fd = local_proc_open(&matched.items[i]);
     if (fd >= 0) fds[count++] = fd;

@@ -1,5 +1,5 @@
-/* rtnetlink requests by hand: a link is changed in well under a millisecond, where starting a program
- * for it would take several. Message layout: rtnetlink(7). */
+/* rtnetlink requests by hand: a link is changed in well under a millisecond, where starting a
+ * program for it would take several. Message layout: rtnetlink(7). */
 #include "netlink.h"
 
 #include <arpa/inet.h>
@@ -71,6 +71,9 @@ static int ask(int fd, struct request *request, struct ifinfomsg *ret_link, cons
                const char *name, struct error *err) {
   struct nlmsghdr *header = header_of(request);
   if (request->full) return error_set(err, STATUS_INTERNAL, "%s %s: request too long", what, name);
+  /* An answer that came after its request was given up is not the answer to this one. */
+  for (char late[64]; recv(fd, late, sizeof late, MSG_DONTWAIT) > 0;) {
+  }
   struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
   if (sendto(fd, header, header->nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
     return error_set_errno(err, errno, "%s %s", what, name);

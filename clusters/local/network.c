@@ -1,5 +1,5 @@
-/* The network of a world: one bridge in the world's own network namespace, a virtual cable from it to
- * every host. The machine's network, its routes and its packet filter have no part in it, so the
+/* The network of a world: one bridge in the world's own network namespace, a virtual cable from it
+ * to every host. The machine's network, its routes and its packet filter have no part in it, so the
  * addresses can be the same in every world. */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Power of a host. Off: first the link, then every process, then what its disk had not flushed. On: a
- * network without memory, the disk, the container, the units. */
+/* Power of a host. Off: first the link, then every process, then what its disk had not flushed. On:
+ * a network without memory, the disk, the container, the units. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -62,7 +62,11 @@ static int start_locked(struct local_cluster *lc, struct local_host *lh, struct 
     int status = local_network_link(lc, lh, true, err);
     return status < 0 ? status : local_units_start(lc, lh, err);
   }
-  int status = local_container_delete(lc, lh, err);
+  char group[PATH_MAX];
+  int status = local_cgroup_path(lc, lh->host, group, err);
+  if (status < 0) return status;
+  local_cgroup_remove_tree(group); /* units' groups of the life before */
+  status = local_container_delete(lc, lh, err);
   if (status == 0) status = local_network_renew(lc, lh, err);
   if (status == 0) status = local_disk_mount(lc, lh, err);
   if (status == 0) status = local_container_run(lc, lh, err);

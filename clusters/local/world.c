@@ -32,7 +32,9 @@ struct anchor_plan {
 
 static _Noreturn void anchor_child(const struct anchor_plan *plan) {
   setsid(); /* a terminal's Ctrl-C is not for the hosts */
-  if (!plan->keep) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  /* Sent when the thread that made us ends. The anchor then removes everything: when harness and
+   * guard were killed together nobody else is left to do so. */
+  if (!plan->keep) prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (dup2(plan->null, 0) < 0 || dup2(plan->report, 1) < 0 || dup2(plan->report, 2) < 0) _exit(127);
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   syscall(SYS_execveat, plan->program, "", plan->argv, plan->env, AT_EMPTY_PATH);
@@ -93,7 +95,7 @@ static int anchor_clone(struct local_cluster *lc, const char *const argv[], int 
                              .null = null,
                              .report = report,
                              .keep = lc->keep};
-  /* Blocked, so that no handler of ours runs in the child; the helper resets all of them. */
+  /* Blocked, so that no handler of ours runs in the child, and so that the anchor loses none. */
   sigset_t all, old;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -146,8 +148,21 @@ int local_world_open(struct local_cluster *lc, struct error *err) {
 int local_world_start(struct local_cluster *lc, struct error *err) {
   int status = directory_make(LOCAL_WORLD, 0700, err);
   if (status < 0) return status;
-  const char *argv[HOSTS_MAX + 4] = {LOCAL_HELPER, "anchor", LOCAL_WORLD};
-  for (uint32_t i = 0; i < lc->public.host_count; i++) argv[3 + i] = lc->hosts[i].name;
+  char registry[PATH_MAX];
+  status = path_format(registry, sizeof registry, err, "%s/%s.json", LOCAL_REGISTRY, lc->id);
+  if (status < 0) return status;
+  const char *argv[2 * (HOSTS_MAX + LOCAL_CGROUPS_MAX) + 12] = {
+      LOCAL_HELPER, "anchor",          "--directory",     LOCAL_WORLD,  "--id",
+      lc->id,       "--run-directory", lc->run_directory, "--registry", registry};
+  size_t count = 10;
+  for (uint32_t i = 0; i < lc->cgroups.count; i++) {
+    argv[count++] = "--cgroup";
+    argv[count++] = lc->cgroups.mounts[i];
+  }
+  for (uint32_t i = 0; i < lc->public.host_count; i++) {
+    argv[count++] = "--host";
+    argv[count++] = lc->hosts[i].name;
+  }
   CLEANUP_CLOSE int report = -1;
   status = anchor_clone(lc, argv, &report, err);
   if (status < 0) return status;

@@ -5,9 +5,10 @@ set(helper_program "${CMAKE_CURRENT_BINARY_DIR}/gameday-host")
 add_custom_command(
   OUTPUT "${helper_program}"
   COMMAND "${CMAKE_C_COMPILER}" -std=c11 -D_GNU_SOURCE -Os -s -static -Wall -Wextra -Wconversion
-          -o "${helper_program}" "${helper_source}/gameday-host.c" "${helper_source}/enter.c"
-  DEPENDS "${helper_source}/gameday-host.c" "${helper_source}/enter.c"
-          "${helper_source}/gameday-host.h"
+          -o "${helper_program}" "${helper_source}/gameday-host.c" "${helper_source}/anchor.c"
+          "${helper_source}/enter.c"
+  DEPENDS "${helper_source}/gameday-host.c" "${helper_source}/anchor.c"
+          "${helper_source}/enter.c" "${helper_source}/gameday-host.h"
   COMMENT "Building the static helper gameday-host"
   VERBATIM)
 set_source_files_properties(
