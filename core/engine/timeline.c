@@ -32,7 +32,8 @@ struct entry {
   struct timer timer;
   enum entry_state state;
   uint64_t planned_ns, decided_ns, confirmed_ns, healed_ns, recovering_ns; /* clock times */
-  bool open; /* injected, perhaps in half, and not healed */
+  bool open;    /* injected, perhaps in half, and not healed */
+  bool settled; /* by timeline_heal_all(): not to be tried again */
   struct injection injection;
 };
 
@@ -66,6 +67,11 @@ static void emit_error(const struct entry *entry, enum event_kind kind, const st
   char text[EVENT_TEXT_SIZE];
   error_format(err, text, sizeof text);
   emit(entry, kind, 0, text);
+}
+
+static void emit_planned(const struct entry *entry) {
+  emit(entry, EVENT_FAULT_PLANNED, (int64_t)(entry->planned_ns - entry->timeline->spec.start_ns),
+       entry->injection.injector->plugin.name);
 }
 
 /* Reports the end once; nothing is planned any more after a failure. */
@@ -126,13 +132,18 @@ static const struct host *resolve(const struct entry *entry, const struct target
   return NULL;
 }
 
-static void resolve_process(struct entry *entry) {
+/* A name that nobody knows is an error: without a process the whole host would be hit. */
+static int resolve_process(struct entry *entry, struct error *err) {
   struct injection *in = &entry->injection;
   size_t offset = in->injector->process_offset;
-  if (offset == SIZE_MAX || !in->service) return;
+  if (offset == SIZE_MAX) return 0;
   const char *name = *(const char *const *)((const char *)in->config + offset);
-  for (const struct service_process *p = in->service->service->processes; name && p && p->name; p++)
-    if (strcmp(p->name, name) == 0) in->process = p;
+  if (!name) return 0;
+  if (in->service)
+    in->process = service_process_find(in->service->service, in->service->config, name);
+  if (in->process) return 0;
+  return error_set(err, STATUS_USAGE, "%s: no process '%s' is known on host %s", entry->plan->name,
+                   name, in->host ? in->host->name : "-");
 }
 
 /* --- states ---------------------------------------------------------------------------------- */
@@ -143,23 +154,32 @@ static void enter_recovering(struct entry *entry) {
   arm(entry, entry->recovering_ns + RECOVERY_LEAST_NS);
 }
 
-static void heal(struct entry *entry) {
+/* Undoes the fault, whatever becomes of the journal: a disk that is full must not keep a fault in
+ * effect. The journal's failure is returned when the heal went well. */
+static int heal(struct entry *entry, struct error *err) {
   struct timeline *t = entry->timeline;
-  struct error err = ERROR_INIT;
-  int status = journal_write(t->spec.journal, &entry->injection, JOURNAL_HEALING, &err);
-  if (status == 0) status = entry->injection.injector->heal(&entry->injection, &err);
-  if (status == 0) status = journal_write(t->spec.journal, &entry->injection, JOURNAL_HEALED, &err);
+  struct error unwritten = ERROR_INIT;
+  int written = journal_write(t->spec.journal, &entry->injection, JOURNAL_HEALING, &unwritten);
+  int status = entry->injection.injector->heal(&entry->injection, err);
   entry->healed_ns = clock_now_ns(t->clock);
-  entry->state = ENTRY_HEAL_CONFIRMING;
-  if (status < 0) {
-    emit_error(entry, EVENT_FAULT_HEAL_FAILED, &err);
-    entry->state = ENTRY_DONE;
-    report(t, status, &err);
-    return;
-  }
+  if (status < 0) return status;
   entry->open = false;
   emit(entry, EVENT_FAULT_HEALED, 0, "");
-  arm(entry, entry->healed_ns);
+  if (written == 0)
+    written = journal_write(t->spec.journal, &entry->injection, JOURNAL_HEALED, &unwritten);
+  if (written < 0 && err) *err = unwritten;
+  return written;
+}
+
+static void heal_on_time(struct entry *entry) {
+  struct error err = ERROR_INIT;
+  int status = heal(entry, &err);
+  entry->state = entry->open ? ENTRY_DONE : ENTRY_HEAL_CONFIRMING;
+  if (entry->open) emit_error(entry, EVENT_FAULT_HEAL_FAILED, &err);
+  if (status < 0)
+    report(entry->timeline, status, &err);
+  else
+    arm(entry, entry->healed_ns);
 }
 
 static void confirm_heal(struct entry *entry, uint64_t now_ns) {
@@ -205,17 +225,23 @@ static void confirm(struct entry *entry) {
   }
 }
 
+/* The entry has come to nothing, and with it the run. What is half done is healed at the end. */
+static void give_up(struct entry *entry, int status, const struct error *err) {
+  struct timeline *t = entry->timeline;
+  loop_timer_cancel(t->spec.loop, &entry->timer);
+  emit_error(entry, EVENT_FAULT_UNCONFIRMED, err);
+  entry->state = ENTRY_DONE;
+  report(t, status, err);
+}
+
 /* A step is measured from when it was asked for, and is over when it returns. */
 static void take_step(struct entry *entry) {
-  struct timeline *t = entry->timeline;
   struct error err = ERROR_INIT;
   emit(entry, EVENT_FAULT_INJECTED, 0, "");
   emit(entry, EVENT_FAULT_CONFIRMED, 0, "");
   int status = entry->injection.injector->inject(&entry->injection, &err);
   if (status < 0) {
-    emit_error(entry, EVENT_FAULT_UNCONFIRMED, &err);
-    entry->state = ENTRY_DONE;
-    report(t, status, &err);
+    give_up(entry, status, &err);
     return;
   }
   emit(entry, EVENT_FAULT_HEALED, 0, "");
@@ -244,35 +270,32 @@ static void inject(struct entry *entry) {
     if (status == 0) return;
   }
   (void)error_wrap(&err, "%s on %s", in->injector->plugin.name, in->host ? in->host->name : "-");
-  emit_error(entry, EVENT_FAULT_UNCONFIRMED, &err);
-  loop_timer_cancel(t->spec.loop, &entry->timer);
-  entry->state = ENTRY_DONE; /* what is half done is healed at the end */
-  report(t, status, &err);
+  give_up(entry, status, &err);
 }
 
 static void begin(struct entry *entry, uint64_t now_ns) {
   struct timeline *t = entry->timeline;
   struct injection *in = &entry->injection;
   const struct target *target = entry->plan->target;
+  struct error err = ERROR_INIT;
   if (target) {
     in->host = resolve(entry, target);
+    if (!in->host && now_ns - entry->planned_ns < t->spec.scenario->recovery_timeout_ns) {
+      arm(entry, now_ns + TARGET_POLL_NS);
+      return;
+    }
     if (!in->host) {
-      if (now_ns - entry->planned_ns < t->spec.scenario->recovery_timeout_ns) {
-        arm(entry, now_ns + TARGET_POLL_NS);
-        return;
-      }
-      struct error err = ERROR_INIT;
       int status = error_set(&err, STATUS_TIMEOUT, "%s: nobody had the target's role in time",
                              entry->plan->name);
-      emit_error(entry, EVENT_FAULT_UNCONFIRMED, &err);
-      entry->state = ENTRY_DONE;
-      report(t, status, &err);
+      give_up(entry, status, &err);
       return;
     }
     in->service = service_of_host(t, in->host);
   }
-  resolve_process(entry);
-  if (in->injector->flags & INJECTOR_PLANNED)
+  int status = resolve_process(entry, &err);
+  if (status < 0)
+    give_up(entry, status, &err);
+  else if (in->injector->flags & INJECTOR_PLANNED)
     take_step(entry);
   else
     inject(entry);
@@ -300,7 +323,7 @@ static void finish(struct entry *entry, uint64_t now_ns) {
   if (next && next->state == ENTRY_WAITING) {
     next->state = ENTRY_PLANNED;
     next->planned_ns += now_ns;
-    emit(next, EVENT_FAULT_PLANNED, 0, next->injection.injector->plugin.name);
+    emit_planned(next);
     arm(next, next->planned_ns);
   }
   for (uint32_t i = 0; i < t->count; i++)
@@ -321,11 +344,11 @@ static void watch_recovery(struct entry *entry, uint64_t now_ns) {
 
 static void entry_fire(struct timer *timer, uint64_t now_ns) {
   struct entry *entry = timer->owner;
-  if (entry->timeline->stopped) return;
+  if (entry->timeline->stopped || entry->timeline->reported) return;
   switch (entry->state) {
     case ENTRY_PLANNED: begin(entry, now_ns); break;
     case ENTRY_CONFIRMING: confirm(entry); break;
-    case ENTRY_ACTIVE: heal(entry); break;
+    case ENTRY_ACTIVE: heal_on_time(entry); break;
     case ENTRY_HEAL_CONFIRMING: confirm_heal(entry, now_ns); break;
     case ENTRY_RECOVERING: watch_recovery(entry, now_ns); break;
     case ENTRY_WAITING:
@@ -394,7 +417,7 @@ int timeline_begin(struct timeline *timeline, uint64_t begin_ns, struct error *e
     if (entry->plan->after_recovery) continue; /* planned when the one before is through */
     entry->planned_ns += begin_ns;
     entry->state = ENTRY_PLANNED;
-    emit(entry, EVENT_FAULT_PLANNED, 0, entry->plan->injector->plugin.name);
+    emit_planned(entry);
     int status = loop_timer_arm(timeline->spec.loop, &entry->timer, entry->planned_ns, err);
     if (status < 0) return status;
   }
@@ -422,29 +445,47 @@ static int await_heal(struct entry *entry, struct error *err) {
   }
 }
 
+/* The one not yet settled that was injected last: what came later may stand on what came before. */
+static struct entry *last_unsettled(struct timeline *t) {
+  struct entry *last = NULL;
+  for (uint32_t i = 0; i < t->count; i++) {
+    struct entry *entry = &t->entries[i];
+    if (!entry->settled && (!last || entry->decided_ns >= last->decided_ns)) last = entry;
+  }
+  return last;
+}
+
+static int settle(struct entry *entry, struct error *err) {
+  struct timeline *t = entry->timeline;
+  bool awaited = entry->open || entry->state == ENTRY_HEAL_CONFIRMING;
+  int status = 0;
+  loop_timer_cancel(t->spec.loop, &entry->timer);
+  entry->settled = true;
+  entry->state = ENTRY_DONE;
+  if (entry->open) status = heal(entry, err);
+  if (awaited && !entry->open) {
+    struct error late = ERROR_INIT;
+    int seen = await_heal(entry, &late);
+    if (seen < 0 && status == 0) {
+      status = seen;
+      if (err) *err = late;
+    }
+  }
+  return status < 0 ? error_wrap(err, "%s could not be healed", entry->plan->name) : 0;
+}
+
 int timeline_heal_all(struct timeline *timeline, struct error *err) {
   timeline->stopped = true;
   int first = 0;
-  for (uint32_t i = timeline->count; i-- > 0;) {
-    struct entry *entry = &timeline->entries[i];
-    loop_timer_cancel(timeline->spec.loop, &entry->timer);
+  for (struct entry *entry = last_unsettled(timeline); entry; entry = last_unsettled(timeline)) {
     struct error one = ERROR_INIT;
-    int status = 0;
-    if (entry->open) {
-      heal(entry);
-      loop_timer_cancel(timeline->spec.loop, &entry->timer);
-      status = entry->open
-                   ? error_set(&one, STATUS_SERVER, "%s could not be healed", entry->plan->name)
-                   : await_heal(entry, &one);
-      if (status < 0) emit_error(entry, EVENT_FAULT_HEAL_FAILED, &one);
-    } else if (entry->state == ENTRY_HEAL_CONFIRMING) {
-      status = await_heal(entry, &one);
-    }
-    if (status < 0 && first == 0) {
+    int status = settle(entry, &one);
+    if (status == 0) continue;
+    emit_error(entry, EVENT_FAULT_HEAL_FAILED, &one);
+    if (first == 0) {
       first = status;
       if (err) *err = one;
     }
-    entry->state = ENTRY_DONE;
   }
   return first;
 }

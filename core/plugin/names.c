@@ -1,6 +1,9 @@
-/* Names of verdicts and capabilities, as messages and reports print them. */
+/* Names of verdicts and capabilities, as messages and reports print them; processes by name. */
+#include <string.h>
+
 #include "gameday/checker.h"
 #include "gameday/provider.h"
+#include "gameday/service.h"
 
 const char *verdict_name(enum verdict verdict) {
   switch (verdict) {
@@ -22,4 +25,13 @@ const char *capability_name(enum capability capability) {
     case CAN_NETWORK: return "clients in the hosts' network";
   }
   return "invalid";
+}
+
+const struct service_process *service_process_find(const struct service *service,
+                                                   const void *config, const char *name) {
+  const struct service_process *process =
+      service->processes_for ? service->processes_for(config) : service->processes;
+  for (; process && process->name; process++)
+    if (strcmp(process->name, name) == 0) return process;
+  return NULL;
 }

@@ -93,6 +93,10 @@ struct service {
                    size_t why_size, struct error *err);
 };
 
+/* The process that a service with this configuration calls `name`; NULL: none. */
+const struct service_process *service_process_find(const struct service *service,
+                                                   const void *config, const char *name);
+
 extern const struct service *const services[]; /* services/services.c; NULL-terminated */
 
 #endif
