@@ -20,6 +20,7 @@ static void check_host(struct draft *draft, const struct host_plan *plan, const 
     if (strcmp(plan->hosts[i].name, host) == 0) return;
     suggestion_offer(&suggestion, plan->hosts[i].name);
   }
+  suggestion.best = NULL; /* names of hosts differ in a digit: all are as near */
   if (plan->complete)
     mistakes_add(&draft->mistakes, place, "target: the cluster has no host '%s'%s", host,
                  suggestion_text(&suggestion, end));

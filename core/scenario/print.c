@@ -40,7 +40,11 @@ static void print_row(struct printer *p, const struct param *row, const void *co
   if (text.failed) p->failed = true;
   yaml_put_indent(p->out, indent);
   buf_printf(p->out, "%s: ", row->key);
-  yaml_put_value(p->out, text.failed ? "" : text.data);
+  /* Numbers and quantities have no character to quote, and in quotes they would be texts. */
+  if (row->type == PARAM_STRING || row->type == PARAM_CHOICE || row->type == PARAM_TARGET)
+    yaml_put_value(p->out, text.data);
+  else
+    buf_puts(p->out, text.data);
   buf_putc(p->out, '\n');
 }
 

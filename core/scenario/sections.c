@@ -194,13 +194,14 @@ struct measure_section measure_of(const struct scenario *scenario) {
 }
 
 struct entry_section entry_of(const struct timeline_entry *entry, struct arena *arena) {
-  char at[48];
-  value_print((int64_t)entry->at_ns, (double)entry->at_ns, UNIT_DURATION, at);
-  return (struct entry_section){
-      .at = arena_printf(arena, "%s%s", entry->after_recovery ? "recovery + " : "", at),
-      .jitter_ns = entry->jitter_ns,
-      .for_ns = entry->for_ns,
-      .name = entry->name};
+  char at[48] = "";
+  bool bare = entry->after_recovery && entry->at_ns == 0;
+  if (!bare) value_print((int64_t)entry->at_ns, (double)entry->at_ns, UNIT_DURATION, at);
+  const char *before = bare ? "recovery" : entry->after_recovery ? "recovery + " : "";
+  return (struct entry_section){.at = arena_printf(arena, "%s%s", before, at),
+                                .jitter_ns = entry->jitter_ns,
+                                .for_ns = entry->for_ns,
+                                .name = entry->name};
 }
 
 static const char *skip_blanks(const char *text) {

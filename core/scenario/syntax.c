@@ -93,6 +93,11 @@ static const struct translation translations[] = {
      "':' is not expected here; expected a new line before the key, the indentation of the keys "
      "above, or quotes around a value that holds ': '",
      TEXT_ONLY, false},
+    {"found unexpected ':'", "while scanning a plain scalar",
+     "':' touches a word between brackets; expected a space after the ':' of a key, or the value "
+     "in "
+     "quotes",
+     TEXT_ONLY, false},
     {"could not find expected ':'", NULL, "a key without a value; expected ':' after it", TEXT_ONLY,
      true},
     {"did not find expected key", "while parsing a block mapping",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "scenario/param.h"
 
 #define FIELD(s, f) .offset = offsetof(struct s, f)
 
@@ -321,4 +322,99 @@ char *fixture_mistakes(const char *yaml, const struct scenario_override *overrid
   char *copy = text.length ? buf_steal(&text) : strdup("");
   buf_release(&text);
   return copy;
+}
+
+static bool same_text(const char *a, const char *b) {
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_settings(const struct settings *a, const struct settings *b) {
+  if (a->count != b->count) return false;
+  for (uint32_t i = 0; i < a->count; i++)
+    if (!same_text(a->items[i].name, b->items[i].name) ||
+        !same_text(a->items[i].value, b->items[i].value))
+      return false;
+  return true;
+}
+
+/* Field by field, as the table names them. */
+static const char *config_difference(const struct param *table, const void *a, const void *b) {
+  for (const struct param *row = table; row && row->key; row++) {
+    const void *left = (const char *)a + row->offset, *right = (const char *)b + row->offset;
+    bool same = true;
+    switch (row->type) {
+      case PARAM_BOOL: same = *(const bool *)left == *(const bool *)right; break;
+      case PARAM_COUNT:
+      case PARAM_CHOICE: same = memcmp(left, right, sizeof(uint32_t)) == 0; break;
+      case PARAM_INTEGER:
+      case PARAM_DURATION:
+      case PARAM_SIZE:
+      case PARAM_NUMBER:
+      case PARAM_RATE:
+      case PARAM_RATIO: same = memcmp(left, right, sizeof(uint64_t)) == 0; break;
+      case PARAM_STRING:
+        same = same_text(*(const char *const *)left, *(const char *const *)right);
+        break;
+      case PARAM_TARGET: same = target_equal(left, right); break;
+      case PARAM_SETTINGS: same = same_settings(left, right); break;
+    }
+    if (!same) return row->key;
+  }
+  return NULL;
+}
+
+static const char *timeline_difference(const struct scenario *a, const struct scenario *b) {
+  for (uint32_t i = 0; i < a->timeline_count; i++) {
+    const struct timeline_entry *x = &a->timeline[i], *y = &b->timeline[i];
+    if (x->injector != y->injector || !same_text(x->name, y->name)) return "injector or name";
+    if (x->at_ns != y->at_ns || x->after_recovery != y->after_recovery) return "at";
+    if (x->jitter_ns != y->jitter_ns || x->for_ns != y->for_ns) return "jitter or for";
+    const char *key = config_difference(x->injector->plugin.params, x->config, y->config);
+    if (key) return key;
+  }
+  return NULL;
+}
+
+static const char *parts_difference(const struct scenario *a, const struct scenario *b) {
+  const char *key =
+      config_difference(a->provider->plugin.params, a->provider_config, b->provider_config);
+  for (uint32_t i = 0; i < a->service_count && !key; i++) {
+    if (a->services[i].service != b->services[i].service) return "service";
+    key = config_difference(a->services[i].service->plugin.params, a->services[i].config,
+                            b->services[i].config);
+  }
+  for (uint32_t i = 0; i < a->workload_count && !key; i++) {
+    if (a->workloads[i].workload != b->workloads[i].workload) return "workload";
+    key = config_difference(a->workloads[i].workload->plugin.params, a->workloads[i].config,
+                            b->workloads[i].config);
+  }
+  for (uint32_t i = 0; i < a->objective_count && !key; i++) {
+    const struct scenario_objective *x = &a->objectives[i], *y = &b->objectives[i];
+    if (!same_text(x->name, y->name) || !same_text(x->text, y->text) ||
+        !same_text(x->statistic, y->statistic) || x->unit != y->unit ||
+        x->at_least != y->at_least || memcmp(&x->bound, &y->bound, sizeof x->bound) != 0)
+      return "objective";
+  }
+  return key ? key : timeline_difference(a, b);
+}
+
+const char *fixture_difference(const struct scenario *a, const struct scenario *b) {
+  if (!same_text(a->name, b->name)) return "name";
+  if (!same_text(a->description, b->description)) return "description";
+  if (a->seed_given != b->seed_given || a->seed != b->seed) return "seed";
+  if (a->repeat != b->repeat || a->provider != b->provider) return "repeat or provider";
+  if (a->client_hosts != b->client_hosts || a->workers != b->workers) return "hosts or workers";
+  if (a->start_timeout_ns != b->start_timeout_ns) return "start_timeout";
+  if (a->recovery_timeout_ns != b->recovery_timeout_ns ||
+      a->converge_timeout_ns != b->converge_timeout_ns)
+    return "timeouts";
+  if (a->warmup_ns != b->warmup_ns || a->settle_ns != b->settle_ns ||
+      a->duration_ns != b->duration_ns || a->load_minimum != b->load_minimum)
+    return "load";
+  if (a->outage_min_ns != b->outage_min_ns || a->lag_bound_bytes != b->lag_bound_bytes)
+    return "measure";
+  if (a->service_count != b->service_count || a->workload_count != b->workload_count ||
+      a->timeline_count != b->timeline_count || a->objective_count != b->objective_count)
+    return "counts";
+  return parts_difference(a, b);
 }
