@@ -33,12 +33,8 @@ static const struct host *find_host(const struct cluster *cluster, const char *n
   return NULL;
 }
 
-static const struct service_process *find_process(const struct scenario_tables *tables,
-                                                  const char *name) {
-  for (const struct service *const *row = tables->services; *row; row++)
-    for (const struct service_process *p = (*row)->processes; p && p->name; p++)
-      if (strcmp(p->name, name) == 0) return p;
-  return NULL;
+static const char *or_null(const char *text) {
+  return *text ? text : NULL;
 }
 
 /* Heals one fault from the journal alone. Its configuration is not needed: what heal() needs is the
@@ -49,11 +45,17 @@ static int heal_fault(const struct scenario_tables *tables, struct cluster *clus
   if (!injector)
     return error_set(err, STATUS_USAGE, "the journal names the injector '%s', which is unknown",
                      fault->injector);
+  const struct service_process process = {.name = fault->process,
+                                          .match = {.program = or_null(fault->program),
+                                                    .argument = or_null(fault->argument),
+                                                    .unit = or_null(fault->match_unit),
+                                                    .tree = fault->tree},
+                                          .unit = or_null(fault->unit)};
   struct injection in = {.injector = injector,
                          .fault = fault->fault,
                          .cluster = cluster,
                          .host = find_host(cluster, fault->host),
-                         .process = find_process(tables, fault->process)};
+                         .process = fault->process[0] ? &process : NULL};
   if (fault->host[0] != '\0' && !in.host)
     return error_set(err, STATUS_USAGE, "the journal names the host '%s', which is unknown",
                      fault->host);

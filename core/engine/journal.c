@@ -13,6 +13,16 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 
+/* A harness that died while it wrote leaves half a line; the next line must not become a part of
+ * it. */
+static int end_torn_line(int fd, struct error *err) {
+  char last = '\n';
+  off_t size = lseek(fd, 0, SEEK_END);
+  if (size > 0 && pread(fd, &last, 1, size - 1) != 1) size = -1;
+  if (size < 0) return error_set_errno(err, errno, "cannot read the journal");
+  return last == '\n' ? 0 : file_write_all(fd, "\n", 1, "the journal", err);
+}
+
 #define JOURNAL_FILE "journal.jsonl"
 #define JOURNAL_BYTES_MAX (16u << 20)
 
@@ -23,8 +33,13 @@ int journal_open(struct journal *journal, const char *run_directory, struct erro
   journal->fd = -1;
   int status = path_format(path, sizeof path, err, "%s/" JOURNAL_FILE, run_directory);
   if (status < 0) return status;
-  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
+  status = end_torn_line(fd, err);
+  if (status < 0) {
+    close(fd);
+    return status;
+  }
   /* The name itself must survive a crash of the machine too. */
   CLEANUP_CLOSE int directory = open(run_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0 || fsync(directory) < 0) {
@@ -41,13 +56,25 @@ void journal_close(struct journal *journal) {
   journal->fd = -1;
 }
 
+/* NULL when memory ran out. */
+static json_t *line_json(const struct injection *in, enum journal_state state) {
+  const struct service_process *p = in->process;
+  json_t *object = json_pack("{s:i, s:s, s:s, s:s, s:s}", "fault", (int)in->fault, "state",
+                             state_names[state], "injector", in->injector->plugin.name, "host",
+                             in->host ? in->host->name : "", "note", in->note);
+  if (!object || !p) return object;
+  json_t *process = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:b}", "name", p->name, "program",
+                              p->match.program, "argument", p->match.argument, "match_unit",
+                              p->match.unit, "unit", p->unit, "tree", p->match.tree);
+  if (process && json_object_set_new(object, "process", process) == 0) return object;
+  json_decref(object);
+  return NULL;
+}
+
 int journal_write(struct journal *journal, const struct injection *in, enum journal_state state,
                   struct error *err) {
   assert(journal->fd >= 0);
-  json_t *object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "fault", (int)in->fault, "state",
-                             state_names[state], "injector", in->injector->plugin.name, "host",
-                             in->host ? in->host->name : "", "process",
-                             in->process ? in->process->name : "", "note", in->note);
+  json_t *object = line_json(in, state);
   CLEANUP_FREE char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
   json_decref(object);
   if (!text) return error_set(err, STATUS_MEMORY, "out of memory for the journal");
@@ -99,8 +126,14 @@ static int take_line(const char *line, struct journal_fault *faults, uint32_t ma
     open_fault->fault = fault;
     copy_text(open_fault->injector, sizeof open_fault->injector, object, "injector");
     copy_text(open_fault->host, sizeof open_fault->host, object, "host");
-    copy_text(open_fault->process, sizeof open_fault->process, object, "process");
     copy_text(open_fault->note, sizeof open_fault->note, object, "note");
+    const json_t *process = json_object_get(object, "process");
+    copy_text(open_fault->process, sizeof open_fault->process, process, "name");
+    copy_text(open_fault->program, sizeof open_fault->program, process, "program");
+    copy_text(open_fault->argument, sizeof open_fault->argument, process, "argument");
+    copy_text(open_fault->match_unit, sizeof open_fault->match_unit, process, "match_unit");
+    copy_text(open_fault->unit, sizeof open_fault->unit, process, "unit");
+    open_fault->tree = json_is_true(json_object_get(process, "tree"));
   }
   json_decref(object);
   return status;

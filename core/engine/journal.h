@@ -22,7 +22,11 @@ int journal_write(struct journal *journal, const struct injection *in, enum jour
 /* A fault that was injected, or may have been, and not healed. */
 struct journal_fault {
   int32_t fault; /* index in the scenario's timeline */
-  char injector[64], host[64], process[64], note[256];
+  char injector[64], host[64], note[256];
+  /* The process as it was when the fault was injected, for those who cannot ask the service: its
+   * name ("": none), how it is matched, the unit that brings it back; each "" when absent. */
+  char process[64], program[64], argument[256], match_unit[64], unit[64];
+  bool tree;
 };
 /* Reads the faults that are still open, at most `max`; a torn last line is ignored. No journal: 0.
  */
