@@ -42,14 +42,23 @@ static const struct progress_point *point_back(const struct progress *progress, 
   return &progress->points[(progress->point_count - 1 - back) % PROGRESS_HISTORY];
 }
 
-bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns) {
-  const struct progress_point *last = point_back(progress, 0), *first = NULL;
+/* The newest point that is not after `time_ns`; NULL when none is kept. */
+static const struct progress_point *point_at(const struct progress *progress, uint64_t time_ns) {
   for (uint32_t back = 0; back < PROGRESS_HISTORY && back < progress->point_count; back++) {
-    first = point_back(progress, back);
-    if (first->time_ns <= since_ns) break;
+    const struct progress_point *point = point_back(progress, back);
+    if (point->time_ns <= time_ns) return point;
   }
-  if (!first || first->time_ns > since_ns) return false;
-  return last->ok > first->ok && last->bad == first->bad;
+  return NULL;
+}
+
+/* Writes must have succeeded in the later half too: those of the earlier one may have been done
+ * before `since_ns` and counted after it, and what hangs on a dead host is counted nowhere yet. */
+bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns) {
+  const struct progress_point *first = point_at(progress, since_ns);
+  const struct progress_point *last = point_back(progress, 0);
+  if (!first || last->time_ns <= since_ns) return false;
+  const struct progress_point *half = point_at(progress, since_ns + (last->time_ns - since_ns) / 2);
+  return last->bad == first->bad && half->ok > first->ok && last->ok > half->ok;
 }
 
 static void describe_roles(const struct service_instance *service, char *text, size_t size) {
@@ -90,9 +99,9 @@ void progress_tick(struct progress *progress, uint64_t now_ns,
   char roles[256], bar[64], line[512];
   describe_roles(service, roles, sizeof roles);
   describe_bar(progress, now_ns, bar);
-  snprintf(line, sizeof line, "%s%.1f s  %s  writes %.0f/s ok, %.0f/s not %s%s%s", plain ? "" : bar,
-           seconds(progress, now_ns), progress->phase, ok, bad, roles, detail[0] ? "  " : "",
-           detail);
+  snprintf(line, sizeof line, "%s%.1f s  %s  writes %.0f/s ok, %.0f/s not%s%s%s%s",
+           plain ? "" : bar, seconds(progress, now_ns), progress->phase, ok, bad,
+           roles[0] ? " " : "", roles, detail[0] ? "  " : "", detail);
   progress->printed_ns = now_ns;
   if (plain)
     log_print(progress->log, LOG_INFO, "%s", line);
