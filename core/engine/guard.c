@@ -146,10 +146,13 @@ static _Noreturn void guard_main(int fd, const struct guard_spec *spec) {
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
   if (chdir("/") < 0) note(spec->run_directory, "cannot change to /");
+  /* The pipe first: where the harness was started without standard input or output, it is on one
+   * of their numbers, and would be taken for broken. */
+  if (fd != 3 && dup2(fd, 3) == 3) fd = 3;
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int i = 0; i <= 2 && null >= 0; i++) dup2(null, i);
-  if (dup2(fd, 3) == 3) fd = 3;
-  close_range(4, ~0U, 0);
+  for (int i = 0; i <= 2 && null >= 0; i++)
+    if (i != fd) dup2(null, i);
+  close_range(fd == 3 ? 4 : (unsigned)fd + 1, ~0U, 0);
   char byte = 0;
   ssize_t got;
   do got = read(fd, &byte, 1);
