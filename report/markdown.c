@@ -160,7 +160,10 @@ static void data_section(struct buf *out, const struct run_result *result) {
   }
   buf_putc(out, '\n');
   struct witness_list list = {.out = out};
-  size_t count = facts_witnesses(result, NULL, witness, &list);
+  size_t count = 0;
+  for (const char *const *kind = data_witness_kinds; *kind; kind++) {
+    count += facts_witnesses(result, *kind, witness, &list);
+  }
   if (count > WITNESSES_SHOWN) {
     buf_printf(out, "- and %zu more: see report.html\n", count - WITNESSES_SHOWN);
   }

@@ -6,5 +6,5 @@
 #include "report/writers.h"
 
 const struct report *const reports[] = {
-    &report_text, &report_json, &report_markdown, &report_junit, NULL,
+    &report_text, &report_json, &report_markdown, &report_junit, &report_html, &report_plots, NULL,
 };

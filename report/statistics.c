@@ -14,15 +14,19 @@ const struct data_value data_value_table[] = {
     {.measure = "data_loss", .label = "acknowledged writes lost"},
     {.measure = "recovery_point", .label = "recovery point before the fault", .optional = true},
     {.measure = "unknown_survived", .label = "unknown writes that survived"},
+    {.measure = "unknown_vanished", .label = "unknown writes that did not", .optional = true},
     {.measure = "phantom", .label = "phantom rows (nobody wrote them)"},
     {.measure = "duplicate", .label = "duplicate rows"},
     {.measure = "corrupt", .label = "corrupt rows", .optional = true},
     {.measure = "diverged", .label = "hosts that differ at the end", .optional = true},
-    {.measure = "dual_primary", .label = "two primaries acknowledged", .optional = true},
+    {.measure = "dual_primary", .label = "two primaries acknowledged writes", .optional = true},
     {.measure = "staleness.p99", .label = "staleness of reads, p99", .optional = true},
     {.measure = "replication_lag.p99", .label = "replication lag, p99", .optional = true},
     {.measure = NULL},
 };
+
+const char *const data_witness_kinds[] = {"lost",     "corrupt",      "phantom", "duplicate",
+                                          "diverged", "dual_primary", NULL};
 
 static int by_value(const void *left, const void *right) {
   double a = *(const double *)left, b = *(const double *)right;

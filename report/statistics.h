@@ -33,5 +33,7 @@ struct data_value {
   bool optional; /* not listed when no checker gave it */
 };
 extern const struct data_value data_value_table[];
+/* The kinds of witnesses about data, worst first; NULL-terminated. */
+extern const char *const data_witness_kinds[];
 
 #endif

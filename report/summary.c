@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "report/bounds.h"
 #include "report/escape.h"
 #include "report/facts.h"
 #include "report/series.h"
@@ -153,6 +154,18 @@ static void fault(struct buf *out, const struct run_result *result, uint32_t ind
   }
 }
 
+static void bound(void *data, const struct settings_bound *bound) {
+  struct buf *out = data;
+  CLEANUP(buf_release) struct buf line;
+  buf_init(&line);
+  char seconds[FORMAT_SIZE];
+  format_seconds(bound->seconds, seconds);
+  buf_printf(&line, "By its settings %s fails over from %s within %s: %s", bound->service,
+             bound->injector, bound->known ? seconds : "no bounded time", bound->because);
+  buf_puts(out, "  ");
+  wrapped(out, line.data, 2, 4);
+}
+
 static void faults(struct buf *out, const struct run_result *result) {
   if (result->info.fault_count == 0) return;
   buf_puts(out, "\nFAULTS, and the time from \"in effect\" to each phase\n");
@@ -163,6 +176,7 @@ static void faults(struct buf *out, const struct run_result *result) {
     buf_printf(out, "  and %" PRIu32 " more: see result.json\n",
                result->info.fault_count - FAULTS_SHOWN);
   }
+  bounds_each(result, bound, out);
 }
 
 static void load_row(struct buf *out, const char *name, const struct operation_counts *counts) {
@@ -266,7 +280,10 @@ static void data_section(struct buf *out, const struct run_result *result) {
     wrapped(out, text, 38, 38);
   }
   struct witness_list list = {.out = out};
-  size_t count = facts_witnesses(result, NULL, witness, &list);
+  size_t count = 0;
+  for (const char *const *kind = data_witness_kinds; *kind; kind++) {
+    count += facts_witnesses(result, *kind, witness, &list);
+  }
   if (count > WITNESSES_SHOWN) {
     buf_printf(out, "    and %zu more: see report.html or result.json\n", count - WITNESSES_SHOWN);
   }

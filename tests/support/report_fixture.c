@@ -414,9 +414,11 @@ static void result_make(struct fixture_state *state, struct run_result *result, 
       .why = text_of(state, "data_loss is 3, and 0 was the bound"),
       .trusted = !state->options.nothing_measured,
       .settings_json =
-          "{\"settings\": {\"pg1\": {\"ttl\": 30, \"synchronous_mode\": false}}, "
-          "\"bounds\": {\"failover_time_s\": 42.0, "
-          "\"because\": \"ttl + loop_wait + <promotion>\"}}",
+          "{\"postgres\": {\"settings\": {\"patroni\": {\"ttl\": 30, \"synchronous_mode\": "
+          "false}}, "
+          "\"bounds\": {\"failover_time_s\": 320.0, \"because\": \"anything\", "
+          "\"host-crash\": {\"failover_time_s\": 42.0, "
+          "\"because\": \"ttl 30 + loop_wait 10 + <promotion> 2\"}}}}",
       .versions_json = "{\"gameday\": \"0.1.0\", \"postgres\": \"15.10\", \"patroni\": \"3.0.2\"}",
   };
   info_make(state, &result->info, faults);

@@ -1,0 +1,272 @@
+/* Plot `waterfall`: each recovery step by step, from the moment its fault was in effect. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "report/escape.h"
+#include "report/facts.h"
+#include "report/plot_parts.h"
+
+#define FAULTS_MAX 12
+#define ROW_HEIGHT 26
+#define TITLE_HEIGHT 30
+#define HEAD 8
+#define FOOT 60
+#define LEFT 150
+#define OUTAGES_MAX 64
+
+enum row { ROW_FAULT, ROW_PHASE, ROW_WRITES = ROW_PHASE + PHASE_COUNT, ROW_READS, ROW_COUNT };
+
+static uint32_t drawn(const struct run_result *result, uint32_t *ret_faults, uint32_t max) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < result->info.fault_count && count < max; i++) {
+    if (result->info.faults[i].confirmed_ns != TIME_NEVER) ret_faults[count++] = i;
+  }
+  return count;
+}
+
+static uint32_t waterfall_height(const struct plot_input *in, const char **ret_why) {
+  uint32_t faults[FAULTS_MAX] = {0};
+  uint32_t count = drawn(in->report->result, faults, FAULTS_MAX);
+  *ret_why = in->report->result->info.fault_count == 0
+                 ? "the scenario has no fault"
+                 : "no fault was seen in effect, so that there is no moment to count from";
+  return count == 0 ? 0 : HEAD + FOOT + count * (TITLE_HEIGHT + ROW_COUNT * ROW_HEIGHT);
+}
+
+/* What one picture needs while it is drawn. */
+struct canvas {
+  const struct run_result *result;
+  struct plot_frame frame;
+  struct buf *script;
+  double end_s; /* of the axis */
+};
+
+struct spans {
+  const struct run_result *result;
+  int32_t fault;
+  uint64_t confirmed_ns;
+  uint32_t count;
+  double begin_s[OUTAGES_MAX], end_s[OUTAGES_MAX]; /* after the fault's confirmation */
+};
+
+static void span_add(void *data, const struct interval *interval) {
+  struct spans *spans = data;
+  if (interval->fault != spans->fault || spans->count == OUTAGES_MAX) return;
+  double begin_s = ((double)interval->begin_ns - (double)spans->confirmed_ns) / 1e9;
+  spans->begin_s[spans->count] = begin_s;
+  spans->end_s[spans->count++] = begin_s + facts_span_s(spans->result, interval);
+}
+
+static struct spans spans_of(const struct run_result *result, uint32_t fault, const char *what) {
+  struct spans spans = {.result = result,
+                        .fault = (int32_t)fault,
+                        .confirmed_ns = result->info.faults[fault].confirmed_ns};
+  facts_intervals(result, what, span_add, &spans);
+  return spans;
+}
+
+/* The axis ends a little after the last thing that is measured; a heal long after it is cut off. */
+static double axis_end(const struct run_result *result, const uint32_t *faults, uint32_t count) {
+  double end_s = 0, healed_s = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct fault_info *fault = &result->info.faults[faults[i]];
+    for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+      const struct measure *measure = facts_phase(result, faults[i], phase);
+      if (measure && (measure->known || measure->floor)) end_s = fmax(end_s, measure->value);
+    }
+    struct spans spans = spans_of(result, faults[i], "write_outage");
+    for (uint32_t j = 0; j < spans.count; j++) end_s = fmax(end_s, spans.end_s[j]);
+    if (fault->healed_ns != TIME_NEVER && fault->healed_ns > fault->confirmed_ns) {
+      healed_s = fmax(healed_s, (double)(fault->healed_ns - fault->confirmed_ns) / 1e9);
+    }
+  }
+  if (end_s <= 0) end_s = healed_s > 0 ? healed_s : 1.0;
+  return fmax(end_s, fmin(healed_s, end_s * 1.5)) * 1.16;
+}
+
+static double pixel_of(const struct canvas *canvas, double time_s) {
+  const struct plot_frame *frame = &canvas->frame;
+  return frame->left + time_s / canvas->end_s * (frame->right - frame->left);
+}
+
+static void bar(struct canvas *canvas, double begin_s, double end_s, double y, const char *color) {
+  begin_s = fmax(begin_s, 0);
+  end_s = fmin(end_s, canvas->end_s);
+  /* At least two pixels: what took no time is still seen. */
+  double least = 2.0 * canvas->end_s / (canvas->frame.right - canvas->frame.left);
+  if (end_s - begin_s < least) end_s = begin_s + least;
+  buf_printf(canvas->script,
+             "set object rectangle from first %.6f, screen %.5f to first %.6f, screen %.5f fc rgb "
+             "c_%s fs solid 1 noborder front\n",
+             begin_s, plot_screen_y(&canvas->frame, y + 5), end_s,
+             plot_screen_y(&canvas->frame, y + ROW_HEIGHT - 6), color);
+}
+
+/* Text right of `after_s`, or left of `before_s` where it would leave the picture. */
+static void note(struct canvas *canvas, double before_s, double after_s, double y,
+                 const char *text) {
+  double width = (double)escape_width(text) * 7.0;
+  double x = pixel_of(canvas, fmin(after_s, canvas->end_s)) + 7;
+  const char *side = "left";
+  if (x + width > canvas->frame.width && pixel_of(canvas, before_s) - 7 - width > LEFT) {
+    x = pixel_of(canvas, before_s) - 7;
+    side = "right";
+  } else if (x + width > canvas->frame.width) {
+    x = fmax(canvas->frame.width - width - 4, LEFT + 7);
+  }
+  buf_puts(canvas->script, "set label ");
+  escape_gnuplot(canvas->script, text, 110);
+  buf_printf(canvas->script, " at screen %.5f, screen %.5f %s textcolor rgb c_text front\n",
+             x / canvas->frame.width, plot_screen_y(&canvas->frame, y + ROW_HEIGHT / 2.0 - 1),
+             side);
+}
+
+static void row_name(struct canvas *canvas, double y, const char *text) {
+  buf_printf(canvas->script,
+             "set label '%s' at screen %.5f, screen %.5f right textcolor rgb c_muted\n", text,
+             (LEFT - 8.0) / canvas->frame.width,
+             plot_screen_y(&canvas->frame, y + ROW_HEIGHT / 2.0 - 1));
+}
+
+static void row_fault(struct canvas *canvas, uint32_t index, double y) {
+  const struct fault_info *fault = &canvas->result->info.faults[index];
+  row_name(canvas, y, fault->planned ? "step" : "fault in effect");
+  char text[80], span[FORMAT_SIZE];
+  if (fault->healed_ns == TIME_NEVER || fault->healed_ns < fault->confirmed_ns) {
+    if (fault->planned) {
+      bar(canvas, 0, 0, y, "fault");
+      note(canvas, 0, 0, y, "done");
+    } else {
+      bar(canvas, 0, canvas->end_s, y, "fault");
+      row_name(canvas, y, "never healed");
+    }
+    return;
+  }
+  double healed_s = (double)(fault->healed_ns - fault->confirmed_ns) / 1e9;
+  format_seconds(healed_s, span);
+  snprintf(text, sizeof text, "healed after %s", span);
+  bar(canvas, 0, healed_s, y, "fault");
+  if (healed_s <= canvas->end_s) {
+    note(canvas, 0, healed_s, y, text);
+    return;
+  }
+  /* Cut off by the axis: the text goes onto the bar. */
+  buf_printf(canvas->script,
+             "set label '%s →' at screen %.5f, screen %.5f right textcolor rgb c_paper front\n",
+             text, (canvas->frame.right - 8.0) / canvas->frame.width,
+             plot_screen_y(&canvas->frame, y + ROW_HEIGHT / 2.0 - 1));
+}
+
+static void row_phase(struct canvas *canvas, uint32_t fault, enum phase phase, double y,
+                      double *previous_s) {
+  static const char *const colors[PHASE_COUNT] = {
+      [PHASE_DETECTED] = "detected",
+      [PHASE_PROMOTED] = "promoted",
+      [PHASE_WRITTEN] = "written",
+      [PHASE_REDUNDANT] = "redundant",
+  };
+  const struct measure *measure = facts_phase(canvas->result, fault, phase);
+  char text[FACTS_TEXT_SIZE];
+  row_name(canvas, y, phase_table[phase].label);
+  facts_text(measure, text);
+  if (!measure || !measure->known) {
+    note(canvas, 0, *previous_s, y, text);
+    return;
+  }
+  double begin_s = fmin(*previous_s, measure->value);
+  double step_s = measure->value - *previous_s;
+  if (*previous_s > 0 && step_s > 0) {
+    char step[FORMAT_SIZE];
+    format_seconds(step_s, step);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "  (+%s)", step);
+  }
+  bar(canvas, begin_s, measure->value, y, colors[phase]);
+  note(canvas, begin_s, measure->value, y, text);
+  *previous_s = fmax(*previous_s, measure->value);
+}
+
+static void row_outages(struct canvas *canvas, uint32_t fault, const char *what, const char *name,
+                        double y) {
+  struct spans spans = spans_of(canvas->result, fault, what);
+  row_name(canvas, y, name);
+  if (spans.count == 0) {
+    note(canvas, 0, 0, y, "no outage");
+    return;
+  }
+  double longest_s = 0, begin_s = INFINITY, end_s = 0;
+  for (uint32_t i = 0; i < spans.count; i++) {
+    bar(canvas, spans.begin_s[i], spans.end_s[i], y, "fail");
+    longest_s = fmax(longest_s, spans.end_s[i] - spans.begin_s[i]);
+    begin_s = fmin(begin_s, spans.begin_s[i]);
+    end_s = fmax(end_s, spans.end_s[i]);
+  }
+  char text[96], span[FORMAT_SIZE];
+  format_seconds(longest_s, span);
+  if (spans.count == 1) {
+    snprintf(text, sizeof text, "%s", span);
+  } else {
+    snprintf(text, sizeof text, "%u outages, the longest %s", spans.count, span);
+  }
+  note(canvas, begin_s, end_s, y, text);
+}
+
+static void group(struct canvas *canvas, uint32_t fault, double y) {
+  const struct fault_info *info = &canvas->result->info.faults[fault];
+  char title[256], when[FORMAT_SIZE];
+  format_moment(info->confirmed_ns, when);
+  snprintf(title, sizeof title, "%.90s on %.50s, in effect at %s",
+           facts_fault(canvas->result, (int32_t)fault), facts_host(canvas->result, info->host),
+           when);
+  /* Paper behind the title, so that no line of the grid goes through it. */
+  buf_printf(canvas->script,
+             "set object rectangle from screen %.5f, screen %.5f to screen 1, screen %.5f fc rgb "
+             "c_paper fs solid 1 noborder front\nset label ",
+             (LEFT - 4.0) / canvas->frame.width, plot_screen_y(&canvas->frame, y + 1),
+             plot_screen_y(&canvas->frame, y + TITLE_HEIGHT));
+  escape_gnuplot(canvas->script, title, 110);
+  buf_printf(canvas->script, " at screen %.5f, screen %.5f left textcolor rgb c_text front\n",
+             (double)LEFT / canvas->frame.width, plot_screen_y(&canvas->frame, y + 16));
+  y += TITLE_HEIGHT;
+  double previous_s = 0;
+  row_fault(canvas, fault, y);
+  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+    row_phase(canvas, fault, phase, y + ROW_HEIGHT * (ROW_PHASE + (double)phase), &previous_s);
+  }
+  row_outages(canvas, fault, "write_outage", "writes down", y + ROW_HEIGHT * (double)ROW_WRITES);
+  row_outages(canvas, fault, "read_outage", "reads down", y + ROW_HEIGHT * (double)ROW_READS);
+}
+
+static void waterfall_script(const struct plot_input *in, uint32_t height, struct buf *script) {
+  uint32_t faults[FAULTS_MAX] = {0};
+  const struct run_result *result = in->report->result;
+  uint32_t count = drawn(result, faults, FAULTS_MAX);
+  struct canvas canvas = {.result = result, .script = script};
+  canvas.frame = plot_frame_panel(height, HEAD, height - FOOT);
+  canvas.frame.left = LEFT;
+  canvas.end_s = axis_end(result, faults, count);
+  plot_style(script);
+  plot_margins(script, &canvas.frame);
+  buf_printf(script,
+             "set border 1\nunset ytics\nset grid noytics xtics lc rgb c_grid lt 1 lw 1\n"
+             "set yrange [0:1]\nset xrange [0:%.6f]\nset format x '%%g'\n"
+             "set xlabel 'seconds since the fault was in effect' textcolor rgb c_muted "
+             "offset 0,0.4\n"
+             "unset key\n",
+             canvas.end_s);
+  for (uint32_t i = 0; i < count; i++) {
+    group(&canvas, faults[i], HEAD + i * (double)(TITLE_HEIGHT + ROW_COUNT * ROW_HEIGHT));
+  }
+  buf_puts(script, "plot NaN notitle\n");
+}
+
+const struct plot plot_waterfall = {
+    .name = "waterfall",
+    .title = "Recovery, step by step",
+    .caption =
+        "From the moment the fault was in effect. Each step's bar begins where the one "
+        "before it ended.",
+    .height = waterfall_height,
+    .script = waterfall_script,
+};
