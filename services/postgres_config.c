@@ -287,11 +287,12 @@ int postgres_write_conf(const struct postgres_plan *plan, uint32_t member, struc
   for (uint32_t i = 0; i < config->parameters.count; i++)
     conf_line(ret, config->parameters.items[i].name, config->parameters.items[i].value);
   if (instances > 1) {
-    /* Whoever is primary: after a promotion the other replicas find the new one by themselves. */
+    /* Whoever is primary: after a promotion the other replicas find the new one by themselves. A
+     * replica's receiver heeds no connect_timeout (PostgreSQL 15), so the kernel has to give up. */
     buf_printf(ret,
                "primary_conninfo = 'host=%s hostaddr=%s port=%d user=replicator "
                "passfile=%s/pgpass sslmode=verify-full sslrootcert=%s/ca.crt gssencmode=disable "
-               "target_session_attrs=primary connect_timeout=2 application_name=%s'\n"
+               "target_session_attrs=primary tcp_user_timeout=5000 application_name=%s'\n"
                "primary_slot_name = '%s'\nrecovery_target_timeline = 'latest'\n",
                names.data, addresses.data, POSTGRES_PORT, POSTGRES_DIRECTORY, TLS_DIRECTORY,
                plan->members[member]->name, plan->members[member]->name);

@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "services/postgres.h"
 
+#define SLOTS_TIMEOUT_NS (5 * NS_PER_S)
+
 static struct postgres_plan plan_of(const struct service_instance *service) {
   return (struct postgres_plan){.config = service->config,
                                 .secrets = &postgres_state(service)->secrets,
@@ -178,6 +180,26 @@ static int start_replica(struct service_instance *service, uint32_t member, void
   return status;
 }
 
+/* A slot for each other member on every replica too: whoever is promoted can be followed at once.
+ * A slot that nobody has used yet holds no WAL back. */
+static int make_slots(struct service_instance *service, void *data, struct error *err) {
+  (void)data;
+  uint32_t instances = postgres_instances(postgres_config(service));
+  int status = 0;
+  for (uint32_t i = 1; status == 0 && i < instances; i++) {
+    CLEANUP(buf_release) struct buf query;
+    buf_init(&query);
+    for (uint32_t j = 0; j < instances; j++)
+      if (j != i)
+        buf_printf(&query, "select pg_create_physical_replication_slot('%s');",
+                   service->members[j]->name);
+    status = buf_ok(&query, err);
+    if (status == 0)
+      status = postgres_sql_once(service, i, query.data, SLOTS_TIMEOUT_NS, NULL, err);
+  }
+  return status < 0 ? error_wrap(err, "cannot make replication slots") : 0;
+}
+
 int postgres_streaming_start(struct service_instance *service, uint64_t deadline_ns,
                              struct error *err) {
   uint32_t instances = postgres_instances(postgres_config(service));
@@ -189,6 +211,7 @@ int postgres_streaming_start(struct service_instance *service, uint64_t deadline
   if (status == 0) status = bootstrap_primary(service, deadline_ns, err);
   if (status == 0) status = postgres_each_member(service, instances, start_replica, NULL, err);
   if (status == 0) status = postgres_wait_ready(service, "postgres", deadline_ns, err);
+  if (status == 0) status = postgres_on_monitor(service, make_slots, NULL, err);
   if (status == 0) status = postgres_each_member(service, instances, postgres_sync_disk, NULL, err);
   return status;
 }

@@ -42,6 +42,47 @@ static int run_sql(struct postgres_fixture *f, const char *text) {
   return postgres_on_monitor(&f->service, execute, &call, &err);
 }
 
+/* The settings are JSON, know the version, and hold no password. */
+static void read_settings(struct postgres_fixture *f, const char *topology) {
+  CLEANUP(buf_release) struct buf text;
+  buf_init(&text);
+  assert_ok(f->service.service->settings(&f->service, &text, &err), &err);
+  assert_null(strstr(text.data, postgres_state(&f->service)->secrets.superuser));
+  assert_null(strstr(text.data, postgres_state(&f->service)->secrets.client));
+  json_t *root = json_loads(text.data, 0, NULL);
+  const json_t *settings = json_object_get(root, "settings");
+  const json_t *bounds = json_object_get(root, "bounds");
+  const json_t *pg1 = json_object_get(json_object_get(settings, "hosts"), "pg1");
+  const json_t *wal = json_object_get(json_object_get(pg1, "parameters"), "wal_level");
+  assert_string_equal(json_string_value(json_object_get(settings, "topology")), topology);
+  assert_string_equal(json_string_value(json_object_get(wal, "value")), "replica");
+  assert_non_null(json_object_get(json_object_get(settings, "versions"), "postgresql"));
+  if (strcmp(topology, "patroni") == 0) {
+    assert_non_null(json_object_get(json_object_get(settings, "versions"), "patroni"));
+    assert_non_null(json_object_get(json_object_get(settings, "versions"), "etcd"));
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(settings, "patroni"), "ttl")), 30);
+    assert_true(json_real_value(json_object_get(bounds, "failover_time_s")) > 30);
+  }
+  assert_non_null(json_object_get(bounds, "because"));
+  if (getenv("GAMEDAY_TEST_VERBOSE")) print_message("%s\n", text.data);
+  json_decref(root);
+}
+
+/* A process that the service names is found by its match, and is the only one when it should be. */
+static void count_processes(struct postgres_fixture *f) {
+  const struct service_process *p = f->service.service->processes_for(&f->config);
+  for (; p->name; p++) {
+    struct process_match match = p->match;
+    uint32_t count = 0;
+    match.tree = false;
+    assert_ok(
+        f->cluster->provider->process_signal(f->cluster, f->members[0], &match, 0, &count, &err),
+        &err);
+    if (count != 1) fail_msg("%u processes match %s", count, p->name);
+  }
+}
+
 static uint8_t primary_of(struct postgres_fixture *f) {
   struct service_view view;
   f->service.service->view(&f->service, &view);
@@ -66,6 +107,7 @@ static void patroni(struct postgres_fixture *f) {
   assert_int_equal(view.primary, view.leader);
   assert_int_equal(f->events[promoted].host, view.primary);
   assert_true(fixture_wait_converged(f, 10 * NS_PER_S));
+  count_processes(f);
 
   /* A switchover to a named replica: the key moves, the timeline rises, all stream again. */
   uint8_t old = view.primary;
@@ -93,13 +135,8 @@ static void patroni(struct postgres_fixture *f) {
   assert_int_not_equal(fixture_wait_event(f, from, EVENT_ROLE, replica->index, 5 * NS_PER_S),
                        UINT32_MAX);
   assert_true(fixture_wait_converged(f, 60 * NS_PER_S));
-  for (int i = 0; i < METRIC_PROBE_RESOLVE; i++)
-    print_message("metric %d: %llu samples\n", i, (unsigned long long)f->samples[i]);
-  for (uint32_t i = 0; i < f->event_count; i++)
-    print_message("%8.3f %-12s %s %s %lld %s\n", (double)f->events[i].time_ns / 1e9,
-                  event_kind_name(f->events[i].kind),
-                  f->events[i].host == HOST_NONE ? "-" : f->cluster->hosts[f->events[i].host].name,
-                  role_name(f->events[i].role), (long long)f->events[i].number, f->events[i].text);
+
+  read_settings(f, "patroni");
 }
 
 static void test_patroni(void **state) {
@@ -110,9 +147,169 @@ static void test_patroni(void **state) {
   fixture_down(&f);
 }
 
-int main(void) {
+/* Power off at the primary's host: the others lose the leader, promote, and take it back. */
+static void crash(struct postgres_fixture *f) {
+  const struct provider *provider = f->cluster->provider;
+  uint8_t old = primary_of(f);
+  const struct host *host = fixture_host(f, old);
+  uint32_t from = fixture_event_count(f);
+  uint64_t begin_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->host_stop(f->cluster, host, &err), &err);
+  uint32_t lost = fixture_wait_event(f, from, EVENT_LEADER_LOST, old, 60 * NS_PER_S);
+  assert_int_not_equal(lost, UINT32_MAX);
+  uint32_t promoted = fixture_wait_event(f, lost, EVENT_PROMOTED, HOST_NONE, 20 * NS_PER_S);
+  assert_int_not_equal(promoted, UINT32_MAX);
+  assert_int_not_equal(f->events[promoted].host, old);
+  uint64_t zero_ns = begin_ns - f->service.start_ns;
+  print_message("host crash: leader lost after %.2f s, promoted after %.2f s\n",
+                (double)(f->events[lost].time_ns - zero_ns) / 1e9,
+                (double)(f->events[promoted].time_ns - zero_ns) / 1e9);
+  begin_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->host_start(f->cluster, host, &err), &err);
+  assert_true(fixture_wait_redundant(f, 90 * NS_PER_S));
+  print_message("host returned: redundant after %.2f s\n",
+                (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9);
+  assert_true(fixture_wait_converged(f, 30 * NS_PER_S));
+}
+
+/* Two instances, synchronous, the shortest times that Patroni allows: a third host votes. */
+static void test_patroni_synchronous(void **state) {
+  (void)state;
+  static struct postgres_fixture f;
+  if (!begin(&f)) skip();
+  f.config.instances = 2;
+  f.config.synchronous_mode = true;
+  f.config.ttl_ns = 20 * NS_PER_S;
+  f.config.loop_wait_ns = 2 * NS_PER_S;
+  f.config.retry_timeout_ns = 5 * NS_PER_S;
+  assert_ok(fixture_up(&f, &err), &err);
+  assert_int_equal(f.service.member_count, 3);
+  assert_ok(fixture_start(&f, &err), &err);
+  say_times(&f, "patroni, 2 hosts, synchronous");
+  assert_int_equal(f.service.access.endpoint_count, 2);
+  assert_ok(fixture_watch(&f, &err), &err);
+  assert_true(fixture_wait_redundant(&f, 10 * NS_PER_S));
+  assert_ok(run_sql(&f, "create table t as select generate_series(1, 1000)"), &err);
+  crash(&f);
+  fixture_down(&f);
+}
+
+static void test_one_instance(void **state) {
+  (void)state;
+  static struct postgres_fixture f;
+  if (!begin(&f)) skip();
+  f.config.instances = 1;
+  assert_ok(fixture_up(&f, &err), &err);
+  assert_ok(fixture_start(&f, &err), &err);
+  say_times(&f, "patroni, 1 host");
+  assert_true(fixture_wait_converged(&f, 5 * NS_PER_S));
+  fixture_down(&f);
+}
+
+/* A server that cannot start: its own words, long before the deadline. */
+static void expect_refused(enum postgres_topology topology, const char *name, const char *value,
+                           const char *words) {
+  static struct postgres_fixture f;
+  struct setting setting = {.name = name, .value = value};
+  assert_ok(fixture_init(&f, &err), &err);
+  f.config.topology = topology;
+  f.config.instances = 2;
+  f.config.parameters = (struct settings){.items = &setting, .count = 1};
+  assert_ok(fixture_up(&f, &err), &err);
+  int status = fixture_start(&f, &err);
+  print_message("%s = %s refused after %.2f s: %s\n", name, value, f.start_s, err.message);
+  assert_int_equal(status, STATUS_SERVER);
+  assert_non_null(strstr(err.message, words));
+  assert_true(f.start_s < 30);
+  fixture_down(&f);
+}
+
+static void test_bad_parameter(void **state) {
+  (void)state;
+  static struct postgres_fixture f;
+  if (!begin(&f)) skip();
+  fixture_down(&f);
+  expect_refused(TOPOLOGY_PATRONI, "shared_preload_libraries", "nonsense", "nonsense");
+  expect_refused(TOPOLOGY_PATRONI, "shared_bufers", "64MB", "shared_bufers");
+  expect_refused(TOPOLOGY_STREAMING, "shared_buffers", "64TB", "FATAL");
+  expect_refused(TOPOLOGY_SINGLE, "shared_bufers", "64MB",
+                 "unrecognized configuration parameter \"shared_bufers\"");
+}
+
+static void test_streaming(void **state) {
+  (void)state;
+  static struct postgres_fixture f;
+  if (!begin(&f)) skip();
+  /* A replica notices a silent primary after this; the default is 60 s. */
+  struct setting setting = {.name = "wal_receiver_timeout", .value = "3s"};
+  f.config.topology = TOPOLOGY_STREAMING;
+  f.config.parameters = (struct settings){.items = &setting, .count = 1};
+  assert_ok(fixture_up(&f, &err), &err);
+  const struct provider *provider = f.cluster->provider;
+  const struct service *service = f.service.service;
+  assert_ok(fixture_start(&f, &err), &err);
+  say_times(&f, "streaming, 3 hosts");
+  assert_ok(fixture_watch(&f, &err), &err);
+  assert_true(fixture_wait_redundant(&f, 10 * NS_PER_S));
+  assert_ok(run_sql(&f, "create table t as select generate_series(1, 1000)"), &err);
+  assert_true(fixture_wait_converged(&f, 10 * NS_PER_S));
+  count_processes(&f);
+  read_settings(&f, "streaming");
+  assert_true(service->step(&f.service, STEP_SWITCHOVER, NULL, &err) < 0);
+  assert_ok(service->step(&f.service, STEP_RESTART, f.members[2], &err), &err);
+  assert_true(fixture_wait_redundant(&f, 30 * NS_PER_S));
+
+  /* The primary is gone for good; a replica is promoted, the other one finds it by itself. */
+  uint32_t from = fixture_event_count(&f);
+  assert_ok(provider->host_stop(f.cluster, f.members[0], &err), &err);
+  assert_int_not_equal(fixture_wait_event(&f, from, EVENT_ROLE, 0, 10 * NS_PER_S), UINT32_MAX);
+  assert_ok(service->step(&f.service, STEP_PROMOTE, f.members[1], &err), &err);
+  uint32_t promoted = fixture_wait_event(&f, from, EVENT_PROMOTED, 1, 5 * NS_PER_S);
+  assert_int_not_equal(promoted, UINT32_MAX);
+  assert_int_equal(f.events[promoted].number, 2);
+  uint32_t follows = fixture_wait_event(&f, promoted, EVENT_ROLE, 2, 30 * NS_PER_S);
+  assert_int_not_equal(follows, UINT32_MAX);
+  assert_int_equal(f.events[follows].number, 2);
+  fixture_down(&f);
+}
+
+static void test_single(void **state) {
+  (void)state;
+  static struct postgres_fixture f;
+  if (!begin(&f)) skip();
+  f.config.topology = TOPOLOGY_SINGLE;
+  assert_ok(fixture_up(&f, &err), &err);
+  assert_ok(fixture_start(&f, &err), &err);
+  say_times(&f, "single");
+  assert_ok(fixture_watch(&f, &err), &err);
+  uint32_t first = fixture_wait_event(&f, 0, EVENT_PROMOTED, 0, 5 * NS_PER_S);
+  assert_int_not_equal(first, UINT32_MAX);
+  assert_ok(f.service.service->step(&f.service, STEP_RESTART, NULL, &err), &err);
+  assert_int_not_equal(fixture_wait_event(&f, first + 1, EVENT_PROMOTED, 0, 10 * NS_PER_S),
+                       UINT32_MAX);
+  assert_true(fixture_wait_converged(&f, 5 * NS_PER_S));
+
+  /* A second handle from the run directory knows the secrets. */
+  struct service_instance again = f.service;
+  again.state = calloc(1, sizeof(struct postgres_state));
+  again.access = (struct access){.driver = NULL};
+  assert_ok(again.service->attach(&again, &err), &err);
+  assert_string_equal(again.access.password, f.service.access.password);
+  bool converged = false;
+  char why[128] = "";
+  assert_ok(again.service->converged(&again, &converged, why, sizeof why, &err), &err);
+  assert_true(converged);
+  again.service->release(&again);
+  free(again.state);
+  fixture_down(&f);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1) cmocka_set_test_filter(argv[1]); /* one test by name: test_single */
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_patroni),
+      cmocka_unit_test(test_patroni),      cmocka_unit_test(test_patroni_synchronous),
+      cmocka_unit_test(test_one_instance), cmocka_unit_test(test_streaming),
+      cmocka_unit_test(test_single),       cmocka_unit_test(test_bad_parameter),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
