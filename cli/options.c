@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scenario/suggest.h"
+
 static const struct option_row *find(const struct option_row *rows, const char *name,
                                      size_t length) {
   for (const struct option_row *row = rows; row && row->name; row++)
@@ -12,16 +14,18 @@ static const struct option_row *find(const struct option_row *rows, const char *
   return NULL;
 }
 
-/* The option that begins like the unknown one, if just one does. */
-static const char *suggestion(const struct option_row *rows, const char *name, size_t length) {
-  const char *found = NULL;
-  for (const struct option_row *row = rows; row && row->name; row++) {
-    size_t common = length < 3 ? length : 3;
-    if (strncmp(row->name, name, common) != 0) continue;
-    if (found) return NULL;
-    found = row->name;
-  }
-  return found;
+static int unknown_option(const struct option_row *rows, const char *name, size_t length,
+                          struct error *err) {
+  char word[64];
+  struct suggestion near;
+  snprintf(word, sizeof word, "%.*s", (int)length, name);
+  suggestion_init(&near, word);
+  for (const struct option_row *row = rows; row && row->name; row++)
+    suggestion_offer(&near, row->name);
+  suggestion_offer(&near, "help");
+  return error_set(err, STATUS_USAGE, "unknown option --%s%s%s%s", word,
+                   near.best ? "; did you mean --" : "", near.best ? near.best : "",
+                   near.best ? "?" : "");
 }
 
 static int store(const struct option_row *row, void *options, const char *value,
@@ -34,7 +38,8 @@ static int store(const struct option_row *row, void *options, const char *value,
       char *end = NULL;
       errno = 0;
       unsigned long long number = strtoull(value, &end, 10);
-      if (errno != 0 || end == value || *end != '\0' || value[0] == '-')
+      /* strtoull() takes spaces and signs too, and " -1" for the greatest number there is. */
+      if (errno != 0 || *end != '\0' || value[0] < '0' || value[0] > '9')
         return error_set(err, STATUS_USAGE, "--%s takes a whole number, not '%s'", row->name,
                          value);
       *(struct option_number *)field = (struct option_number){.given = true, .value = number};
@@ -59,11 +64,7 @@ static int take_option(const struct option_row *rows, void *options, int argc, c
   const char *equals = strchr(name, '=');
   size_t length = equals ? (size_t)(equals - name) : strlen(name);
   const struct option_row *row = find(rows, name, length);
-  if (!row) {
-    const char *near = suggestion(rows, name, length);
-    return error_set(err, STATUS_USAGE, "unknown option --%.*s%s%s%s", (int)length, name,
-                     near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
-  }
+  if (!row) return unknown_option(rows, name, length, err);
   if (row->type == OPTION_FLAG) {
     if (equals) return error_set(err, STATUS_USAGE, "--%s takes no value", row->name);
     return store(row, options, NULL, err);
