@@ -14,6 +14,10 @@ int cluster_id_make(char ret_id[16], struct error *err) {
   return 0;
 }
 
+static int too_many(struct error *err) {
+  return error_set(err, STATUS_USAGE, "the scenario needs more than %d hosts", HOSTS_MAX);
+}
+
 int hosts_plan(const struct scenario *scenario, struct arena *arena, struct host_spec *ret_hosts,
                uint32_t *ret_count, struct error *err) {
   uint32_t count = 0;
@@ -23,14 +27,14 @@ int hosts_plan(const struct scenario *scenario, struct arena *arena, struct host
     const struct scenario_service *row = &scenario->services[i];
     int status = row->service->plan(row->config, planned, &add, err);
     if (status < 0) return status;
-    if (count + add + scenario->client_hosts + 1 > HOSTS_MAX)
-      return error_set(err, STATUS_USAGE, "the scenario needs more than %d hosts", HOSTS_MAX);
+    if (add > HOSTS_MAX - count) return too_many(err);
     for (uint32_t h = 0; h < add; h++) {
       ret_hosts[count] = planned[h];
       ret_hosts[count].name = arena_strdup(arena, planned[h].name);
       if (!ret_hosts[count++].name) return error_set(err, STATUS_MEMORY, "out of memory");
     }
   }
+  if (scenario->client_hosts >= HOSTS_MAX - count) return too_many(err); /* and the monitor */
   for (uint32_t i = 0; i < scenario->client_hosts; i++) {
     const char *name = arena_printf(arena, "client%u", i + 1);
     if (!name) return error_set(err, STATUS_MEMORY, "out of memory");
