@@ -473,7 +473,9 @@ static int tear_down(struct run *run, int status, struct error *err) {
     result = load_stop(run->load, &late);
     load_free(run->load);
   }
-  if (result == 0) result = observer_stop(run->observer, &late);
+  /* Whatever became of the load: the observer must not watch services that are released. */
+  int stopped = observer_stop(run->observer, result == 0 ? &late : NULL);
+  if (result == 0) result = stopped;
   timeline_free(run->timeline);
   if (run->recorder) {
     struct recorder_totals totals = {0};
