@@ -1,4 +1,5 @@
 /* What the commands share: loading scenarios, logging errors, exit codes. */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -112,6 +113,24 @@ int cli_absolute(const char *path, char *ret, size_t size, struct error *err) {
   return path_format(ret, size, err, "%s/%s", here, path);
 }
 
+/* Whether an existing directory may take a run. */
+static int check_empty(const char *path, struct error *err) {
+  DIR *directory = opendir(path);
+  if (!directory && errno == ENOTDIR)
+    return error_set(err, STATUS_USAGE, "%s is a file; a run needs a directory", path);
+  if (!directory) return error_set_errno(err, errno, "cannot open %s", path);
+  const struct dirent *entry;
+  bool empty = true;
+  while (empty && (entry = readdir(directory)) != NULL)
+    empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+  closedir(directory);
+  if (!empty)
+    return error_set(err, STATUS_USAGE, "%s is not empty; a run is never written over another",
+                     path);
+  if (access(path, W_OK | X_OK) < 0) return error_set_errno(err, errno, "cannot write to %s", path);
+  return 0;
+}
+
 int cli_make_run_directory(const char *path, struct error *err) {
   char parent[PATH_MAX];
   int status = path_format(parent, sizeof parent, err, "%s", path);
@@ -122,12 +141,7 @@ int cli_make_run_directory(const char *path, struct error *err) {
     status = directory_make(parent, 0755, err);
     if (status < 0) return status;
   }
-  if (mkdir(path, 0755) < 0) {
-    if (errno == EEXIST && rmdir(path) == 0 && mkdir(path, 0755) == 0) return 0; /* empty */
-    if (errno == EEXIST || errno == ENOTEMPTY)
-      return error_set(err, STATUS_USAGE, "%s is not empty; a run is never written over another",
-                       path);
-    return error_set_errno(err, errno, "cannot make %s", path);
-  }
-  return 0;
+  if (mkdir(path, 0755) == 0) return 0;
+  if (errno != EEXIST) return error_set_errno(err, errno, "cannot make %s", path);
+  return check_empty(path, err);
 }

@@ -1,10 +1,9 @@
 /* gameday doctor: can this machine do it, and if not, what is missing and how to get it. */
-#include <stdlib.h>
-#include <string.h>
-
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/process.h"
 #include "cli.h"
+#include "scenario/param.h"
 
 static const struct option_row rows[] = {{0}};
 
@@ -16,8 +15,23 @@ static const struct {
     {"rsvg-convert", "librsvg2-bin", "PNG pictures where gnuplot cannot draw them"},
 };
 
+/* What a scenario that says nothing of the provider would give it. */
+static int default_config(const struct plugin *plugin, struct arena *arena, void **ret_config,
+                          struct error *err) {
+  void *config = arena_alloc(arena, plugin->config_size ? plugin->config_size : 1);
+  if (!config) return error_set(err, STATUS_MEMORY, "out of memory");
+  for (const struct param *row = plugin->params; row && row->key; row++) {
+    int status = param_set_default(row, arena, config, err);
+    if (status < 0) return status;
+  }
+  *ret_config = config;
+  return 0;
+}
+
 static int main_doctor(struct cli *cli, const void *data, int argc, char **argv) {
   int code = EXIT_ENVIRONMENT;
+  CLEANUP(arena_release) struct arena arena;
+  arena_init(&arena, 0);
   (void)data;
   (void)argv;
   if (argc > 0) return cli_usage(cli, &command_doctor);
@@ -25,22 +39,19 @@ static int main_doctor(struct cli *cli, const void *data, int argc, char **argv)
     const struct provider *provider = *row;
     struct error err = ERROR_INIT;
     char text[ERROR_MESSAGE_SIZE + ERROR_FILE_SIZE];
-    CLEANUP_FREE void *config =
-        calloc(1, provider->plugin.config_size ? provider->plugin.config_size : 1);
-    if (!config) {
-      (void)error_set(&err, STATUS_MEMORY, "out of memory");
-      return cli_fail(cli, &err);
-    }
+    void *config = NULL;
+    if (default_config(&provider->plugin, &arena, &config, &err) < 0) return cli_fail(cli, &err);
     int status = provider->probe(config, &err);
     error_format(&err, text, sizeof text);
     printf("provider %-12s %s\n", provider->plugin.name, status == 0 ? "works here" : text);
     if (status == 0) code = EXIT_MET;
   }
   for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
-    printf("program  %-12s %s%s%s\n", programs[i].program,
-           process_exists(programs[i].program) ? "found" : "missing: apt-get install ",
-           process_exists(programs[i].program) ? "" : programs[i].package,
-           process_exists(programs[i].program) ? "" : programs[i].use);
+    if (process_exists(programs[i].program))
+      printf("program  %-12s found\n", programs[i].program);
+    else
+      printf("program  %-12s missing, for %s: apt-get install %s\n", programs[i].program,
+             programs[i].use, programs[i].package);
   return code;
 }
 

@@ -1,4 +1,5 @@
 /* gameday: finds the command, parses its options, runs it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/version.h"
 #include "cli.h"
 #include "engine/judge.h"
+#include "scenario/suggest.h"
 
 static const struct command *const commands[] = {
     &command_run,    &command_validate, &command_list, &command_doctor,
@@ -77,13 +79,54 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
   return command->main(cli, options, argc, argv);
 }
 
+static int unknown_command(struct cli *cli, const char *name) {
+  struct suggestion near;
+  suggestion_init(&near, name);
+  for (const struct command *const *row = commands; *row; row++)
+    suggestion_offer(&near, (*row)->name);
+  if (near.best)
+    log_print(&cli->log, LOG_ERROR, "unknown command '%s'; did you mean '%s'?", name, near.best);
+  else
+    log_print(&cli->log, LOG_ERROR, "unknown command '%s'; gameday --help lists them", name);
+  return EXIT_BAD_USAGE;
+}
+
+/* Where we were started without standard input, output or error, the first files that we open would
+ * get their numbers, and what is printed would go into a record. What stands in for them fails as
+ * a closed descriptor does. */
+static bool hold_standard_descriptors(void) {
+  for (;;) {
+    int fd = open("/dev/null", O_RDONLY);
+    if (fd < 0) return false;
+    if (fd == STDIN_FILENO) { /* reading from it must fail, not end */
+      close(fd);
+      if (open("/dev/null", O_WRONLY) != STDIN_FILENO) return false;
+    } else if (fd > STDERR_FILENO) {
+      close(fd);
+      return true;
+    }
+  }
+}
+
+/* The names of all values that objectives may name, for suggestions; NULL without memory. */
+static const char **measure_names(void) {
+  size_t count = 0;
+  while (measure_table[count].name) count++;
+  const char **names = calloc(count + 1, sizeof *names);
+  for (size_t i = 0; names && i < count; i++) names[i] = measure_table[i].name;
+  return names;
+}
+
 int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
+  if (!hold_standard_descriptors()) return EXIT_ENVIRONMENT;
+  CLEANUP_FREE const char **names = measure_names();
   struct cli cli = {.tables = {.providers = providers,
                                .services = services,
                                .workloads = workloads,
                                .injectors = injectors,
-                               .measure = measure_lookup}};
+                               .measure = measure_lookup,
+                               .measure_names = names}};
   log_init(&cli.log, STDERR_FILENO, LOG_INFO);
   if (argc < 2) {
     print_overview(stderr);
@@ -96,9 +139,6 @@ int main(int argc, char **argv) {
   }
   const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
   const struct command *command = find_command(name);
-  if (!command) {
-    log_print(&cli.log, LOG_ERROR, "unknown command '%s'; gameday --help lists them", argv[1]);
-    return EXIT_BAD_USAGE;
-  }
+  if (!command) return unknown_command(&cli, argv[1]);
   return close_stdout(&cli, run_command(&cli, command, argc - 2, argv + 2));
 }

@@ -38,9 +38,10 @@ static int main_report(struct cli *cli, const void *data, int argc, char **argv)
   arena_init(&arena, 0);
   if (argc != 1) return cli_usage(cli, &command_report);
   int status = cli_absolute(argv[0], directory, sizeof directory, &err);
+  if (status < 0) return cli_fail(cli, &err);
   size_t length = strlen(directory);
   while (length > 1 && directory[length - 1] == '/') directory[--length] = '\0';
-  if (status == 0) status = find_repeats(directory, &arena, directories, &count, &err);
+  status = find_repeats(directory, &arena, directories, &count, &err);
   if (status < 0) return cli_fail(cli, &err);
   return reporting_write(cli, directories, count, directory);
 }

@@ -123,9 +123,11 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
   status = run_execute(&spec, &err);
   signals_end(&signals);
   guard_dismiss(&guard);
-  if (status == 0) return EXIT_MET;
+  int number = atomic_load(&signals.interrupt.signal);
+  /* A signal in the last moment is too late for this run, but not for the next. */
+  if (status == 0) return number ? (int)cli_exit_code(STATUS_INTERRUPTED, number) : EXIT_MET;
   (void)cli_fail(cli, &err);
-  return cli_exit_code((enum status)status, atomic_load(&signals.interrupt.signal));
+  return cli_exit_code((enum status)status, number);
 }
 
 static int default_directory(const char *scenario, char *ret, size_t size, struct error *err) {
