@@ -94,14 +94,25 @@ static int kill_everything(const struct local_cluster *lc, const struct local_cg
   return status;
 }
 
+/* The state file, and what is left of one that was just being written. */
+static int remove_state(const char *run_directory, struct error *err) {
+  CLEANUP(cleanup_closedir) DIR *directory = opendir(run_directory);
+  if (!directory) return 0;
+  for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    if (strcmp(entry->d_name, "cluster.json") != 0 &&
+        strncmp(entry->d_name, "cluster.json.", strlen("cluster.json.")) != 0)
+      continue;
+    if (unlinkat(dirfd(directory), entry->d_name, 0) < 0 && errno != ENOENT)
+      return error_set_errno(err, errno, "%s/%s", run_directory, entry->d_name);
+  }
+  return 0;
+}
+
 static int remove_files(const char *run_directory, struct error *err) {
   char path[PATH_MAX];
   int status = path_format(path, sizeof path, err, "%s/disks", run_directory);
   if (status == 0) status = directory_remove(path, err);
-  if (status == 0) status = path_format(path, sizeof path, err, "%s/cluster.json", run_directory);
-  if (status < 0) return status;
-  if (unlink(path) < 0 && errno != ENOENT) return error_set_errno(err, errno, "%s", path);
-  return 0;
+  return status < 0 ? status : remove_state(run_directory, err);
 }
 
 int local_destroy(const char *run_directory, const char *id, struct error *err) {

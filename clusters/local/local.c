@@ -184,10 +184,12 @@ static int configure(struct local_cluster *lc, const struct local_config *config
 }
 
 static int make_everything(struct local_cluster *lc, struct error *err) {
+  local_registry_sweep();
   int status = local_state_write(lc, err);
   if (status == 0) status = local_registry_add(lc, err);
   if (status == 0) status = make_directories(lc, err);
   if (status == 0) status = local_world_start(lc, err);
+  if (status == 0) status = local_registry_add(lc, err); /* with the anchor */
   if (status == 0) status = fill_world(lc, err);
   if (status == 0) status = local_network_switch(lc, err);
   return status < 0 ? status : bring_up_hosts(lc, err);

@@ -94,6 +94,9 @@ int local_state_write(const struct local_cluster *lc, struct error *err);
 int local_state_read(const char *run_directory, struct local_cluster **ret, struct error *err);
 int local_registry_add(const struct local_cluster *lc, struct error *err);
 void local_registry_remove(const char *id);
+/* Removes what is left of clusters whose harness and anchor are both dead: of a harness that was
+ * killed with its guard before there was a world. */
+void local_registry_sweep(void);
 /* provider.h: list */
 int local_list(int (*found)(void *data, const char *id, const char *run_directory), void *data,
                struct error *err);

@@ -1,5 +1,6 @@
 /* What outlives the process: RUN_DIRECTORY/cluster.json, from which a cluster is found again or
  * removed, and one file a cluster in the machine's registry. Neither holds a secret. */
+#include <dirent.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,42 @@ int local_registry_add(const struct local_cluster *lc, struct error *err) {
                            (int)lc->keep, "creator", process_json(getpid(), start), "anchor",
                            process_json(lc->anchor, lc->anchor_start));
   return write_json(path, json, err);
+}
+
+/* Whether the process that `json` names by number and start time lives. */
+static bool process_lives(json_t *json) {
+  int pid = 0;
+  json_int_t start = 0;
+  struct local_proc proc;
+  return json_unpack(json, "{s:i, s:I}", "pid", &pid, "start", &start) == 0 && pid > 0 &&
+         local_proc_read((pid_t)pid, &proc) && proc.start == (uint64_t)start;
+}
+
+static void sweep_entry(const char *path) {
+  CLEANUP(buf_release) struct buf text;
+  buf_init(&text);
+  if (file_read(path, 65536, &text, NULL) < 0) return;
+  CLEANUP(cleanup_json) json_t *json = json_loadb(text.data, text.length, 0, NULL);
+  if (!json) return; /* just being written */
+  const char *id = json_string_value(json_object_get(json, "id"));
+  const char *directory = json_string_value(json_object_get(json, "run_directory"));
+  if (!id || !directory || process_lives(json_object_get(json, "creator")) ||
+      process_lives(json_object_get(json, "anchor")))
+    return;
+  /* A failure is of no concern to the cluster that is coming up. */
+  if (local_destroy(directory, id, NULL) == 0) unlink(path);
+}
+
+void local_registry_sweep(void) {
+  DIR *directory = opendir(LOCAL_REGISTRY);
+  if (!directory) return;
+  for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    char path[PATH_MAX];
+    if (entry->d_name[0] != '.' &&
+        path_format(path, sizeof path, NULL, "%s/%s", LOCAL_REGISTRY, entry->d_name) == 0)
+      sweep_entry(path);
+  }
+  closedir(directory);
 }
 
 void local_registry_remove(const char *id) {
