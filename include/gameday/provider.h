@@ -110,7 +110,7 @@ struct provider {
   int (*host_stop)(struct cluster *cluster, const struct host *host, struct error *err);
   /* Power on: link, then the units defined on it. Already on is fine. */
   int (*host_start)(struct cluster *cluster, const struct host *host, struct error *err);
-  /* Whether its init runs and its link is up. */
+  /* Whether its init runs and its link is up. Every provider can tell. */
   int (*host_running)(struct cluster *cluster, const struct host *host, bool *ret_running,
                       struct error *err);
 

@@ -28,6 +28,8 @@ static int enter(struct cluster *cluster, const struct host *host, const char *p
   set_call(fake, text);
   fake->used |= (uint32_t)capability;
   if (fake->called) fake->called(fake, primitive);
+  if (++fake->called_count == fake->fail_at)
+    return error_set(err, STATUS_SERVER, "call %u (%s) was told to fail", fake->fail_at, primitive);
   if (fake->failing && (strcmp(fake->failing, "*") == 0 || strcmp(fake->failing, primitive) == 0))
     return error_set(err, STATUS_SERVER, "%s was told to fail", primitive);
   return 0;
@@ -92,7 +94,7 @@ static int fake_host_start(struct cluster *cluster, const struct host *host, str
 static int fake_host_running(struct cluster *cluster, const struct host *host, bool *ret_running,
                              struct error *err) {
   struct fake *fake = cluster->state;
-  int status = enter(cluster, host, "host_running", CAN_HOST_POWER, err);
+  int status = enter(cluster, host, "host_running", 0, err);
   if (status < 0) return status;
   *ret_running = !fake->off[host->index];
   return 0;
@@ -264,6 +266,7 @@ const struct event *fake_event(const struct fake *fake, enum event_kind kind, ui
 void fake_forget(struct fake *fake) {
   fake->calls[0] = '\0';
   fake->used = 0;
+  fake->called_count = 0;
 }
 
 void temporary_make(char path[TEMPORARY_SIZE]) {

@@ -29,7 +29,10 @@ struct fake {
   uint32_t processes[FAKE_HOSTS]; /* that match anything */
   bool stubborn;                  /* primitives return 0 and change nothing */
   const char *failing;            /* name of the primitive that fails, "*": all; NULL: none */
-  uint32_t used;                  /* enum capability of the primitives called */
+  uint32_t fail_at;               /* this call fails, counted from 1 as `called_count`; 0: none */
+  uint32_t called_count;          /* primitives called so far */
+  uint32_t used;                  /* enum capability of the primitives called; host_running, which
+                                     every provider has, is none */
   char calls[8192];               /* "host_stop db1\n", one a line */
   /* Runs before each primitive; NULL: none. */
   void (*called)(struct fake *fake, const char *primitive);
@@ -44,7 +47,7 @@ void fake_init(struct fake *fake, const char *run_directory);
 /* How many events of this kind there are; the n-th of them (from 0), or NULL. */
 uint32_t fake_count(const struct fake *fake, enum event_kind kind);
 const struct event *fake_event(const struct fake *fake, enum event_kind kind, uint32_t n);
-void fake_forget(struct fake *fake); /* calls and capabilities used so far */
+void fake_forget(struct fake *fake); /* calls and capabilities used so far, and their number */
 
 /* A fresh directory below TMPDIR, removed with all in it by temporary_remove(). */
 #define TEMPORARY_SIZE 256
