@@ -93,21 +93,27 @@ static size_t character_size(unsigned char byte) {
   return byte >= 0xc0 ? 2 : 1;
 }
 
-const char *shown(const char *text, char buffer[SHOWN_SIZE]) {
-  const size_t room = SHOWN_SIZE - sizeof "\"\"...";
+size_t show_text(const char *text, char *buffer, size_t size) {
+  const char ellipsis[] = "...";
   size_t length = 0;
-  buffer[length++] = '"';
   const char *from = text;
   while (*from) {
     unsigned char byte = (unsigned char)*from;
-    size_t size = character_size(byte);
-    if (length + size > room) break;
+    size_t bytes = character_size(byte);
+    if (length + bytes + sizeof ellipsis > size) break;
     bool control = byte < 0x20 || byte == 0x7f ||
                    (byte == 0xc2 && (unsigned char)from[1] < 0xa0); /* C1 controls */
     if (control) buffer[length++] = '?';
-    for (size_t i = 0; i < size && *from; i++, from++)
+    for (size_t i = 0; i < bytes && *from; i++, from++)
       if (!control) buffer[length++] = *from;
   }
-  snprintf(buffer + length, SHOWN_SIZE - length, "%s", *from ? "...\"" : "\"");
+  return length + (size_t)snprintf(buffer + length, size - length, "%s", *from ? ellipsis : "");
+}
+
+const char *shown(const char *text, char buffer[SHOWN_SIZE]) {
+  buffer[0] = '"';
+  size_t length = 1 + show_text(text, buffer + 1, SHOWN_SIZE - 2);
+  buffer[length] = '"';
+  buffer[length + 1] = '\0';
   return buffer;
 }

@@ -35,8 +35,11 @@ void mistakes_add(struct mistakes *mistakes, const struct place *place, const ch
 int mistakes_deliver(struct mistakes *mistakes, const char *file,
                      struct scenario_errors *ret_errors, struct error *err);
 
-/* A user's text for a message: in double quotes (our own words stand in single ones), shortened,
- * control characters replaced, so that a file cannot speak to the terminal. Returns `buffer`. */
+/* A user's text for a message: shortened to fit, control characters replaced, so that a file cannot
+ * speak to the terminal. `size` is at least 8. Returns the length. */
+size_t show_text(const char *text, char *buffer, size_t size);
+
+/* The same in double quotes (our own words stand in single ones). Returns `buffer`. */
 #define SHOWN_SIZE 72
 const char *shown(const char *text, char buffer[SHOWN_SIZE]);
 

@@ -160,14 +160,18 @@ static int apply(const struct override_context *o, struct node *root, struct err
 
 int draft_override(struct arena *arena, struct mistakes *mistakes,
                    const struct scenario_override *override, struct node *root, struct error *err) {
-  const char *argument = arena_printf(arena, "--set %s=%s", override->path, override->value);
+  char path[160], value[80];
+  show_text(override->path, path, sizeof path);
+  show_text(override->value, value, sizeof value);
+  const char *argument = arena_printf(arena, "--set %s=%s", path, value);
   if (!argument) return out_of_memory(err);
   struct override_context o = {.arena = arena,
                                .mistakes = mistakes,
                                .override = override,
                                .place = {.argument = argument, .line = 1, .column = 1}};
-  int status = syntax_check_encoding(argument, strlen(argument), argument, mistakes)
-                   ? apply(&o, root, err)
-                   : 0;
+  bool is_text =
+      syntax_check_encoding(override->path, strlen(override->path), argument, mistakes) &&
+      syntax_check_encoding(override->value, strlen(override->value), argument, mistakes);
+  int status = is_text ? apply(&o, root, err) : 0;
   return status == STATUS_USAGE ? 0 : status; /* the mistake is noted */
 }

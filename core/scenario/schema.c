@@ -164,6 +164,7 @@ static json_t *param_schema(struct schema *s, const struct param *row) {
   buf_init(&help);
   buf_puts(&help, row->help ? row->help : "");
   if (*param_bounds(row, bounds)) buf_printf(&help, " (%s)", bounds);
+  if (help.failed) s->failed = true;
   set(s, schema, "description", string(s, help.failed ? "" : help.data));
   set_param_type(s, schema, row);
   set_default(s, schema, row);
@@ -344,14 +345,19 @@ static json_t *root_schema(struct schema *s) {
   return root;
 }
 
+static int add_to_buf(const char *bytes, size_t length, void *data) {
+  struct buf *json = data; /* remembers a failure by itself */
+  buf_add(json, bytes, length);
+  return json->failed ? -1 : 0;
+}
+
 int scenario_schema(const struct scenario_tables *tables, struct buf *ret_json, struct error *err) {
   struct schema s = {.tables = tables};
   json_t *root = root_schema(&s);
-  char *text = root && !s.failed ? json_dumps(root, JSON_INDENT(2)) : NULL;
+  if (!root || s.failed || json_dump_callback(root, add_to_buf, ret_json, JSON_INDENT(2)) < 0)
+    s.failed = true;
   json_decref(root);
-  if (!text) return error_set(err, STATUS_MEMORY, "out of memory");
-  buf_puts(ret_json, text);
+  if (s.failed) return error_set(err, STATUS_MEMORY, "out of memory");
   buf_putc(ret_json, '\n');
-  free(text);
   return buf_ok(ret_json, err);
 }

@@ -70,6 +70,8 @@ static void line_from(const char *bytes, size_t length, const yaml_mark_t *mark,
     if (at[count] == '#' && count > 0 && at[count - 1] == ' ') break;
     count++;
   }
+  if (count + 1 == size && at + count < end) /* cut: not inside a character */
+    while (count > 0 && ((unsigned char)at[count] & 0xc0) == 0x80) count--;
   while (count > 0 && (at[count - 1] == ' ' || at[count - 1] == '\t')) count--;
   memcpy(rest, at, count);
   rest[count] = '\0';
@@ -153,13 +155,14 @@ static void add_translated(const yaml_parser_t *parser, const struct translation
   const yaml_mark_t *mark =
       row->at_context && parser->context ? &parser->context_mark : &parser->problem_mark;
   struct place place = place_at(mark, argument);
-  char rest[64];
-  line_from(bytes, length, mark, rest, sizeof rest);
-  if (rest[0] == '\t') {
+  char line[64], rest[64];
+  line_from(bytes, length, mark, line, sizeof line);
+  if (line[0] == '\t') {
     mistakes_add(mistakes, &place, "a tab in the indentation; expected spaces");
     return;
   }
-  char message[256];
+  show_text(line, rest, sizeof rest);
+  char message[384];
   size_t used = 0;
   for (const char *from = row->message; *from && used + sizeof rest < sizeof message; from++) {
     int written = 1;

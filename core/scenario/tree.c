@@ -264,7 +264,8 @@ static int build_alias(struct builder *b, const yaml_event_t *event, struct erro
   if (!anchor) {
     mistakes_add(b->mistakes, &place, "the alias %s names no anchor above it; expected '&%s'",
                  shown(name, text), name);
-    node = tree_node(b->arena, NODE_NULL, &place, name);
+    const char *copy = arena_strdup(b->arena, name); /* the event's text does not live on */
+    node = copy ? tree_node(b->arena, NODE_NULL, &place, copy) : NULL;
     return node ? attach(b, node, err) : out_of_memory(err);
   }
   for (uint32_t i = 0; i < b->depth; i++)

@@ -81,8 +81,8 @@ static bool is_block(const char *text) {
 }
 
 void yaml_put_block(struct buf *out, const char *text, unsigned indent) {
-  if (!is_block(text)) {
-    put_quoted(out, text);
+  if (!strchr(text, '\n') || !is_block(text)) {
+    yaml_put_value(out, text);
     buf_putc(out, '\n');
     return;
   }

@@ -132,6 +132,16 @@ static void test_mistakes_that_leave_a_tree(void **state) {
                      "s.yaml:10:5: '<<' merges mappings, found \"5\"; expected an alias\n");
 }
 
+/* The name of the alias was freed with its event, and looked at as a key. */
+static void test_unknown_alias_as_a_key_is_kept(void **state) {
+  (void)state;
+  check_with_minimal("*b : 5\n",
+                     "s.yaml:10:1: the alias \"b\" names no anchor above it; expected '&b'\n"
+                     "s.yaml:10:1: unknown key \"b\" in the scenario; expected one of name, "
+                     "description, seed, repeat, cluster, workloads, load, timeline, measure, "
+                     "objectives\n");
+}
+
 /* Ten aliases of ten aliases of ... is 10^9 values from 400 bytes. */
 static void test_billion_laughs_are_refused(void **state) {
   (void)state;
@@ -187,6 +197,7 @@ int main(void) {
       cmocka_unit_test(test_texts_that_are_refused),
       cmocka_unit_test(test_columns_count_characters),
       cmocka_unit_test(test_mistakes_that_leave_a_tree),
+      cmocka_unit_test(test_unknown_alias_as_a_key_is_kept),
       cmocka_unit_test(test_billion_laughs_are_refused),
       cmocka_unit_test(test_aliases_are_counted),
       cmocka_unit_test(test_depth_and_size_are_bounded),
