@@ -1,6 +1,7 @@
 /* What outlives the process: RUN_DIRECTORY/cluster.json, from which a cluster is found again or
  * removed, and one file a cluster in the machine's registry. Neither holds a secret. */
 #include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,31 +168,65 @@ static bool process_lives(json_t *json) {
          local_proc_read((pid_t)pid, &proc) && proc.start == (uint64_t)start;
 }
 
-static void sweep_entry(const char *path) {
-  CLEANUP(buf_release) struct buf text;
-  buf_init(&text);
-  if (file_read(path, 65536, &text, NULL) < 0) return;
-  CLEANUP(cleanup_json) json_t *json = json_loadb(text.data, text.length, 0, NULL);
-  if (!json) return; /* just being written */
-  const char *id = json_string_value(json_object_get(json, "id"));
-  const char *directory = json_string_value(json_object_get(json, "run_directory"));
-  if (!id || !directory || process_lives(json_object_get(json, "creator")) ||
-      process_lives(json_object_get(json, "anchor")))
-    return;
+/* Calls `visit` with every entry of the registry and its file, until it does not return 0. */
+static int each_entry(int (*visit)(void *data, json_t *entry, const char *path), void *data,
+                      struct error *err) {
+  CLEANUP(cleanup_closedir) DIR *directory = opendir(LOCAL_REGISTRY);
+  if (!directory && errno == ENOENT) return 0;
+  if (!directory && errno == EACCES)
+    return error_set(err, STATUS_ENVIRONMENT,
+                     "root is missing: run with sudo to see local clusters");
+  if (!directory) return error_set_errno(err, errno, "%s", LOCAL_REGISTRY);
+  for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    /* Only whole entries: a temporary one may tell of an earlier life of a cluster that lives. */
+    const char *suffix = strrchr(entry->d_name, '.');
+    if (!suffix || strcmp(suffix, ".json") != 0) continue;
+    char path[PATH_MAX];
+    int status = path_format(path, sizeof path, err, "%s/%s", LOCAL_REGISTRY, entry->d_name);
+    if (status < 0) return status;
+    CLEANUP(buf_release) struct buf text;
+    buf_init(&text);
+    if (file_read(path, 65536, &text, NULL) < 0) continue; /* removed meanwhile */
+    CLEANUP(cleanup_json) json_t *json = json_loadb(text.data, text.length, 0, NULL);
+    status = json ? visit(data, json, path) : 0;
+    if (status != 0) return status;
+  }
+  return 0;
+}
+
+static int sweep_entry(void *data, json_t *entry, const char *path) {
+  (void)data;
+  const char *id = json_string_value(json_object_get(entry, "id"));
+  const char *directory = json_string_value(json_object_get(entry, "run_directory"));
+  if (!id || !directory || process_lives(json_object_get(entry, "creator")) ||
+      process_lives(json_object_get(entry, "anchor")))
+    return 0;
   /* A failure is of no concern to the cluster that is coming up. */
   if (local_destroy(directory, id, NULL) == 0) unlink(path);
+  return 0;
 }
 
 void local_registry_sweep(void) {
-  DIR *directory = opendir(LOCAL_REGISTRY);
-  if (!directory) return;
-  for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-    char path[PATH_MAX];
-    if (entry->d_name[0] != '.' &&
-        path_format(path, sizeof path, NULL, "%s/%s", LOCAL_REGISTRY, entry->d_name) == 0)
-      sweep_entry(path);
-  }
-  closedir(directory);
+  each_entry(sweep_entry, NULL, NULL);
+}
+
+struct listing {
+  int (*found)(void *data, const char *id, const char *run_directory);
+  void *data;
+};
+
+static int list_entry(void *data, json_t *entry, const char *path) {
+  (void)path;
+  const struct listing *listing = data;
+  const char *id = json_string_value(json_object_get(entry, "id"));
+  const char *directory = json_string_value(json_object_get(entry, "run_directory"));
+  return id && directory ? listing->found(listing->data, id, directory) : 0;
+}
+
+int local_list(int (*found)(void *data, const char *id, const char *run_directory), void *data,
+               struct error *err) {
+  struct listing listing = {.found = found, .data = data};
+  return each_entry(list_entry, &listing, err);
 }
 
 void local_registry_remove(const char *id) {
