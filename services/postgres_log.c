@@ -51,7 +51,7 @@ struct line {
 static uint32_t collect(const char *log, size_t length, int weight, size_t size,
                         struct line lines[LOG_PICK_LINES]) {
   uint32_t count = 0;
-  size_t used = 1, end = length;
+  size_t used = 0, end = length;
   while (end > 0 && count < LOG_PICK_LINES) {
     const char *newline = memrchr(log, '\n', end);
     size_t begin = newline ? (size_t)(newline - log) + 1 : 0;

@@ -33,8 +33,8 @@ static void test_errors_then_anything(void **state) {
 
 static void test_last_ones_that_fit(void **state) {
   (void)state;
-  expect("FATAL: first\nFATAL: second\nFATAL: third\n", 27, "FATAL: third");
-  expect("FATAL: first\nFATAL: second\nFATAL: third\n", 28, "FATAL: second\nFATAL: third");
+  expect("FATAL: first\nFATAL: second\nFATAL: third\n", 26, "FATAL: third");
+  expect("FATAL: first\nFATAL: second\nFATAL: third\n", 27, "FATAL: second\nFATAL: third");
   expect("FATAL: a line that is longer than the whole room\n", 12, "FATAL: a li");
 }
 
