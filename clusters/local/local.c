@@ -264,7 +264,6 @@ const struct provider provider_local = {
     .attach = local_attach,
     .detach = local_detach,
     .list = local_list,
-    .list = local_list,
     .destroy = local_destroy,
     .host_stop = local_host_stop,
     .host_start = local_host_start,

@@ -99,9 +99,6 @@ void local_registry_remove(const char *id);
 void local_registry_sweep(void);
 int local_list(int (*found)(void *data, const char *id, const char *run_directory), void *data,
                struct error *err);
-/* provider.h: list */
-int local_list(int (*found)(void *data, const char *id, const char *run_directory), void *data,
-               struct error *err);
 /* Whether `id` is [a-z0-9-]{1,32}. */
 bool local_id_valid(const char *id);
 

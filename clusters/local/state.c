@@ -19,6 +19,9 @@ static const char *const kind_names[] = {"server", "client", "monitor"};
 static void cleanup_json(json_t **json) {
   json_decref(*json);
 }
+static void cleanup_closedir(DIR **directory) {
+  if (*directory) closedir(*directory);
+}
 
 bool local_id_valid(const char *id) {
   size_t length = strlen(id);
