@@ -16,14 +16,22 @@ struct measure_info {
   const char *help;
 };
 extern const struct measure_info measure_table[]; /* ended by a NULL name */
+extern const char *const measure_names[];         /* the same names; ended by NULL */
 bool measure_lookup(const char *name, enum unit *ret_unit, bool *ret_at_least);
 
-/* Judges one run: runs the checkers over the record, then the scenario's objectives. `ret` and all
- * it points to live in `arena`, but for record fields, which are borrowed from `record`. The verdict
- * is the maximum over findings and objectives; an untrusted record is never a pass. */
+/* Judges one run: runs the checkers over the record, then the scenario's objectives (NULL: none).
+ * `ret` and all it points to live in `arena`, but for record fields, which are borrowed from
+ * `record`. The verdict is the maximum over findings and objectives; an untrusted record is never a
+ * pass. Two primaries at once are an objective of every run: `dual_primary <= 0s`, unless the
+ * scenario has one of its own. */
 int judge_run(const struct record *record, const struct scenario *scenario,
               const struct checker *const *table, struct arena *arena, struct run_result *ret,
               struct error *err);
+
+/* A distribution-free 95 % confidence interval for the median: the order statistics whose ranks a
+ * binomial(n, 1/2) number falls between in at least 95 of 100 cases (Conover, Practical
+ * Nonparametric Statistics, section 3.2). Sorts `values`. False: fewer than six values. */
+bool judge_median_interval(double *values, uint32_t count, double *ret_low, double *ret_high);
 
 /* Objectives over all repeats, by each objective's statistic; the combined verdict goes to
  * `ret->verdict`, the objectives to `ret->objectives`; the rest of `ret` is a copy of the repeat

@@ -1,5 +1,5 @@
-/* One pass over a record with all checkers at once. A checker that fails says so in its finding; the
- * others go on. */
+/* One pass over a record with all checkers at once. A checker that fails says so in its finding;
+ * the others go on. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

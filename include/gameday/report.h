@@ -17,6 +17,9 @@ struct objective_result {
   double measured;
   enum verdict verdict;
   const char *why;       /* when not PASS */
+  uint32_t count;        /* values that the statistic was taken over */
+  bool interval_known;   /* six values or more: a 95 % confidence interval for their median */
+  double interval_low, interval_high;
 };
 
 /* Counts of one class of operations: scheduled = ok + fail + unknown + skipped. */

@@ -1,0 +1,203 @@
+/* How much of what was scheduled succeeded, and the outages: when no scheduled write, or read,
+ * succeeded at all. */
+#include <stdio.h>
+
+#include "checkers.h"
+#include "measures.h"
+#include "outage.h"
+
+struct class_state {
+  struct outage_tracker outages;
+  uint64_t scheduled, ok;
+};
+enum { CLASS_WRITES, CLASS_READS, CLASS_COUNT };
+struct availability {
+  const struct record_info *info;
+  struct class_state classes[CLASS_COUNT];
+};
+
+/* How each class is called in measures and sentences. */
+struct class_info {
+  const char *availability, *outage, *sum, *count, *plural;
+};
+static const struct class_info class_infos[CLASS_COUNT] = {
+    [CLASS_WRITES] = {"availability.writes", "write_outage", "write_outage.sum",
+                      "write_outage.count", "writes"},
+    [CLASS_READS] = {"availability.reads", "read_outage", "read_outage.sum", "read_outage.count",
+                     "reads"},
+};
+
+static int begin(void *state, const struct record_info *info, struct error *err) {
+  struct availability *it = state;
+  (void)err;
+  it->info = info;
+  for (int i = 0; i < CLASS_COUNT; i++) outage_init(&it->classes[i].outages, info);
+  return 0;
+}
+
+static int item(void *state, const struct record_item *item, struct error *err) {
+  struct availability *it = state;
+  if (item->sample) {
+    int status = outage_sample(&it->classes[CLASS_WRITES].outages, item->sample, err);
+    return status < 0 ? status
+                      : outage_sample(&it->classes[CLASS_READS].outages, item->sample, err);
+  }
+  const struct operation *operation = item->operation;
+  if (operation->route != ROUTE_PRIMARY || !is_measured(it->info, operation)) return 0;
+  struct class_state *class = NULL;
+  if (operation->kind == OPERATION_WRITE) class = &it->classes[CLASS_WRITES];
+  if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST)
+    class = &it->classes[CLASS_READS];
+  if (!class) return 0;
+  class->scheduled++;
+  if (operation->outcome == OUTCOME_OK) class->ok++;
+  return outage_operation(&class->outages, operation, err);
+}
+
+static int ratio(struct finding *finding, const char *name, const char *plural, uint64_t ok,
+                 uint64_t scheduled, struct error *err) {
+  char why[96];
+  snprintf(why, sizeof why, "no %s were scheduled on the primary in the measured time", plural);
+  if (scheduled == 0) return measure_none(finding, name, UNIT_RATIO, FAULT_NONE, why, err);
+  return measure_known(finding, name, UNIT_RATIO, (double)ok / (double)scheduled, FAULT_NONE, err);
+}
+
+/* What a set of outages adds up to. */
+struct outage_sum {
+  uint64_t longest_ns, sum_ns;
+  uint32_t count;
+  bool open, starved;
+};
+
+/* Of those charged to `fault`, or of all (FAULT_NONE). */
+static struct outage_sum add_up(const struct outage_tracker *tracker, int32_t fault) {
+  struct outage_sum sum = {.count = 0};
+  for (uint32_t i = 0; i < tracker->count; i++) {
+    const struct outage *outage = &tracker->outages[i];
+    if (fault != FAULT_NONE && outage->fault != fault) continue;
+    uint64_t length_ns = outage_length_ns(tracker, outage);
+    if (length_ns > sum.longest_ns) sum.longest_ns = length_ns;
+    sum.sum_ns += length_ns;
+    sum.count++;
+    sum.open = sum.open || outage->end_ns == TIME_NEVER;
+    sum.starved = sum.starved || outage_starved(tracker, outage);
+  }
+  return sum;
+}
+
+static int give_length(struct finding *finding, const char *name, uint64_t ns,
+                       const struct outage_sum *sum, int32_t fault, struct error *err) {
+  if (sum->starved)
+    return measure_unknown(finding, name, UNIT_DURATION, fault,
+                           "the harness itself was starved during an outage", err);
+  if (sum->open)
+    return measure_floor(finding, name, UNIT_DURATION, seconds_of(ns), fault,
+                         "an outage was not over when the load ended", err);
+  return measure_known(finding, name, UNIT_DURATION, seconds_of(ns), fault, err);
+}
+
+static int give_outages(const struct availability *it, const struct class_info *names,
+                        const struct outage_tracker *tracker, struct finding *finding,
+                        struct error *err) {
+  struct outage_sum all = add_up(tracker, FAULT_NONE);
+  int status = give_length(finding, names->outage, all.longest_ns, &all, FAULT_NONE, err);
+  if (status == 0) status = give_length(finding, names->sum, all.sum_ns, &all, FAULT_NONE, err);
+  if (status == 0)
+    status = measure_known(finding, names->count, UNIT_COUNT, all.count, FAULT_NONE, err);
+  for (uint32_t f = 0; f < it->info->fault_count && status == 0; f++) {
+    struct outage_sum sum = add_up(tracker, (int32_t)f);
+    status = give_length(finding, names->outage, sum.longest_ns, &sum, (int32_t)f, err);
+    if (status == 0) status = give_length(finding, names->sum, sum.sum_ns, &sum, (int32_t)f, err);
+  }
+  if (status == 0 && all.starved)
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "the harness did not get to run for more than a tenth of an outage of "
+                           "%s: its length says nothing of the cluster",
+                           names->plural);
+  return status;
+}
+
+static int give_intervals(const struct class_info *names, const struct outage_tracker *tracker,
+                          struct finding *finding, struct error *err) {
+  int status = 0;
+  for (uint32_t i = 0; i < tracker->count && status == 0; i++) {
+    const struct outage *outage = &tracker->outages[i];
+    const struct interval interval = {.what = names->outage,
+                                      .begin_ns = outage->begin_ns,
+                                      .end_ns = outage->end_ns,
+                                      .fault = outage->fault,
+                                      .host = HOST_NONE,
+                                      .other_host = HOST_NONE};
+    status = finding_interval(finding, &interval, err);
+    if (status < 0) break;
+    double begin = seconds_of(outage->begin_ns);
+    if (outage->end_ns == TIME_NEVER)
+      status = witness_add(finding, names->outage, outage->begin_ns, err,
+                           "no %s that were scheduled from %.6f s on succeeded until the load "
+                           "ended at %.6f s",
+                           names->plural, begin, seconds_of(tracker->info->load_end_ns));
+    else
+      status = witness_add(finding, names->outage, outage->begin_ns, err,
+                           "%s were scheduled from %.6f s on, and the next success came at %.6f s, "
+                           "%.3f s later",
+                           names->plural, begin, seconds_of(outage->end_ns),
+                           seconds_of(outage_length_ns(tracker, outage)));
+  }
+  return status;
+}
+
+static int give_none(const struct availability *it, const struct class_info *names,
+                     struct finding *finding, struct error *err) {
+  char why[96];
+  snprintf(why, sizeof why, "no %s were scheduled on the primary in the measured time",
+           names->plural);
+  (void)it;
+  int status = measure_none(finding, names->outage, UNIT_DURATION, FAULT_NONE, why, err);
+  if (status == 0) status = measure_none(finding, names->sum, UNIT_DURATION, FAULT_NONE, why, err);
+  if (status == 0) status = measure_none(finding, names->count, UNIT_COUNT, FAULT_NONE, why, err);
+  return status;
+}
+
+static int finish(void *state, struct finding *finding, struct error *err) {
+  struct availability *it = state;
+  struct class_state *writes = &it->classes[CLASS_WRITES], *reads = &it->classes[CLASS_READS];
+  int status = ratio(finding, "availability", "operations", writes->ok + reads->ok,
+                     writes->scheduled + reads->scheduled, err);
+  for (int i = 0; i < CLASS_COUNT && status == 0; i++) {
+    const struct class_info *names = &class_infos[i];
+    struct class_state *class = &it->classes[i];
+    status = outage_finish(&class->outages, err);
+    if (status == 0)
+      status = ratio(finding, names->availability, names->plural, class->ok, class->scheduled, err);
+    if (status == 0 && class->scheduled == 0) {
+      status = give_none(it, names, finding, err);
+      continue;
+    }
+    if (status == 0) status = give_outages(it, names, &class->outages, finding, err);
+    if (status == 0) status = give_intervals(names, &class->outages, finding, err);
+  }
+  return status;
+}
+
+static void release(void *state) {
+  struct availability *it = state;
+  for (int i = 0; i < CLASS_COUNT; i++) outage_release(&it->classes[i].outages);
+}
+
+static const char *const measures[] = {"availability",       "availability.writes",
+                                       "availability.reads", "write_outage",
+                                       "write_outage.sum",   "write_outage.count",
+                                       "read_outage",        "read_outage.sum",
+                                       "read_outage.count",  NULL};
+
+const struct checker checker_availability = {
+    .plugin = {.name = "availability",
+               .summary = "share of scheduled operations that succeeded, and every outage",
+               .state_size = sizeof(struct availability)},
+    .wants = WANTS_OPERATIONS | WANTS_SAMPLES,
+    .measures = measures,
+    .begin = begin,
+    .item = item,
+    .finish = finish,
+    .release = release,
+};

@@ -1,0 +1,253 @@
+/* Times in which two hosts acknowledged writes: one that had been replaced goes on. A host's
+ * reign is told by the timeline under which it acknowledges; server clocks play no part. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "checkers.h"
+#include "faults.h"
+#include "measures.h"
+#include "notes.h"
+
+#define REIGNS_MAX 4096
+/* Stale acknowledgements closer than this belong to one interval. */
+#define JOIN_NS NS_PER_S
+
+/* Acknowledgements of one host under one timeline. */
+struct reign {
+  uint8_t host;
+  uint32_t timeline;
+  uint64_t first_done_ns, last_sent_ns;
+  uint64_t overtaken_ns; /* when another host's newer reign first acknowledged; TIME_NEVER */
+  uint32_t overtaken_by; /* index of that reign */
+  uint32_t last_overlap; /* index + 1 of its latest overlap; 0: none */
+};
+/* A time in which a reign went on after another had overtaken it. */
+struct overlap {
+  uint64_t begin_ns, end_ns;
+  uint32_t reign, by; /* indices */
+};
+struct dual_primary {
+  const struct record_info *info;
+  struct reign *reigns; /* in the order of their first acknowledgement */
+  uint32_t reign_count, reign_capacity;
+  struct overlap *overlaps;
+  uint32_t overlap_count, overlap_capacity;
+  struct notes notes;
+  uint64_t acknowledged, stale;
+  uint64_t returned; /* without a timeline: a host that took turns with another */
+  bool too_many;
+};
+
+static int begin(void *state, const struct record_info *info, struct error *err) {
+  struct dual_primary *it = state;
+  (void)err;
+  it->info = info;
+  return 0;
+}
+
+static int add_reign(struct dual_primary *it, const struct operation *operation,
+                     struct error *err) {
+  if (it->reign_count == it->reign_capacity) {
+    uint32_t capacity = it->reign_capacity ? it->reign_capacity * 2 : 16;
+    struct reign *larger = realloc(it->reigns, capacity * sizeof *larger);
+    if (!larger) return error_set(err, STATUS_MEMORY, "out of memory for reigns");
+    it->reigns = larger;
+    it->reign_capacity = capacity;
+  }
+  struct reign reign = {.host = operation->host,
+                        .timeline = operation->timeline,
+                        .first_done_ns = operation->done_ns,
+                        .overtaken_ns = TIME_NEVER};
+  for (uint32_t i = 0; i < it->reign_count; i++) {
+    struct reign *other = &it->reigns[i];
+    if (other->host == reign.host) continue;
+    /* A timeline is only ever left for a higher one; without it, who came later is newer. */
+    bool newer = !reign.timeline || !other->timeline || reign.timeline >= other->timeline;
+    if (newer && other->overtaken_ns == TIME_NEVER) {
+      other->overtaken_ns = reign.first_done_ns;
+      other->overtaken_by = it->reign_count;
+    } else if (!newer && other->first_done_ns < reign.overtaken_ns) {
+      reign.overtaken_ns = other->first_done_ns;
+      reign.overtaken_by = i;
+    }
+  }
+  it->reigns[it->reign_count++] = reign;
+  return 0;
+}
+
+static int add_overlap(struct dual_primary *it, struct reign *reign,
+                       const struct operation *operation, struct error *err) {
+  if (reign->last_overlap > 0) {
+    struct overlap *last = &it->overlaps[reign->last_overlap - 1];
+    if (operation->sent_ns <= last->end_ns + JOIN_NS) {
+      if (operation->done_ns > last->end_ns) last->end_ns = operation->done_ns;
+      return 0;
+    }
+  }
+  if (it->overlap_count == it->overlap_capacity) {
+    uint32_t capacity = it->overlap_capacity ? it->overlap_capacity * 2 : 16;
+    struct overlap *larger = realloc(it->overlaps, capacity * sizeof *larger);
+    if (!larger) return error_set(err, STATUS_MEMORY, "out of memory for intervals");
+    it->overlaps = larger;
+    it->overlap_capacity = capacity;
+  }
+  uint64_t end_ns = operation->done_ns;
+  if (end_ns <= operation->sent_ns) end_ns = operation->sent_ns + 1; /* never nothing */
+  it->overlaps[it->overlap_count++] = (struct overlap){.begin_ns = operation->sent_ns,
+                                                       .end_ns = end_ns,
+                                                       .reign = (uint32_t)(reign - it->reigns),
+                                                       .by = reign->overtaken_by};
+  reign->last_overlap = it->overlap_count;
+  return 0;
+}
+
+static int take_stale(struct dual_primary *it, struct reign *reign,
+                      const struct operation *operation, struct error *err) {
+  const struct reign *other = &it->reigns[reign->overtaken_by];
+  it->stale++;
+  int status = add_overlap(it, reign, operation, err);
+  if (status < 0 || !notes_want(&it->notes, "dual_primary")) return status;
+  return notes_add(
+      &it->notes, "dual_primary", operation->done_ns, err,
+      "%.60s (timeline %" PRIu32 ") acknowledged %s (identity %" PRIu32 ", sequence %" PRIu64
+      ") sent at %.6f s, after %.60s (timeline %" PRIu32 ") had acknowledged one at %.6f s",
+      host_name_of(it->info, reign->host), reign->timeline,
+      operation_kind_name((enum operation_kind)operation->kind), operation->identity,
+      operation->sequence, seconds_of(operation->sent_ns), host_name_of(it->info, other->host),
+      other->timeline, seconds_of(other->first_done_ns));
+}
+
+static struct reign *find_reign(struct dual_primary *it, const struct operation *operation) {
+  for (uint32_t i = it->reign_count; i-- > 0;)
+    if (it->reigns[i].host == operation->host && it->reigns[i].timeline == operation->timeline)
+      return &it->reigns[i];
+  return NULL;
+}
+
+static int item(void *state, const struct record_item *item, struct error *err) {
+  struct dual_primary *it = state;
+  const struct operation *operation = item->operation;
+  bool write = appends_row(operation) || operation->kind == OPERATION_HEARTBEAT_WRITE;
+  if (!write || operation->outcome != OUTCOME_OK || operation->host == HOST_NONE) return 0;
+  it->acknowledged++;
+  struct reign *reign = find_reign(it, operation);
+  if (!reign) {
+    it->too_many = it->too_many || it->reign_count == REIGNS_MAX;
+    int status = it->too_many ? 0 : add_reign(it, operation, err);
+    if (status < 0 || it->too_many) return status;
+    reign = &it->reigns[it->reign_count - 1];
+  }
+  if (operation->sent_ns > reign->last_sent_ns) reign->last_sent_ns = operation->sent_ns;
+  /* An answer may be read late; a write that was *sent* after another host had answered cannot have
+   * been acknowledged before that host took over. */
+  if (reign->overtaken_ns == TIME_NEVER || operation->sent_ns < reign->overtaken_ns) return 0;
+  if (operation->timeline != 0 && it->reigns[reign->overtaken_by].timeline != 0)
+    return take_stale(it, reign, operation, err);
+  it->returned++;
+  return 0;
+}
+
+/* Two hosts on one timeline: neither is the older, so that only the time in which both acknowledged
+ * counts. */
+static void settle_overlaps(struct dual_primary *it) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < it->overlap_count; i++) {
+    struct overlap overlap = it->overlaps[i];
+    const struct reign *other = &it->reigns[overlap.by];
+    if (it->reigns[overlap.reign].timeline == other->timeline &&
+        overlap.end_ns > other->last_sent_ns)
+      overlap.end_ns = other->last_sent_ns;
+    if (overlap.end_ns > overlap.begin_ns) it->overlaps[kept++] = overlap;
+  }
+  it->overlap_count = kept;
+}
+
+static int compare_overlaps(const void *left, const void *right) {
+  const struct overlap *a = left, *b = right;
+  if (a->begin_ns != b->begin_ns) return a->begin_ns < b->begin_ns ? -1 : 1;
+  return a->end_ns < b->end_ns ? -1 : a->end_ns > b->end_ns;
+}
+
+/* Overlaps of several old primaries may overlap: time is counted once. */
+static uint64_t covered_ns(const struct overlap *overlaps, uint32_t count) {
+  uint64_t sum_ns = 0, seen_ns = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t begin_ns = overlaps[i].begin_ns > seen_ns ? overlaps[i].begin_ns : seen_ns;
+    if (overlaps[i].end_ns <= begin_ns) continue;
+    sum_ns += overlaps[i].end_ns - begin_ns;
+    seen_ns = overlaps[i].end_ns;
+  }
+  return sum_ns;
+}
+
+static int give_overlap(const struct dual_primary *it, const struct overlap *overlap,
+                        struct finding *finding, struct error *err) {
+  const struct interval interval = {.what = "dual_primary",
+                                    .begin_ns = overlap->begin_ns,
+                                    .end_ns = overlap->end_ns,
+                                    .fault = fault_at(it->info, overlap->begin_ns),
+                                    .host = it->reigns[overlap->reign].host,
+                                    .other_host = it->reigns[overlap->by].host};
+  return finding_interval(finding, &interval, err);
+}
+
+static int give_undecided(const struct dual_primary *it, struct finding *finding, double seconds,
+                          struct error *err) {
+  const char *why = it->too_many
+                        ? "more timelines acknowledged writes than a cluster can have had"
+                        : "hosts took turns in acknowledging writes without telling a timeline: a "
+                          "return and two primaries at once cannot be told apart";
+  int status = measure_floor(finding, "dual_primary", UNIT_DURATION, seconds, FAULT_NONE, why, err);
+  if (status == 0)
+    status = measure_floor(finding, "dual_primary.writes", UNIT_COUNT, (double)it->stale,
+                           FAULT_NONE, why, err);
+  return status < 0 ? status : finding_raise(finding, VERDICT_UNKNOWN, err, "%s", why);
+}
+
+static int finish(void *state, struct finding *finding, struct error *err) {
+  struct dual_primary *it = state;
+  settle_overlaps(it);
+  if (it->overlap_count > 1)
+    qsort(it->overlaps, it->overlap_count, sizeof *it->overlaps, compare_overlaps);
+  double seconds = seconds_of(covered_ns(it->overlaps, it->overlap_count));
+  int status = 0;
+  for (uint32_t i = 0; i < it->overlap_count && status == 0; i++)
+    status = give_overlap(it, &it->overlaps[i], finding, err);
+  if (status == 0) status = notes_give(&it->notes, NULL, finding, err);
+  if (status < 0) return status;
+  if (it->too_many || it->returned > 0) return give_undecided(it, finding, seconds, err);
+  if (it->acknowledged == 0) {
+    const char *why = "no write was acknowledged";
+    status = measure_none(finding, "dual_primary", UNIT_DURATION, FAULT_NONE, why, err);
+    return status < 0
+               ? status
+               : measure_none(finding, "dual_primary.writes", UNIT_COUNT, FAULT_NONE, why, err);
+  }
+  status = measure_known(finding, "dual_primary", UNIT_DURATION, seconds, FAULT_NONE, err);
+  if (status == 0)
+    status = measure_known(finding, "dual_primary.writes", UNIT_COUNT, (double)it->stale,
+                           FAULT_NONE, err);
+  return status;
+}
+
+static void release(void *state) {
+  struct dual_primary *it = state;
+  free(it->reigns);
+  free(it->overlaps);
+  notes_release(&it->notes);
+}
+
+static const char *const measures[] = {"dual_primary", "dual_primary.writes", NULL};
+
+const struct checker checker_dual_primary = {
+    .plugin = {.name = "dual-primary",
+               .summary = "times in which a replaced primary went on to acknowledge writes",
+               .state_size = sizeof(struct dual_primary)},
+    .wants = WANTS_OPERATIONS,
+    .measures = measures,
+    .begin = begin,
+    .item = item,
+    .finish = finish,
+    .release = release,
+};

@@ -1,0 +1,17 @@
+/* Which fault a moment belongs to. A fault's epoch lasts from the moment it was journaled (the last
+ * one at which nothing can have happened yet) until the next fault begins. */
+#ifndef GAMEDAY_CHECKERS_FAULTS_H
+#define GAMEDAY_CHECKERS_FAULTS_H
+
+#include "gameday/checker.h"
+
+/* When it began to be made: TIME_NEVER when it never was. */
+uint64_t fault_begin_ns(const struct fault_info *fault);
+/* When the next one began; the end of the record when there is none. */
+uint64_t fault_epoch_end_ns(const struct record_info *info, int32_t fault);
+/* The last fault that had begun at `time_ns`, or FAULT_NONE. */
+int32_t fault_at(const struct record_info *info, uint64_t time_ns);
+/* For messages: "host-crash (fault 0, on pg1)". */
+void fault_label(const struct record_info *info, int32_t fault, char text[128]);
+
+#endif

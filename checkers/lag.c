@@ -1,0 +1,136 @@
+/* Replication lag, three ways: bytes and replay time as the servers report them, and end to end by
+ * heartbeats. They are different things and are never mixed. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "checkers.h"
+#include "heartbeats.h"
+#include "measures.h"
+
+enum lag_kind { LAG_HEARTBEAT, LAG_BYTES, LAG_SECONDS, LAG_KINDS };
+
+struct lag_info {
+  const char *name;
+  enum unit unit;
+  double scale; /* of what the histogram counts */
+  const char *none;
+};
+static const struct lag_info lag_infos[LAG_KINDS] = {
+    [LAG_HEARTBEAT] = {"replication_lag", UNIT_DURATION, 1e9,
+                       "no heartbeat was read on a replica in the measured time"},
+    [LAG_BYTES] = {"replication_lag.bytes", UNIT_SIZE, 1,
+                   "no server reported its lag in bytes in the measured time"},
+    [LAG_SECONDS] = {"replication_lag.seconds", UNIT_DURATION, 1e9,
+                     "no server reported its replay lag in the measured time"},
+};
+
+struct lag {
+  const struct record_info *info;
+  struct heartbeats beats[UINT8_MAX + 1]; /* by workload */
+  uint8_t primaries[UINT8_MAX + 1];       /* who acknowledged the workload's latest beat */
+  struct histogram *hosts[LAG_KINDS][UINT8_MAX + 1];
+  struct histogram all[LAG_KINDS];
+};
+
+static int begin(void *state, const struct record_info *info, struct error *err) {
+  struct lag *it = state;
+  (void)err;
+  it->info = info;
+  for (int i = 0; i <= UINT8_MAX; i++) it->primaries[i] = HOST_NONE;
+  for (int i = 0; i < LAG_KINDS; i++) histogram_init(&it->all[i]);
+  return 0;
+}
+
+static int add(struct lag *it, enum lag_kind kind, uint8_t host, uint64_t value,
+               struct error *err) {
+  struct histogram **histogram = &it->hosts[kind][host];
+  if (!*histogram) {
+    *histogram = malloc(sizeof **histogram);
+    if (!*histogram) return error_set(err, STATUS_MEMORY, "out of memory for a histogram");
+    histogram_init(*histogram);
+  }
+  histogram_add(*histogram, value);
+  histogram_add(&it->all[kind], value);
+  return 0;
+}
+
+static int take_operation(struct lag *it, const struct operation *operation, struct error *err) {
+  if (operation->outcome != OUTCOME_OK || operation->host == HOST_NONE) return 0;
+  struct heartbeats *beats = &it->beats[operation->workload];
+  if (operation->kind == OPERATION_HEARTBEAT_WRITE) {
+    it->primaries[operation->workload] = operation->host;
+    return heartbeats_written(beats, operation->sequence, operation->done_ns, err);
+  }
+  if (operation->kind != OPERATION_HEARTBEAT_READ || !is_measured(it->info, operation)) return 0;
+  /* The primary has no lag; its zeros would hide the replicas'. */
+  if (operation->host == it->primaries[operation->workload] || beats->count == 0) return 0;
+  return add(it, LAG_HEARTBEAT, operation->host,
+             heartbeats_age_ns(beats, operation->value, operation->sent_ns), err);
+}
+
+static int take_sample(struct lag *it, const struct sample *sample, struct error *err) {
+  const struct record_info *info = it->info;
+  if (sample->metric != METRIC_LAG_BYTES && sample->metric != METRIC_LAG_SECONDS) return 0;
+  if (info->load_begin_ns == TIME_NEVER || sample->time_ns < info->load_begin_ns ||
+      sample->time_ns >= info->load_end_ns)
+    return 0;
+  enum lag_kind kind = sample->metric == METRIC_LAG_BYTES ? LAG_BYTES : LAG_SECONDS;
+  double value = sample->value * lag_infos[kind].scale;
+  if (!(value >= 0 && value < 9e18)) return 0; /* no lag: a server's slip */
+  return add(it, kind, sample->host, (uint64_t)value, err);
+}
+
+static int item(void *state, const struct record_item *item, struct error *err) {
+  struct lag *it = state;
+  return item->operation ? take_operation(it, item->operation, err)
+                         : take_sample(it, item->sample, err);
+}
+
+static int finish(void *state, struct finding *finding, struct error *err) {
+  struct lag *it = state;
+  int status = 0;
+  for (int kind = 0; kind < LAG_KINDS && status == 0; kind++) {
+    const struct lag_info *lag = &lag_infos[kind];
+    status = measure_quantiles(finding, lag->name, quantiles_four, lag->unit, &it->all[kind],
+                               lag->scale, HOST_NONE, lag->none, err);
+    for (uint32_t h = 0; h < it->info->host_count && status == 0; h++)
+      if (it->hosts[kind][h])
+        status = measure_quantiles(finding, lag->name, quantiles_four, lag->unit,
+                                   it->hosts[kind][h], lag->scale, (uint8_t)h, lag->none, err);
+  }
+  return status;
+}
+
+static void release(void *state) {
+  struct lag *it = state;
+  for (int i = 0; i <= UINT8_MAX; i++) {
+    heartbeats_release(&it->beats[i]);
+    for (int kind = 0; kind < LAG_KINDS; kind++) free(it->hosts[kind][i]);
+  }
+}
+
+static const char *const measures[] = {"replication_lag.p50",
+                                       "replication_lag.p95",
+                                       "replication_lag.p99",
+                                       "replication_lag.max",
+                                       "replication_lag.bytes.p50",
+                                       "replication_lag.bytes.p95",
+                                       "replication_lag.bytes.p99",
+                                       "replication_lag.bytes.max",
+                                       "replication_lag.seconds.p50",
+                                       "replication_lag.seconds.p95",
+                                       "replication_lag.seconds.p99",
+                                       "replication_lag.seconds.max",
+                                       NULL};
+
+const struct checker checker_lag = {
+    .plugin = {.name = "lag",
+               .summary = "replication lag: by heartbeat, in bytes, and as replay time",
+               .state_size = sizeof(struct lag)},
+    .wants = WANTS_OPERATIONS | WANTS_SAMPLES,
+    .measures = measures,
+    .begin = begin,
+    .item = item,
+    .finish = finish,
+    .release = release,
+};

@@ -1,0 +1,197 @@
+/* Whether there was enough load to say anything: a cluster that nobody asks has no outage and loses
+ * nothing. And whether the harness itself got to run. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "checkers.h"
+#include "faults.h"
+#include "measures.h"
+
+/* The shortest time after a fault in which there must be load. */
+#define DURING_MIN_NS NS_PER_S
+/* Later than this, and the latencies are the harness's own. */
+#define HARNESS_DELAY_MAX_S 1.0
+
+/* A fault and the operations around it. */
+struct span {
+  int32_t fault;
+  uint64_t begin_ns;     /* journaled */
+  uint64_t confirmed_ns; /* in effect */
+  uint64_t during_end_ns;
+  uint64_t before, during, after;
+};
+struct load {
+  const struct record_info *info;
+  struct span *spans; /* of confirmed faults, by begin_ns */
+  uint32_t span_count;
+  uint64_t scheduled;
+  double delay_max_s;
+  bool delay_known;
+};
+
+static int compare_spans(const void *left, const void *right) {
+  const struct span *a = left, *b = right;
+  if (a->begin_ns != b->begin_ns) return a->begin_ns < b->begin_ns ? -1 : 1;
+  return a->fault < b->fault ? -1 : a->fault > b->fault;
+}
+
+static int begin(void *state, const struct record_info *info, struct error *err) {
+  struct load *it = state;
+  it->info = info;
+  it->spans = calloc((size_t)info->fault_count + 1, sizeof *it->spans);
+  if (!it->spans) return error_set(err, STATUS_MEMORY, "out of memory for faults");
+  for (uint32_t i = 0; i < info->fault_count; i++) {
+    const struct fault_info *fault = &info->faults[i];
+    if (fault->confirmed_ns == TIME_NEVER) continue;
+    uint64_t end_ns = fault->healed_ns;
+    if (fault->planned || end_ns < fault->confirmed_ns + DURING_MIN_NS)
+      end_ns = fault->confirmed_ns + DURING_MIN_NS;
+    it->spans[it->span_count++] = (struct span){.fault = (int32_t)i,
+                                                .begin_ns = fault_begin_ns(fault),
+                                                .confirmed_ns = fault->confirmed_ns,
+                                                .during_end_ns = end_ns};
+  }
+  qsort(it->spans, it->span_count, sizeof *it->spans, compare_spans);
+  return 0;
+}
+
+/* How many faults had begun at `time_ns`. */
+static uint32_t begun_at(const struct load *it, uint64_t time_ns) {
+  uint32_t low = 0, high = it->span_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (it->spans[middle].begin_ns <= time_ns)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static void take_operation(struct load *it, const struct operation *operation) {
+  it->scheduled++;
+  bool ok = operation->outcome == OUTCOME_OK;
+  uint32_t done = begun_at(it, operation->done_ns);
+  if (ok && done < it->span_count) it->spans[done].before++;
+  uint32_t scheduled = begun_at(it, operation->scheduled_ns);
+  if (scheduled == 0) return;
+  struct span *span = &it->spans[scheduled - 1];
+  if (operation->scheduled_ns < span->confirmed_ns) return;
+  if (operation->scheduled_ns < span->during_end_ns) span->during++;
+  if (ok && done == scheduled) span->after++;
+}
+
+static int item(void *state, const struct record_item *item, struct error *err) {
+  struct load *it = state;
+  (void)err;
+  if (item->sample) {
+    const struct sample *sample = item->sample;
+    if (sample->metric != METRIC_HARNESS_DELAY || it->info->load_begin_ns == TIME_NEVER ||
+        sample->time_ns < it->info->load_begin_ns || sample->time_ns >= it->info->load_end_ns)
+      return 0;
+    it->delay_known = true;
+    if (sample->value > it->delay_max_s) it->delay_max_s = sample->value;
+    return 0;
+  }
+  const struct operation *operation = item->operation;
+  bool counts = operation->kind == OPERATION_WRITE || operation->kind == OPERATION_READ_OWN ||
+                operation->kind == OPERATION_READ_NEWEST;
+  if (counts && operation->route == ROUTE_PRIMARY && is_measured(it->info, operation))
+    take_operation(it, operation);
+  return 0;
+}
+
+/* Faults that strike together share their load: one at the very time of another has no time of its
+ * own before or after it. */
+static void share(struct load *it) {
+  for (uint32_t i = 1; i < it->span_count; i++)
+    if (it->spans[i].begin_ns == it->spans[i - 1].begin_ns)
+      it->spans[i].before = it->spans[i - 1].before;
+  for (uint32_t i = it->span_count; i-- > 1;)
+    if (it->spans[i].begin_ns == it->spans[i - 1].begin_ns) {
+      it->spans[i - 1].during = it->spans[i].during;
+      it->spans[i - 1].after = it->spans[i].after;
+    }
+}
+
+static int judge_span(const struct load *it, const struct span *span, struct finding *finding,
+                      struct error *err) {
+  const struct {
+    const char *measure, *when;
+    uint64_t count;
+  } parts[] = {{"load_before", "acknowledged before", span->before},
+               {"load_during", "scheduled during", span->during},
+               {"load_after", "scheduled after and acknowledged", span->after}};
+  int status = 0;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts && status == 0; i++) {
+    status = measure_known(finding, parts[i].measure, UNIT_COUNT, (double)parts[i].count,
+                           span->fault, err);
+    if (status < 0 || parts[i].count >= it->info->load_minimum) continue;
+    char label[128];
+    fault_label(it->info, span->fault, label);
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "too little load: %" PRIu64 " operations were %s %s, and %" PRIu32
+                           " are the least to go by",
+                           parts[i].count, parts[i].when, label, it->info->load_minimum);
+    if (status == 0)
+      status = witness_add(finding, "vacuous", span->confirmed_ns, err,
+                           "%" PRIu64 " operations on the primary were %s %s", parts[i].count,
+                           parts[i].when, label);
+  }
+  return status;
+}
+
+static int give_none(const struct load *it, struct finding *finding, struct error *err) {
+  static const char *const names[] = {"load_before", "load_during", "load_after"};
+  int status = 0;
+  for (size_t i = 0; i < sizeof names / sizeof *names && status == 0; i++)
+    status = measure_none(finding, names[i], UNIT_COUNT, FAULT_NONE,
+                          "no fault was confirmed in effect", err);
+  if (status == 0 && it->scheduled < it->info->load_minimum)
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "too little load: %" PRIu64
+                           " operations were scheduled on the primary, "
+                           "and %" PRIu32 " are the least to go by",
+                           it->scheduled, it->info->load_minimum);
+  return status;
+}
+
+static int finish(void *state, struct finding *finding, struct error *err) {
+  struct load *it = state;
+  share(it);
+  int status = it->span_count == 0 ? give_none(it, finding, err) : 0;
+  for (uint32_t i = 0; i < it->span_count && status == 0; i++)
+    status = judge_span(it, &it->spans[i], finding, err);
+  if (status < 0) return status;
+  if (!it->delay_known)
+    return measure_none(finding, "harness_delay.max", UNIT_DURATION, FAULT_NONE,
+                        "the harness's own delay was not sampled", err);
+  status =
+      measure_known(finding, "harness_delay.max", UNIT_DURATION, it->delay_max_s, FAULT_NONE, err);
+  if (status == 0 && it->delay_max_s > HARNESS_DELAY_MAX_S)
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "the harness itself was starved: its timers fired up to %.2f s late",
+                           it->delay_max_s);
+  return status;
+}
+
+static void release(void *state) {
+  struct load *it = state;
+  free(it->spans);
+}
+
+static const char *const measures[] = {"load_before", "load_during", "load_after",
+                                       "harness_delay.max", NULL};
+
+const struct checker checker_load = {
+    .plugin = {.name = "load",
+               .summary = "whether there was enough load around each fault, and a harness that ran",
+               .state_size = sizeof(struct load)},
+    .wants = WANTS_OPERATIONS | WANTS_SAMPLES,
+    .measures = measures,
+    .begin = begin,
+    .item = item,
+    .finish = finish,
+    .release = release,
+};

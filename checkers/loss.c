@@ -1,0 +1,445 @@
+/* What became of every write: acknowledged ones that are gone, unknown ones that survived, rows
+ * that nobody wrote or that are there twice, damaged rows, hosts that differ. The final rows
+ * come first, so that each write is judged as it passes. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "checkers.h"
+#include "faults.h"
+#include "lost.h"
+#include "measures.h"
+#include "notes.h"
+#include "rows.h"
+
+/* By what the final state is told. */
+enum truth {
+  TRUTH_OPEN,    /* rows are still being read */
+  TRUTH_PRIMARY, /* the final primary's rows */
+  TRUTH_AGREED,  /* nobody knows the primary, but all hosts have the same rows */
+  TRUTH_NONE,    /* neither */
+};
+
+struct loss {
+  const struct record_info *info;
+  struct rows rows;
+  struct lost lost;
+  struct notes notes;
+  enum truth truth;
+  int32_t row_host;    /* whose rows are being read; -1: none yet */
+  uint32_t host_count; /* read completely */
+  uint64_t acknowledged, lost_count, lost_everywhere;
+  uint64_t unknown_survived, unknown_vanished, refused_present, duplicates, twice_written;
+  uint64_t window_begin_ns, window_end_ns; /* of the lost writes */
+  uint64_t diverged;
+  bool converging, not_converged;
+  uint64_t unread; /* bit h: the final read of host h failed or is incomplete in the record */
+  bool read_any;
+  char unread_why[256];
+};
+
+static int begin(void *state, const struct record_info *info, struct error *err) {
+  struct loss *it = state;
+  it->info = info;
+  it->row_host = -1;
+  rows_init(&it->rows);
+  for (uint32_t h = 0; h < info->host_count; h++)
+    if (info->final_hosts >> h & 1) it->host_count++;
+  return lost_init(&it->lost, info, err);
+}
+
+/* --- final rows ------------------------------------------------------------------------------ */
+
+static int note_duplicate(struct loss *it, const struct final_row *row, uint8_t host,
+                          struct error *err) {
+  it->duplicates++;
+  if (!notes_want(&it->notes, "duplicate")) return 0;
+  return notes_add(&it->notes, "duplicate", it->info->end_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64 ") is more than once on %s",
+                   row->identity, row->sequence, host_name_of(it->info, host));
+}
+
+static int note_damaged(struct loss *it, const struct final_row *row, uint8_t host,
+                        struct error *err) {
+  if (!notes_want(&it->notes, "corrupt")) return 0;
+  return notes_add(&it->notes, "corrupt", it->info->end_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64
+                   ") on %s does not match the checksum stored with it",
+                   row->identity, row->sequence, host_name_of(it->info, host));
+}
+
+static int take_row(struct loss *it, const struct final_row *row, uint8_t host, struct error *err) {
+  /* Half of a host's rows prove nothing about the other half. */
+  if (!(it->info->final_hosts >> host & 1)) return 0;
+  if (it->row_host >= 0 && it->row_host != host) rows_next_host(&it->rows);
+  it->row_host = host;
+  struct row_place place;
+  int status = rows_insert(&it->rows, row->identity, row->sequence, &place, err);
+  if (status < 0) return status;
+  struct row_page *page = place.page;
+  uint32_t i = place.index;
+  uint64_t bit = UINT64_C(1) << (i % 64);
+  if (row->corrupt) {
+    page->flags[i] |= ROW_CORRUPT;
+    status = note_damaged(it, row, host, err);
+    if (status < 0) return status;
+  }
+  if (page->here[i / 64] & bit) return note_duplicate(it, row, host, err);
+  page->here[i / 64] |= bit;
+  if (page->hosts[i] == 0)
+    page->values[i] = rows_fold(row->value);
+  else if (page->values[i] != rows_fold(row->value))
+    page->flags[i] |= ROW_DIFFERS;
+  page->hosts[i]++;
+  if (host == it->info->final_primary) page->flags[i] |= ROW_ON_PRIMARY;
+  return 0;
+}
+
+static int note_diverged(struct loss *it, const struct row_page *page, uint32_t i,
+                         struct error *err) {
+  it->diverged++;
+  if (!notes_want(&it->notes, "diverged")) return 0;
+  uint64_t sequence = page->first + i;
+  const char *primary = host_name_of(it->info, it->info->final_primary);
+  if (page->hosts[i] == it->host_count)
+    return notes_add(&it->notes, "diverged", it->info->end_ns, err,
+                     "row (identity %" PRIu32 ", sequence %" PRIu64 ") differs between hosts",
+                     page->identity, sequence);
+  return notes_add(&it->notes, "diverged", it->info->end_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64
+                   ") is on %u of %u hosts, and %s on the primary (%s)",
+                   page->identity, sequence, page->hosts[i], it->host_count,
+                   page->flags[i] & ROW_ON_PRIMARY ? "is" : "is not", primary);
+}
+
+/* All rows are there: do the hosts agree, and whose word counts? */
+static int settle(struct loss *it, struct error *err) {
+  if (it->truth != TRUTH_OPEN) return 0;
+  for (uint32_t p = 0; p < it->rows.page_count; p++) {
+    const struct row_page *page = it->rows.pages[p];
+    for (uint32_t i = 0; i < ROWS_PER_PAGE; i++) {
+      if (page->hosts[i] == 0) continue;
+      if (page->hosts[i] == it->host_count && !(page->flags[i] & ROW_DIFFERS)) continue;
+      int status = note_diverged(it, page, i, err);
+      if (status < 0) return status;
+    }
+  }
+  uint8_t primary = it->info->final_primary;
+  if (primary != HOST_NONE && it->info->final_hosts >> primary & 1)
+    it->truth = TRUTH_PRIMARY;
+  else
+    it->truth = it->host_count > 0 && it->diverged == 0 ? TRUTH_AGREED : TRUTH_NONE;
+  return 0;
+}
+
+/* --- writes ---------------------------------------------------------------------------------- */
+
+static void describe(const struct loss *it, const struct operation *operation, char text[256]) {
+  char timeline[32] = "";
+  if (operation->timeline)
+    snprintf(timeline, sizeof timeline, " (timeline %" PRIu32 ")", operation->timeline);
+  snprintf(text, 256, "%.60s%s at %.6f s (sent %.6f s, client %u, route %s)",
+           host_name_of(it->info, operation->host), timeline, seconds_of(operation->done_ns),
+           seconds_of(operation->sent_ns), operation->client,
+           route_name((enum route)operation->route));
+}
+
+static int take_lost(struct loss *it, const struct operation *operation,
+                     const struct row_place *place, struct error *err) {
+  uint32_t hosts = place->page ? place->page->hosts[place->index] : 0;
+  if (it->lost_count++ == 0) {
+    bool first = it->lost.survivor_ns == TIME_NEVER;
+    it->window_begin_ns = first ? operation->scheduled_ns : it->lost.survivor_ns;
+  }
+  it->window_end_ns = operation->done_ns;
+  if (hosts == 0) it->lost_everywhere++;
+  lost_write(&it->lost, operation);
+  if (!notes_want(&it->notes, "lost")) return 0;
+  char by[256], where[128];
+  describe(it, operation, by);
+  snprintf(where, sizeof where, "is on none of the %u hosts read", it->host_count);
+  if (hosts > 0)
+    snprintf(where, sizeof where, "is not on the primary %.60s, but on %u other hosts",
+             host_name_of(it->info, it->info->final_primary), hosts);
+  return notes_add(&it->notes, "lost", operation->done_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64 "), acknowledged by %s, %s",
+                   operation->identity, operation->sequence, by, where);
+}
+
+static int take_refused(struct loss *it, const struct operation *operation,
+                        const struct row_place *place, struct error *err) {
+  char code[6];
+  code_unpack(operation->code, code);
+  place->page->flags[place->index] |= ROW_REFUSED;
+  it->refused_present++;
+  if (!notes_want(&it->notes, "phantom")) return 0;
+  return notes_add(&it->notes, "phantom", operation->done_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64
+                   ") is on %u hosts, though the write was reported as %s (%s) at %.6f s",
+                   operation->identity, operation->sequence, place->page->hosts[place->index],
+                   outcome_name((enum outcome)operation->outcome), code,
+                   seconds_of(operation->done_ns));
+}
+
+static int compare_value(struct loss *it, const struct operation *operation,
+                         const struct row_place *place, struct error *err) {
+  struct row_page *page = place->page;
+  if (page->flags[place->index] & ROW_WRITTEN) it->twice_written++;
+  page->flags[place->index] |= ROW_WRITTEN;
+  if (page->values[place->index] == rows_fold(operation->value)) return 0;
+  page->flags[place->index] |= ROW_CORRUPT;
+  if (!notes_want(&it->notes, "corrupt")) return 0;
+  return notes_add(&it->notes, "corrupt", operation->done_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64
+                   ") does not hold what was written at %.6f s: checksum %08" PRIx32
+                   ", written %08" PRIx32,
+                   operation->identity, operation->sequence, seconds_of(operation->done_ns),
+                   page->values[place->index], rows_fold(operation->value));
+}
+
+static bool survived(const struct loss *it, const struct row_place *place) {
+  if (!place->page) return false;
+  return it->truth != TRUTH_PRIMARY || place->page->flags[place->index] & ROW_ON_PRIMARY;
+}
+
+static int take_operation(struct loss *it, const struct operation *operation, struct error *err) {
+  if (!appends_row(operation)) return 0;
+  struct row_place place = rows_find(&it->rows, operation->identity, operation->sequence);
+  bool there = survived(it, &place);
+  int status = 0;
+  switch ((enum outcome)operation->outcome) {
+    case OUTCOME_OK:
+      it->acknowledged++;
+      if (place.page) status = compare_value(it, operation, &place, err);
+      if (it->truth == TRUTH_NONE) break;
+      if (status == 0 && !there) status = take_lost(it, operation, &place, err);
+      if (there) lost_survivor(&it->lost, operation);
+      break;
+    case OUTCOME_UNKNOWN:
+      if (place.page) status = compare_value(it, operation, &place, err);
+      if (there)
+        it->unknown_survived++;
+      else
+        it->unknown_vanished++;
+      break;
+    case OUTCOME_FAIL:
+    case OUTCOME_SKIPPED:
+      if (place.page) status = take_refused(it, operation, &place, err);
+      break;
+    case OUTCOME_COUNT: break;
+  }
+  return status;
+}
+
+/* --- events ---------------------------------------------------------------------------------- */
+
+static void take_event(struct loss *it, const struct event *event) {
+  if (event->kind == EVENT_PROMOTED) lost_promoted(&it->lost, event->time_ns, event->host);
+  if (event->kind == EVENT_RUN) it->converging = strcmp(event->text, "converge") == 0;
+  /* All that the engine has to warn of while hosts converge is that they did not. */
+  if (event->kind == EVENT_WARNING && it->converging) it->not_converged = true;
+  if (event->kind != EVENT_FINAL_READ || event->host >= it->info->host_count) return;
+  it->read_any = true;
+  if (it->info->final_hosts >> event->host & 1) return;
+  it->unread |= UINT64_C(1) << event->host;
+  snprintf(it->unread_why, sizeof it->unread_why, "the final rows of %.60s are missing: %.160s",
+           host_name_of(it->info, event->host),
+           event->text[0] ? event->text : "fewer are in the record than were read");
+}
+
+static int item(void *state, const struct record_item *item, struct error *err) {
+  struct loss *it = state;
+  if (item->row) return take_row(it, item->row, item->row_host, err);
+  int status = settle(it, err);
+  if (status == 0 && item->operation) status = take_operation(it, item->operation, err);
+  if (status == 0 && item->event) take_event(it, item->event);
+  return status;
+}
+
+/* --- the finding ----------------------------------------------------------------------------- */
+
+/* Why the final state is not known; NULL: it is. */
+static const char *why_untold(const struct loss *it) {
+  if (it->host_count == 0)
+    return it->unread ? it->unread_why : "the final rows of no host were read";
+  if (it->truth == TRUTH_NONE || (it->truth == TRUTH_AGREED && it->unread))
+    return it->unread ? it->unread_why
+                      : "no single host was primary at the end, and the hosts differ";
+  return NULL;
+}
+
+static int give_count(const struct loss *it, struct finding *finding, const char *name,
+                      enum unit unit, double value, int32_t fault, struct error *err) {
+  const char *why = why_untold(it);
+  if (why && it->acknowledged == 0 && !it->read_any)
+    return measure_none(finding, name, unit, fault, "no row was written or read", err);
+  if (why) return measure_unknown(finding, name, unit, fault, why, err);
+  if (!it->info->complete)
+    return measure_floor(finding, name, unit, value, fault,
+                         "operations are missing in the record: the run was cut short or some did "
+                         "not fit into it",
+                         err);
+  return measure_known(finding, name, unit, value, fault, err);
+}
+
+static int give_losses(const struct loss *it, struct finding *finding, struct error *err) {
+  uint64_t after = 0;
+  int status = 0;
+  for (uint32_t f = 0; f < it->info->fault_count && status == 0; f++) {
+    uint64_t confirmed_ns = it->info->faults[f].confirmed_ns;
+    const char *unconfirmed = "the fault was not confirmed in effect";
+    struct lost_charge charge = lost_charge_of(&it->lost, (int32_t)f);
+    after += charge.after;
+    double reach = charge.before ? seconds_of(difference_ns(confirmed_ns, charge.prefix_ns)) : 0;
+    if (confirmed_ns == TIME_NEVER) {
+      status =
+          measure_unknown(finding, "recovery_point", UNIT_DURATION, (int32_t)f, unconfirmed, err);
+      continue;
+    }
+    status = give_count(it, finding, "recovery_point", UNIT_DURATION, reach, (int32_t)f, err);
+    if (status == 0)
+      status = give_count(it, finding, "lost_after_fault", UNIT_COUNT, (double)charge.after,
+                          (int32_t)f, err);
+  }
+  if (status == 0 && it->info->fault_count == 0)
+    status = it->lost_count > 0
+                 ? measure_none(finding, "recovery_point", UNIT_DURATION, FAULT_NONE,
+                                "writes were lost without a fault to count from", err)
+                 : give_count(it, finding, "recovery_point", UNIT_DURATION, 0, FAULT_NONE, err);
+  double window = seconds_of(difference_ns(it->window_end_ns, it->window_begin_ns));
+  if (status == 0)
+    status =
+        give_count(it, finding, "data_loss", UNIT_COUNT, (double)it->lost_count, FAULT_NONE, err);
+  if (status == 0 && it->unread)
+    status =
+        measure_unknown(finding, "lost_everywhere", UNIT_COUNT, FAULT_NONE, it->unread_why, err);
+  else if (status == 0)
+    status = give_count(it, finding, "lost_everywhere", UNIT_COUNT, (double)it->lost_everywhere,
+                        FAULT_NONE, err);
+  if (status == 0)
+    status =
+        give_count(it, finding, "lost_after_fault", UNIT_COUNT, (double)after, FAULT_NONE, err);
+  if (status == 0)
+    status = give_count(it, finding, "loss_window", UNIT_DURATION, window, FAULT_NONE, err);
+  return status;
+}
+
+/* Rows that no write of the record accounts for, and damaged ones; both show in the table only. */
+static int look_through(struct loss *it, uint64_t *ret_nobody, uint64_t *ret_corrupt,
+                        struct error *err) {
+  uint64_t nobody = 0, corrupt = 0;
+  for (uint32_t p = 0; p < it->rows.page_count; p++) {
+    const struct row_page *page = it->rows.pages[p];
+    for (uint32_t i = 0; i < ROWS_PER_PAGE; i++) {
+      if (page->hosts[i] == 0) continue;
+      if (page->flags[i] & (ROW_CORRUPT | ROW_DIFFERS)) corrupt++;
+      if (page->flags[i] & (ROW_WRITTEN | ROW_REFUSED)) continue;
+      nobody++;
+      if (!it->info->complete || !notes_want(&it->notes, "phantom")) continue;
+      int status = notes_add(&it->notes, "phantom", it->info->end_ns, err,
+                             "row (identity %" PRIu32 ", sequence %" PRIu64
+                             ") is on %u hosts, and no client ever wrote it",
+                             page->identity, page->first + i, page->hosts[i]);
+      if (status < 0) return status;
+    }
+  }
+  *ret_nobody = nobody;
+  *ret_corrupt = corrupt;
+  return 0;
+}
+
+static int give_rows(const struct loss *it, struct finding *finding, uint64_t nobody,
+                     uint64_t corrupt, struct error *err) {
+  double phantoms = (double)(it->refused_present + (it->info->complete ? nobody : 0));
+  int status = give_count(it, finding, "phantom", UNIT_COUNT, phantoms, FAULT_NONE, err);
+  if (status == 0)
+    status =
+        give_count(it, finding, "duplicate", UNIT_COUNT, (double)it->duplicates, FAULT_NONE, err);
+  if (status == 0)
+    status = give_count(it, finding, "corrupt", UNIT_COUNT, (double)corrupt, FAULT_NONE, err);
+  if (status == 0)
+    status = give_count(it, finding, "unknown_survived", UNIT_COUNT, (double)it->unknown_survived,
+                        FAULT_NONE, err);
+  if (status == 0)
+    status = give_count(it, finding, "unknown_vanished", UNIT_COUNT, (double)it->unknown_vanished,
+                        FAULT_NONE, err);
+  if (status < 0) return status;
+  if (it->host_count < 2)
+    return measure_none(finding, "diverged", UNIT_COUNT, FAULT_NONE,
+                        "the final rows of fewer than two hosts were read", err);
+  if (it->not_converged)
+    return measure_unknown(finding, "diverged", UNIT_COUNT, FAULT_NONE,
+                           "the hosts had not converged when their rows were read", err);
+  return measure_known(finding, "diverged", UNIT_COUNT, (double)it->diverged, FAULT_NONE, err);
+}
+
+static int judge(const struct loss *it, struct finding *finding, uint64_t nobody, uint64_t corrupt,
+                 struct error *err) {
+  uint64_t phantoms = it->refused_present + (it->info->complete ? nobody : 0);
+  const char *why = why_untold(it);
+  int status = 0;
+  if (phantoms > 0)
+    status = finding_raise(finding, VERDICT_FAIL, err,
+                           "%" PRIu64
+                           " rows are there that nobody wrote, or whose write was "
+                           "reported as failed",
+                           phantoms);
+  if (status == 0 && it->duplicates > 0)
+    status = finding_raise(finding, VERDICT_FAIL, err, "%" PRIu64 " rows are there more than once",
+                           it->duplicates);
+  if (status == 0 && corrupt > 0)
+    status = finding_raise(finding, VERDICT_FAIL, err,
+                           "%" PRIu64 " rows do not hold what was written", corrupt);
+  if (status == 0 && it->diverged > 0 && !it->not_converged)
+    status = finding_raise(finding, VERDICT_FAIL, err,
+                           "%" PRIu64 " rows differ between hosts after convergence", it->diverged);
+  if (status == 0 && it->not_converged)
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "the hosts had not converged when their rows were read");
+  if (status == 0 && it->unread)
+    status = finding_raise(finding, VERDICT_UNKNOWN, err, "%s", it->unread_why);
+  if (status == 0 && why && (it->acknowledged > 0 || it->read_any))
+    status = finding_raise(finding, VERDICT_UNKNOWN, err, "%s", why);
+  if (status == 0 && it->twice_written > 0)
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "the record has %" PRIu64 " writes under a number that was used before",
+                           it->twice_written);
+  return status;
+}
+
+static int finish(void *state, struct finding *finding, struct error *err) {
+  struct loss *it = state;
+  uint64_t nobody = 0, corrupt = 0;
+  int status = settle(it, err); /* a record of rows alone */
+  if (status == 0) status = look_through(it, &nobody, &corrupt, err);
+  if (status == 0) status = give_losses(it, finding, err);
+  if (status == 0) status = give_rows(it, finding, nobody, corrupt, err);
+  if (status == 0) status = judge(it, finding, nobody, corrupt, err);
+  /* A write is not called lost where it is not known what survived. */
+  const char *untold = why_untold(it) ? "lost" : NULL;
+  if (status == 0) status = notes_give(&it->notes, untold, finding, err);
+  return status;
+}
+
+static void release(void *state) {
+  struct loss *it = state;
+  rows_release(&it->rows);
+  lost_release(&it->lost);
+  notes_release(&it->notes);
+}
+
+static const char *const measures[] = {
+    "data_loss", "recovery_point", "lost_everywhere",  "lost_after_fault", "loss_window", "phantom",
+    "duplicate", "corrupt",        "unknown_survived", "unknown_vanished", "diverged",    NULL};
+
+const struct checker checker_loss = {
+    .plugin = {.name = "loss",
+               .summary = "what became of every write: lost, phantom, duplicate, corrupt, diverged",
+               .state_size = sizeof(struct loss)},
+    .wants = WANTS_ROWS_FIRST | WANTS_OPERATIONS | WANTS_EVENTS,
+    .measures = measures,
+    .begin = begin,
+    .item = item,
+    .finish = finish,
+    .release = release,
+};

@@ -1,0 +1,85 @@
+/* Charging lost writes to faults, in one pass and without keeping the writes. */
+#include "lost.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+static int compare_epochs(const void *left, const void *right) {
+  const struct lost_epoch *a = left, *b = right;
+  if (a->begin_ns != b->begin_ns) return a->begin_ns < b->begin_ns ? -1 : 1;
+  return a->fault < b->fault ? -1 : a->fault > b->fault;
+}
+
+int lost_init(struct lost *lost, const struct record_info *info, struct error *err) {
+  *lost = (struct lost){.survivor_ns = TIME_NEVER};
+  lost->epochs = calloc((size_t)info->fault_count + 1, sizeof *lost->epochs);
+  if (!lost->epochs) return error_set(err, STATUS_MEMORY, "out of memory for faults");
+  lost->epochs[lost->epoch_count++] = (struct lost_epoch){.fault = FAULT_NONE, .begin_ns = 0};
+  for (uint32_t i = 0; i < info->fault_count; i++)
+    if (info->faults[i].confirmed_ns != TIME_NEVER)
+      lost->epochs[lost->epoch_count++] =
+          (struct lost_epoch){.fault = (int32_t)i, .begin_ns = info->faults[i].confirmed_ns};
+  qsort(lost->epochs, lost->epoch_count, sizeof *lost->epochs, compare_epochs);
+  return 0;
+}
+
+void lost_release(struct lost *lost) {
+  free(lost->epochs);
+  *lost = (struct lost){.epochs = NULL};
+}
+
+static struct lost_epoch *epoch_at(struct lost *lost, uint64_t time_ns) {
+  while (lost->current + 1 < lost->epoch_count &&
+         lost->epochs[lost->current + 1].begin_ns <= time_ns)
+    lost->current++;
+  return &lost->epochs[lost->current];
+}
+
+void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host) {
+  struct lost_epoch *epoch = epoch_at(lost, time_ns);
+  epoch->promoted = true;
+  epoch->promoted_host = host;
+}
+
+void lost_survivor(struct lost *lost, const struct operation *operation) {
+  (void)epoch_at(lost, operation->done_ns);
+  lost->survivor_ns = operation->done_ns;
+}
+
+void lost_write(struct lost *lost, const struct operation *operation) {
+  struct lost_epoch *epoch = epoch_at(lost, operation->done_ns);
+  struct lost_bucket *bucket = &epoch->before;
+  if (epoch->promoted)
+    bucket = operation->host == epoch->promoted_host ? &epoch->by_new : &epoch->by_old;
+  if (bucket->count++ > 0) return;
+  bucket->no_prefix = lost->survivor_ns == TIME_NEVER;
+  bucket->prefix_ns = bucket->no_prefix ? operation->scheduled_ns : lost->survivor_ns;
+}
+
+static void charge_before(struct lost_charge *charge, const struct lost_bucket *bucket) {
+  if (bucket->count == 0) return;
+  if (charge->before == 0 || bucket->prefix_ns < charge->prefix_ns)
+    charge->prefix_ns = bucket->prefix_ns;
+  charge->before += bucket->count;
+}
+
+/* Between fault F and the next one G: where a failover followed F, what the old primary
+ * acknowledged is lost by F, and what the new one acknowledged by G. Where none followed, F took
+ * nothing away and all of it is lost by G; without a G, only F can have done it. */
+struct lost_charge lost_charge_of(const struct lost *lost, int32_t fault) {
+  struct lost_charge charge = {.before = 0};
+  for (uint32_t i = 1; i < lost->epoch_count; i++) {
+    const struct lost_epoch *epoch = &lost->epochs[i];
+    if (epoch->fault != fault) continue;
+    bool last = i + 1 == lost->epoch_count;
+    const struct lost_epoch *previous = &lost->epochs[i - 1];
+    charge_before(&charge, &previous->by_new);
+    if (!previous->promoted || previous->fault == FAULT_NONE)
+      charge_before(&charge, &previous->before);
+    if (previous->fault == FAULT_NONE) charge_before(&charge, &previous->by_old);
+    if (epoch->promoted || last) charge.after += epoch->before.count + epoch->by_old.count;
+    if (last) charge.after += epoch->by_new.count;
+  }
+  return charge;
+}

@@ -1,0 +1,198 @@
+/* The search for the write that ends a failover. Whether a recovery was sustained is asked on a
+ * grid of scheduled time, so that memory follows the length of the load and not the number of
+ * writes; the times that are given out are exact. */
+#include "recovery.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "faults.h"
+#include "measures.h"
+
+#define GRID_STEP_MAX_NS (10 * NS_PER_MS)
+#define GRID_STEP_MIN_NS NS_PER_MS
+#define SUSTAINED_NS NS_PER_S
+/* A slow load is watched longer, so that the ratio is one of several operations. */
+#define SUSTAINED_OPERATIONS 10.0
+#define SUSTAINED_OPERATIONS_MIN 5
+#define SUSTAINED_PERCENT 99
+
+static int compare_times(const void *left, const void *right) {
+  uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+  return a < b ? -1 : a > b;
+}
+
+int recovery_init(struct recovery_tracker *tracker, const struct record_info *info,
+                  struct error *err) {
+  *tracker = (struct recovery_tracker){.info = info, .cell = UINT64_MAX};
+  outage_init(&tracker->outages, info);
+  uint64_t step_ns = info->outage_min_ns / 2;
+  if (step_ns > GRID_STEP_MAX_NS) step_ns = GRID_STEP_MAX_NS;
+  if (step_ns < GRID_STEP_MIN_NS) step_ns = GRID_STEP_MIN_NS;
+  grid_init(&tracker->grid, step_ns);
+  tracker->window_ns = SUSTAINED_NS;
+  double slow_s = info->write_rate > 0 ? SUSTAINED_OPERATIONS / info->write_rate : 0;
+  if (slow_s > seconds_of(SUSTAINED_NS) && slow_s < 1e6)
+    tracker->window_ns = (uint64_t)(slow_s * (double)NS_PER_S);
+  tracker->confirmed = calloc((size_t)info->fault_count + 1, sizeof *tracker->confirmed);
+  if (!tracker->confirmed) return error_set(err, STATUS_MEMORY, "out of memory for faults");
+  for (uint32_t i = 0; i < info->fault_count; i++)
+    if (info->faults[i].confirmed_ns != TIME_NEVER)
+      tracker->confirmed[tracker->confirmed_count++] = info->faults[i].confirmed_ns;
+  qsort(tracker->confirmed, tracker->confirmed_count, sizeof *tracker->confirmed, compare_times);
+  return 0;
+}
+
+void recovery_release(struct recovery_tracker *tracker) {
+  outage_release(&tracker->outages);
+  grid_release(&tracker->grid);
+  free(tracker->confirmed);
+  free(tracker->candidates);
+  *tracker = (struct recovery_tracker){.info = NULL};
+}
+
+/* How many faults were confirmed at or before `time_ns`. */
+static uint32_t faults_before(const struct recovery_tracker *tracker, uint64_t time_ns) {
+  uint32_t low = 0, high = tracker->confirmed_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (tracker->confirmed[middle] <= time_ns)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Kept: of each cell of completion time the first success, and each later one that was scheduled
+ * after more faults. So the first success of a cell scheduled after any given fault is kept. */
+static int add_candidate(struct recovery_tracker *tracker, const struct operation *operation,
+                         struct error *err) {
+  uint32_t faults = faults_before(tracker, operation->scheduled_ns);
+  uint64_t cell = operation->done_ns / tracker->grid.step_ns;
+  if (faults == 0 || (cell == tracker->cell && faults <= tracker->highest)) return 0;
+  tracker->cell = cell;
+  tracker->highest = faults;
+  if (tracker->candidate_count == tracker->candidate_capacity) {
+    uint32_t capacity = tracker->candidate_capacity ? tracker->candidate_capacity * 2 : 1024;
+    struct recovery_candidate *larger = realloc(tracker->candidates, capacity * sizeof *larger);
+    if (!larger) return error_set(err, STATUS_MEMORY, "out of memory for recoveries");
+    tracker->candidates = larger;
+    tracker->candidate_capacity = capacity;
+  }
+  tracker->candidates[tracker->candidate_count++] = (struct recovery_candidate){
+      .done_ns = operation->done_ns, .scheduled_ns = operation->scheduled_ns, .faults = faults};
+  return 0;
+}
+
+int recovery_operation(struct recovery_tracker *tracker, const struct operation *operation,
+                       struct error *err) {
+  if (operation->kind != OPERATION_WRITE || operation->route != ROUTE_PRIMARY ||
+      !is_measured(tracker->info, operation))
+    return 0;
+  int status = outage_operation(&tracker->outages, operation, err);
+  if (status < 0) return status;
+  struct grid_cell *cell = grid_cell(&tracker->grid, operation->scheduled_ns, err);
+  if (!cell) return STATUS_MEMORY;
+  cell->scheduled++;
+  if (operation->outcome != OUTCOME_OK) return 0;
+  cell->ok++;
+  return add_candidate(tracker, operation, err);
+}
+
+int recovery_sample(struct recovery_tracker *tracker, const struct sample *sample,
+                    struct error *err) {
+  return outage_sample(&tracker->outages, sample, err);
+}
+
+int recovery_finish(struct recovery_tracker *tracker, struct error *err) {
+  return outage_finish(&tracker->outages, err);
+}
+
+/* --- the search ------------------------------------------------------------------------------ */
+
+enum window { WINDOW_GOOD, WINDOW_BAD, WINDOW_THIN, WINDOW_CUT };
+
+/* How writes scheduled in the window after `from_ns` fared. */
+static enum window look_after(const struct recovery_tracker *tracker, uint64_t from_ns) {
+  if (from_ns + tracker->window_ns > tracker->info->load_end_ns) return WINDOW_CUT;
+  uint64_t step_ns = tracker->grid.step_ns;
+  struct grid_cell sum =
+      grid_sum(&tracker->grid, (from_ns + step_ns - 1) / step_ns, tracker->window_ns / step_ns);
+  if (sum.scheduled < SUSTAINED_OPERATIONS_MIN) return WINDOW_THIN;
+  return (uint64_t)sum.ok * 100 >= (uint64_t)sum.scheduled * SUSTAINED_PERCENT ? WINDOW_GOOD
+                                                                               : WINDOW_BAD;
+}
+
+/* Whether a further outage lies within the window: writes that succeed late, after it, do not make
+ * the recovery a sustained one. */
+static bool outage_follows(const struct recovery_tracker *tracker, uint64_t from_ns) {
+  for (uint32_t i = 0; i < tracker->outages.count; i++) {
+    const struct outage *outage = &tracker->outages.outages[i];
+    if (outage->begin_ns >= from_ns + tracker->window_ns) break;
+    if (outage->end_ns > from_ns) return true;
+  }
+  return false;
+}
+
+static struct recovery search(const struct recovery_tracker *tracker, uint64_t confirmed_ns,
+                              uint64_t from_ns, const struct outage *outage) {
+  uint32_t faults = faults_before(tracker, confirmed_ns);
+  for (uint32_t i = 0; i < tracker->candidate_count; i++) {
+    const struct recovery_candidate *candidate = &tracker->candidates[i];
+    if (candidate->done_ns < from_ns || candidate->scheduled_ns < confirmed_ns ||
+        candidate->faults < faults)
+      continue;
+    enum window window = look_after(tracker, candidate->done_ns);
+    if (window == WINDOW_CUT ||
+        (window == WINDOW_GOOD && !outage_follows(tracker, candidate->done_ns)))
+      return (struct recovery){.kind = window == WINDOW_CUT ? RECOVERY_CUT : RECOVERY_DONE,
+                               .at_ns = candidate->done_ns,
+                               .scheduled_ns = candidate->scheduled_ns,
+                               .outage = outage};
+  }
+  return (struct recovery){
+      .kind = RECOVERY_NEVER, .at_ns = tracker->info->load_end_ns, .outage = outage};
+}
+
+static bool mark_between(const uint64_t *marks, uint32_t count, uint64_t from_ns, uint64_t to_ns) {
+  for (uint32_t i = 0; i < count; i++)
+    if (marks[i] >= from_ns && marks[i] <= to_ns) return true;
+  return false;
+}
+
+/* The first outage that is this fault's doing: charged to it, or under way when it struck; begun
+ * before it was healed; and at once, or explained by a change of leader. */
+static const struct outage *outage_of(const struct recovery_tracker *tracker, int32_t fault,
+                                      const uint64_t *marks, uint32_t mark_count) {
+  const struct fault_info *info = &tracker->info->faults[fault];
+  uint64_t confirmed_ns = info->confirmed_ns;
+  uint64_t soon_ns = 2 * tracker->info->outage_min_ns;
+  if (soon_ns < NS_PER_S) soon_ns = NS_PER_S;
+  for (uint32_t i = 0; i < tracker->outages.count; i++) {
+    const struct outage *outage = &tracker->outages.outages[i];
+    bool under_way = outage->begin_ns < confirmed_ns && outage->end_ns > confirmed_ns;
+    if (outage->fault != fault && !under_way) continue;
+    if (!info->planned && outage->begin_ns >= info->healed_ns) continue;
+    if (outage->begin_ns <= confirmed_ns + soon_ns ||
+        mark_between(marks, mark_count, fault_begin_ns(info), outage->end_ns))
+      return outage;
+  }
+  return NULL;
+}
+
+struct recovery recovery_of(const struct recovery_tracker *tracker, int32_t fault,
+                            const uint64_t *marks, uint32_t mark_count) {
+  uint64_t confirmed_ns = tracker->info->faults[fault].confirmed_ns;
+  const struct outage *outage = outage_of(tracker, fault, marks, mark_count);
+  if (outage && outage_starved(&tracker->outages, outage))
+    return (struct recovery){.kind = RECOVERY_STARVED, .outage = outage};
+  if (outage) {
+    uint64_t from_ns = outage->begin_ns > confirmed_ns ? outage->begin_ns : confirmed_ns;
+    return search(tracker, confirmed_ns, from_ns, outage);
+  }
+  enum window window = look_after(tracker, confirmed_ns);
+  if (window == WINDOW_GOOD) return (struct recovery){.kind = RECOVERY_NOT_NEEDED};
+  if (window == WINDOW_BAD) return search(tracker, confirmed_ns, confirmed_ns, NULL);
+  return (struct recovery){.kind = RECOVERY_THIN};
+}

@@ -1,0 +1,172 @@
+/* From findings and objectives to a verdict, for one run and for repeats. */
+#include "engine/judge.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/judge_internal.h"
+
+/* Beyond this, latencies are the harness's own; the checker `load` says so too. */
+#define HARNESS_DELAY_MAX_S 1.0
+
+/* Two hosts that acknowledge writes at once break every promise of a cluster with one primary. */
+static const struct scenario_objective objective_dual_primary = {
+    .name = "dual_primary",
+    .statistic = "max",
+    .text = "<= 0s (of every run)",
+    .unit = UNIT_DURATION,
+    .bound = 0,
+};
+
+static const struct measure *find_measure(const struct run_result *run, const char *name) {
+  for (uint32_t f = 0; f < run->finding_count; f++)
+    for (uint32_t m = 0; m < run->findings[f].measure_count; m++)
+      if (strcmp(run->findings[f].measures[m].name, name) == 0)
+        return &run->findings[f].measures[m];
+  return NULL;
+}
+
+/* The standing objective applies where writes were acknowledged and the scenario has no say. */
+static bool wants_dual_primary(const struct scenario *scenario, const struct run_result *runs,
+                               uint32_t run_count) {
+  for (uint32_t i = 0; scenario && i < scenario->objective_count; i++)
+    if (strncmp(scenario->objectives[i].name, "dual_primary", strlen("dual_primary")) == 0)
+      return false;
+  for (uint32_t r = 0; r < run_count; r++) {
+    const struct measure *measure = find_measure(&runs[r], "dual_primary");
+    if (measure && !measure->not_applicable) return true;
+  }
+  return false;
+}
+
+static int judge_objectives(const struct scenario *scenario, const struct run_result *runs,
+                            uint32_t run_count, struct arena *arena,
+                            const struct objective_result **ret_objectives, uint32_t *ret_count,
+                            struct error *err) {
+  uint32_t count = scenario ? scenario->objective_count : 0;
+  struct objective_result *results = arena_calloc(arena, (size_t)count + 1, sizeof *results);
+  if (!results) return error_set(err, STATUS_MEMORY, "out of memory for objectives");
+  for (uint32_t i = 0; i < count; i++) {
+    int status =
+        judge_objective(&scenario->objectives[i], runs, run_count, arena, &results[i], err);
+    if (status < 0) return status;
+  }
+  if (wants_dual_primary(scenario, runs, run_count)) {
+    int status =
+        judge_objective(&objective_dual_primary, runs, run_count, arena, &results[count], err);
+    if (status < 0) return status;
+    count++;
+  }
+  *ret_objectives = results;
+  *ret_count = count;
+  return 0;
+}
+
+/* --- the verdict ----------------------------------------------------------------------------- */
+
+/* The highest verdict so far and one sentence for it. */
+struct summary {
+  struct arena *arena;
+  enum verdict verdict;
+  const char *why;
+  bool no_memory;
+};
+
+static void raise(struct summary *summary, enum verdict verdict, const char *who, const char *why) {
+  if (verdict <= summary->verdict) return;
+  summary->verdict = verdict;
+  summary->why = arena_printf(summary->arena, "%s: %s", who, why ? why : "no reason was given");
+  summary->no_memory = summary->no_memory || !summary->why;
+}
+
+static void add_objectives(struct summary *summary, const struct objective_result *objectives,
+                           uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    raise(summary, objectives[i].verdict, objectives[i].name, objectives[i].why);
+}
+
+static void add_findings(struct summary *summary, const struct run_result *run) {
+  for (uint32_t i = 0; i < run->finding_count; i++)
+    raise(summary, run->findings[i].verdict, run->findings[i].checker->plugin.name,
+          run->findings[i].why);
+}
+
+static int close_summary(const struct summary *summary, struct run_result *ret, struct error *err) {
+  if (summary->no_memory) return error_set(err, STATUS_MEMORY, "out of memory for a verdict");
+  ret->verdict = summary->verdict;
+  ret->why = summary->why ? summary->why : "every objective was met";
+  if (!summary->why && ret->objective_count == 0) ret->why = "nothing was found wrong";
+  return 0;
+}
+
+/* Why the measuring itself failed; NULL: it did not. */
+static const char *why_untrusted(const struct record *record, const struct run_result *run,
+                                 struct arena *arena) {
+  if (!record->finished)
+    return arena_printf(arena, "the run did not come to its end%s%s",
+                        record->stopped_because ? ": " : "",
+                        record->stopped_because ? record->stopped_because : "");
+  if (record->dropped > 0)
+    return arena_printf(arena, "%" PRIu64 " elements did not fit into the record", record->dropped);
+  const struct measure *delay = find_measure(run, "harness_delay.max");
+  if (delay && delay->known && delay->value > HARNESS_DELAY_MAX_S)
+    return arena_printf(arena, "the harness itself was starved: its timers fired up to %.2f s late",
+                        delay->value);
+  return NULL;
+}
+
+int judge_run(const struct record *record, const struct scenario *scenario,
+              const struct checker *const *table, struct arena *arena, struct run_result *ret,
+              struct error *err) {
+  struct run_result run = {.run_directory = record->directory,
+                           .scenario = record->scenario,
+                           .scenario_file = record->scenario_file,
+                           .provider = record->provider,
+                           .seed = record->seed,
+                           .wall_start_ns = record->wall_start_ns,
+                           .duration_s = (double)record->info.end_ns / (double)NS_PER_S,
+                           .info = record->info,
+                           .settings_json = record->settings_json,
+                           .versions_json = record->versions_json};
+  struct finding *findings = NULL;
+  int status = record_count(record, &run.writes, &run.reads, err);
+  if (status == 0) status = record_check(record, table, arena, &findings, &run.finding_count, err);
+  if (status < 0) return status;
+  run.findings = findings;
+  status = judge_objectives(scenario, &run, 1, arena, &run.objectives, &run.objective_count, err);
+  if (status < 0) return status;
+  struct summary summary = {.arena = arena};
+  const char *untrusted = why_untrusted(record, &run, arena);
+  run.trusted = untrusted == NULL;
+  add_objectives(&summary, run.objectives, run.objective_count);
+  add_findings(&summary, &run);
+  if (untrusted) raise(&summary, VERDICT_UNKNOWN, "record", untrusted);
+  status = close_summary(&summary, &run, err);
+  if (status == 0) *ret = run;
+  return status;
+}
+
+int judge_repeats(const struct run_result *repeats, uint32_t count, const struct scenario *scenario,
+                  struct arena *arena, struct run_result *ret, struct error *err) {
+  assert(count > 0);
+  uint32_t worst = 0;
+  for (uint32_t i = 1; i < count; i++)
+    if (repeats[i].verdict > repeats[worst].verdict) worst = i;
+  struct run_result result = repeats[worst];
+  int status = judge_objectives(scenario, repeats, count, arena, &result.objectives,
+                                &result.objective_count, err);
+  if (status < 0) return status;
+  struct summary summary = {.arena = arena};
+  add_objectives(&summary, result.objectives, result.objective_count);
+  for (uint32_t i = 0; i < count; i++) {
+    add_findings(&summary, &repeats[i]);
+    if (repeats[i].trusted) continue;
+    result.trusted = false;
+    raise(&summary, VERDICT_UNKNOWN, "record", "the measuring itself failed in a repeat");
+  }
+  status = close_summary(&summary, &result, err);
+  if (status == 0) *ret = result;
+  return status;
+}
