@@ -1,5 +1,5 @@
-/* How far a host is behind, measured end to end: the age of the oldest acknowledged heartbeat that it
- * does not show yet. Only the client's own clock is used. */
+/* How far a host is behind, measured end to end: the age of the oldest acknowledged heartbeat that
+ * it does not show yet. Only the client's own clock is used. */
 #ifndef GAMEDAY_REPORT_BEATS_H
 #define GAMEDAY_REPORT_BEATS_H
 

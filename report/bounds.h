@@ -1,5 +1,5 @@
-/* The bounds on failover that follow from the settings in effect, as the services computed them: what
- * a measured value is held against by a reader. */
+/* The bounds on failover that follow from the settings in effect, as the services computed them:
+ * what a measured value is held against by a reader. */
 #ifndef GAMEDAY_REPORT_BOUNDS_H
 #define GAMEDAY_REPORT_BOUNDS_H
 

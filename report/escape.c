@@ -7,8 +7,8 @@
 
 #define REPLACEMENT UINT32_C(0xfffd)
 
-/* Decodes one character at `text` (not at its end): its code point, or U+FFFD for a byte that begins
- * no valid sequence. */
+/* Decodes one character at `text` (not at its end): its code point, or U+FFFD for a byte that
+ * begins no valid sequence. */
 static uint32_t decode(const unsigned char *text, size_t *ret_length) {
   static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
   *ret_length = 1;

@@ -1,5 +1,5 @@
-/* Questions that every writer asks of a result: the measured value of a name, the phases of a fault,
- * the intervals of a kind. Answers are borrowed from the result. Pure; any thread. */
+/* Questions that every writer asks of a result: the measured value of a name, the phases of a
+ * fault, the intervals of a kind. Answers are borrowed from the result. Pure; any thread. */
 #ifndef GAMEDAY_REPORT_FACTS_H
 #define GAMEDAY_REPORT_FACTS_H
 

@@ -80,8 +80,8 @@ void html_banner(struct html_page *page) {
 
 void html_objectives(struct html_page *page) {
   const struct run_result *result = page->result;
-  static const char *const columns[] = {"verdict",   "objective", "of", "bound",
-                                        ">measured", "why",       NULL};
+  static const char *const columns[] = {"verdict", "objective", ">measured", "bound",
+                                        "of",      "why",       NULL};
   html_section(page, "objectives", "Objectives");
   if (result->objective_count == 0) {
     html_note(page, "The scenario sets none.");
@@ -98,9 +98,9 @@ void html_objectives(struct html_page *page) {
     html_row(page);
     html_verdict(page, objective->verdict);
     html_cell(page, objective->name);
-    html_cell(page, objective->statistic ? objective->statistic : "max");
-    html_cell(page, objective->bound);
     html_number(page, measured);
+    html_cell(page, objective->bound);
+    html_cell(page, objective->statistic ? objective->statistic : "max");
     html_cell(page, objective->why);
     html_row_end(page);
   }

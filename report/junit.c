@@ -1,5 +1,5 @@
-/* Writer `junit`: junit.xml for CI servers. One suite a scenario; a test case an objective and one a
- * checker; a miss is a failure, what could not be decided is an error. */
+/* Writer `junit`: junit.xml for CI servers. One suite a scenario; a test case an objective and one
+ * a checker; a miss is a failure, what could not be decided is an error. */
 #include <inttypes.h>
 #include <stdio.h>
 

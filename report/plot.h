@@ -1,6 +1,7 @@
-/* Pictures, drawn by gnuplot from scripts that carry their data. A plot is one file that ends in one
- * descriptor, and a row in plot.c. Colours come from one table with a light and a dark value; an SVG
- * for the HTML page refers to them by name, so that it follows the reader's colour scheme. */
+/* Pictures, drawn by gnuplot from scripts that carry their data. A plot is one file that ends
+ * in one descriptor, and a row in plot.c. Colours come from one table with a light and a dark
+ * value; an SVG for the HTML page refers to them by name, so that it follows the reader's
+ * colour scheme. */
 #ifndef GAMEDAY_REPORT_PLOT_H
 #define GAMEDAY_REPORT_PLOT_H
 
@@ -36,7 +37,8 @@ struct plot_color_info {
   const char *name;     /* of the CSS variable, without its dashes */
   unsigned light, dark; /* 0xrrggbb; no two light ones are equal */
 };
-/* After Okabe and Ito's palette for all kinds of colour vision (https://jfly.uni-koeln.de/color/). */
+/* After Okabe and Ito's palette for all kinds of colour vision:
+ * https://jfly.uni-koeln.de/color/ */
 extern const struct plot_color_info plot_colors[COLOR_COUNT];
 
 struct plot_input {
@@ -73,9 +75,9 @@ void plotter_release(struct plotter *plotter); /* removes the directory; zeroed 
 int plot_draw(const struct plotter *plotter, const struct plot *plot, const struct plot_input *in,
               uint32_t height, enum plot_format format, struct buf *ret_picture, struct error *err);
 
-/* Appends an SVG of gnuplot's made fit for a page that holds several: no prologue, its ids begin with
- * `name`, colours are CSS variables, and a label for readers that do not see it. STATUS_INTERNAL
- * when it is no SVG. */
+/* Appends an SVG of gnuplot's made fit for a page that holds several: no prologue, its ids begin
+ * with `name`, colours are CSS variables, and a label for readers that do not see it.
+ * STATUS_INTERNAL when it is no SVG. */
 int plot_svg_embed(const char *svg, const char *name, const char *label, struct buf *out,
                    struct error *err);
 

@@ -1,5 +1,5 @@
-/* Plot `latency`: percentiles over time of the operations that succeeded, from when they should have
- * been sent, so that a server that stalls is not hidden by clients that wait. */
+/* Plot `latency`: percentiles over time of the operations that succeeded, from when they should
+ * have been sent, so that a server that stalls is not hidden by clients that wait. */
 #include <math.h>
 
 #include "report/plot_parts.h"

@@ -71,7 +71,8 @@ void plot_time_axis(struct buf *script, const struct series *series, bool labell
   }
 }
 
-/* A label and not `set ylabel`, whose place depends on how wide the terminal thinks the tics are. */
+/* A label and not `set ylabel`, whose place depends on how wide the terminal thinks the tics
+ * are. */
 void plot_y_label(struct buf *script, const struct plot_frame *frame, const char *text) {
   buf_printf(script,
              "set label '%s' at screen %.5f, screen %.5f center rotate by 90 textcolor rgb "
@@ -94,8 +95,8 @@ static double pixel_of(const struct marks *marks, const struct plot_frame *frame
          (time_s - marks->begin_s) / (marks->end_s - marks->begin_s) * (frame->right - frame->left);
 }
 
-/* The highest row with room for `width` pixels at `x` that a line reaches without crossing a name in
- * a lower row; -1: none. So the names of phases close together go down like stairs. */
+/* The highest row with room for `width` pixels at `x` that a line reaches without crossing a name
+ * in a lower row; -1: none. So the names of phases close together go down like stairs. */
 static int row_for(struct marks *marks, double x, double width) {
   int row = -1;
   while (row + 1 < MARK_ROWS && marks->row_end[row + 1] <= x) row++;

@@ -31,8 +31,8 @@ void plot_y_label(struct buf *script, const struct plot_frame *frame, const char
 void plot_faults(struct buf *script, const struct plot_input *in, const struct plot_frame *frame,
                  bool named);
 
-/* Tics of a logarithmic axis of seconds ("10 ms"), and the range of whole decades around the values.
- * `logarithms`: the axis holds log10 of the seconds on a linear axis. */
+/* Tics of a logarithmic axis of seconds ("10 ms"), and the range of whole decades around the
+ * values. `logarithms`: the axis holds log10 of the seconds on a linear axis. */
 void plot_seconds_axis(struct buf *script, double minimum_s, double maximum_s, bool logarithms);
 /* Begins and ends a data block `$name`. */
 void plot_data_begin(struct buf *script, const char *name);

@@ -12,8 +12,8 @@ static size_t begins(const char *text, const char *prefix) {
   return strncmp(text, prefix, length) == 0 ? length : 0;
 }
 
-/* "rgb(  0, 158, 115)" -> var(--ok); a colour that is not in the table stays as it is. Returns how
- * many bytes were taken; 0: it is no colour. */
+/* "rgb(  0, 158, 115)" -> var(--ok). One that is not in the table is gnuplot's own, of a group
+ * without anything in it. Returns how many bytes were taken; 0: it is no colour. */
 static size_t color_replace(const char *text, struct buf *out) {
   unsigned red, green, blue;
   int length = 0;
@@ -29,7 +29,7 @@ static size_t color_replace(const char *text, struct buf *out) {
       return (size_t)length;
     }
   }
-  buf_add(out, text, (size_t)length);
+  buf_puts(out, "currentColor");
   return (size_t)length;
 }
 

@@ -1,6 +1,6 @@
-/* Plot `timeline`: what became of the operations that were scheduled, interval by interval. The load
- * is an open loop, so that the top of the stack is the schedule itself and what is not green is what
- * clients did not get. */
+/* Plot `timeline`: what became of the operations that were scheduled, interval by interval. The
+ * load is an open loop, so that the top of the stack is the schedule itself and what is not green
+ * is what clients did not get. */
 #include "report/plot_parts.h"
 
 #define PANEL_HEIGHT 170

@@ -53,7 +53,8 @@ struct series {
    * NULL: none succeeded in it. */
   struct histogram **latency[SERIES_CLASS_COUNT];
   struct histogram *latency_total[SERIES_CLASS_COUNT]; /* NULL: none */
-  /* The largest of each interval by host index; NAN where there is none. NULL: none of this host. */
+  /* The largest of each interval by host index; NAN where there is none. NULL: none of this
+   * host. */
   double **lag[LAG_COUNT];
   uint32_t host_count;
   /* Largest time of each step of fresh connections by interval, s; NAN where there is none. */

@@ -8,9 +8,9 @@
 
 #define SUMMARY_COLUMNS 100
 
-/* Appends the summary. Without colour: verdicts are the words PASS, FAIL and UNKNOWN, upper case and
- * at the begin of a line (after spaces), so that a caller may colour them. Visits the record's events
- * for the warnings. Errors: of the visit, and STATUS_MEMORY. */
+/* Appends the summary. Without colour: verdicts are the words PASS, FAIL and UNKNOWN, upper case
+ * and at the begin of a line (after spaces), so that a caller may colour them. Visits the record's
+ * events for the warnings. Errors: of the visit, and STATUS_MEMORY. */
 int summary_text(const struct report_input *input, struct buf *ret_text, struct error *err);
 
 /* "PASS", "UNKNOWN", "FAIL". */
