@@ -322,7 +322,7 @@ const struct measure_info measure_table[] = {
     {.name = NULL},
 };
 
-const char *const measure_names[] = {
+const char *const measure_name_list[] = {
     "availability",
     "availability.writes",
     "availability.reads",
