@@ -372,6 +372,9 @@ void load_client_abandon(struct load_client *client) {
     finish_unsent(client, &operation, OUTCOME_SKIPPED, CODE_QUEUE_FULL, now_ns);
   }
   load_client_close(client); /* most drivers complete what is in flight here */
+  if (client->client.class->fresh && client->was_ready) {
+    add(&client->context->counters->ready, UINT64_MAX);
+  }
   for (uint32_t i = 0; i < client->flight_count; i++) {
     struct load_flight *flight = &client->flights[i];
     if (!flight->used) continue;
