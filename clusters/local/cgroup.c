@@ -31,26 +31,35 @@ static bool known_mount(const struct local_cgroups *cgroups, const char *mount) 
   return false;
 }
 
+/* One line of mountinfo, if it is a control group hierarchy that is not known yet. */
+static void parse_mount(const char *line, struct local_cgroups *found, char *unified) {
+  char mount[sizeof found->main], type[32], options[256];
+  const char *tail = strstr(line, " - ");
+  if (!tail || sscanf(line, "%*d %*d %*s %*s %127s", mount) != 1 ||
+      sscanf(tail, " - %31s %*s %255s", type, options) != 2)
+    return;
+  bool v1 = strcmp(type, "cgroup") == 0, v2 = strcmp(type, "cgroup2") == 0;
+  if ((!v1 && !v2) || known_mount(found, mount) || found->count == LOCAL_CGROUPS_MAX) return;
+  memcpy(found->mounts[found->count++], mount, sizeof mount);
+  if (v2 && !unified[0]) memcpy(unified, mount, sizeof mount);
+  if (!v1) return;
+  if (list_has(options, "freezer") && !found->main[0]) memcpy(found->main, mount, sizeof mount);
+  found->memory = found->memory || list_has(options, "memory");
+  found->pids = found->pids || list_has(options, "pids");
+}
+
 int local_cgroups_parse(const char *mountinfo, struct local_cgroups *ret, struct error *err) {
   struct local_cgroups found = {.unified = false};
   char unified[sizeof found.main] = "";
-  for (const char *line = mountinfo; line && *line;) {
-    const char *end = strchr(line, '\n');
-    char copy[1024], mount[128], type[32], options[256];
-    size_t length = end ? (size_t)(end - line) : strlen(line);
-    snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1),
-             line);
-    line = end ? end + 1 : NULL;
-    const char *tail = strstr(copy, " - ");
-    if (!tail || sscanf(copy, "%*d %*d %*s %*s %127s", mount) != 1 ||
-        sscanf(tail, " - %31s %*s %255s", type, options) != 2)
-      continue;
-    bool v1 = strcmp(type, "cgroup") == 0, v2 = strcmp(type, "cgroup2") == 0;
-    if ((!v1 && !v2) || known_mount(&found, mount) || found.count == LOCAL_CGROUPS_MAX) continue;
-    memcpy(found.mounts[found.count++], mount, sizeof mount);
-    if (v2 && !unified[0]) memcpy(unified, mount, sizeof mount);
-    if (v1 && list_has(options, "freezer") && !found.main[0])
-      memcpy(found.main, mount, sizeof mount);
+  for (const char *line = mountinfo; *line;) {
+    size_t length = strcspn(line, "\n");
+    char copy[1024];
+    if (length < sizeof copy) {
+      memcpy(copy, line, length);
+      copy[length] = 0;
+      parse_mount(copy, &found, unified);
+    }
+    line += length + (line[length] == '\n');
   }
   if (!found.main[0] && unified[0]) {
     found.unified = true;
@@ -68,8 +77,17 @@ int local_cgroups_find(struct local_cgroups *ret, struct error *err) {
   CLEANUP(buf_release) struct buf text;
   buf_init(&text);
   int status = file_read("/proc/self/mountinfo", 4u << 20, &text, err);
+  if (status == 0) status = local_cgroups_parse(text.data, ret, err);
+  if (status < 0 || !ret->unified) return status;
+  char path[PATH_MAX];
+  status = path_format(path, sizeof path, err, "%s/cgroup.controllers", ret->main);
+  if (status == 0) status = file_read(path, 4096, &text, err);
   if (status < 0) return status;
-  return local_cgroups_parse(text.data, ret, err);
+  for (char *c = text.data; *c; c++)
+    if (*c == ' ' || *c == '\n') *c = ',';
+  ret->memory = list_has(text.data, "memory");
+  ret->pids = list_has(text.data, "pids");
+  return 0;
 }
 
 int local_cgroup_path(const struct local_cluster *lc, const struct host *host, char *path,

@@ -59,9 +59,10 @@ static json_t *linux_json(const struct local_cluster *lc, const struct local_hos
   char netns[PATH_MAX], cgroup[128];
   snprintf(netns, sizeof netns, "%s/ns/%s", LOCAL_WORLD, lh->host->name);
   snprintf(cgroup, sizeof cgroup, "/gameday-%s/%s", lc->id, lh->host->name);
-  json_t *resources = json_pack("{s:[{s:b, s:s}], s:{s:i}}", "devices", "allow", 0, "access", "rwm",
-                                "pids", "limit", PIDS_MAX);
-  if (lh->memory_bytes > 0)
+  json_t *resources = json_pack("{s:[{s:b, s:s}]}", "devices", "allow", 0, "access", "rwm");
+  if (lc->cgroups.pids)
+    json_object_set_new(resources, "pids", json_pack("{s:i}", "limit", PIDS_MAX));
+  if (lc->cgroups.memory && lh->memory_bytes > 0)
     json_object_set_new(resources, "memory",
                         json_pack("{s:I}", "limit", (json_int_t)lh->memory_bytes));
   return json_pack("{s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s,s:s}], s:s, s:o, s:[s,s,s], s:[s,s]}",

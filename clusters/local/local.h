@@ -42,6 +42,7 @@ struct local_config {
 /* Where the machine's control groups are. */
 struct local_cgroups {
   bool unified; /* version 2 alone; else processes are found and frozen by v1's freezer */
+  bool memory, pids; /* whether their numbers can be limited */
   uint32_t count;
   char mounts[LOCAL_CGROUPS_MAX][128]; /* one a hierarchy */
   char main[128];                      /* that of the freezer, or the unified one */

@@ -2,6 +2,7 @@
  * that vanish with the process that tries. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,18 +10,25 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "local.h"
 #include "netlink.h"
 
+static bool has_capability(int number) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2] = {{0}};
+  if (syscall(SYS_capget, &header, data) < 0) return false;
+  return data[number / 32].effective >> (number % 32) & 1;
+}
+
 const char *local_probe_runtime(const struct local_cgroups *cgroups) {
   if (process_exists("runc")) return "runc";
-  /* crun wants one version of control groups, not both at once. */
-  bool mixed = !cgroups->unified;
-  if (!mixed && process_exists("crun")) return "crun";
-  return NULL;
+  /* crun wants control groups of version 2 alone, and raises a limit of its own memory. */
+  bool fits_crun = cgroups->unified && has_capability(CAP_SYS_RESOURCE);
+  return fits_crun && process_exists("crun") ? "crun" : NULL;
 }
 
 int local_probe_loop(struct error *err) {
