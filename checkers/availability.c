@@ -192,7 +192,7 @@ static const char *const measures[] = {"availability",       "availability.write
 
 const struct checker checker_availability = {
     .plugin = {.name = "availability",
-               .summary = "share of scheduled operations that succeeded, and every outage",
+               .summary = "Share of scheduled operations that succeeded, and every outage",
                .state_size = sizeof(struct availability)},
     .wants = WANTS_OPERATIONS | WANTS_SAMPLES,
     .measures = measures,

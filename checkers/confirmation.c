@@ -110,7 +110,7 @@ static const char *const measures[] = {"injection_time", "faults_confirmed", NUL
 
 const struct checker checker_confirmation = {
     .plugin = {.name = "confirmation",
-               .summary = "whether each fault was seen in effect and seen to be gone again",
+               .summary = "Whether each fault was seen in effect and seen to be gone again",
                .state_size = sizeof(struct confirmation)},
     .wants = WANTS_EVENTS,
     .measures = measures,

@@ -242,7 +242,7 @@ static const char *const measures[] = {"dual_primary", "dual_primary.writes", NU
 
 const struct checker checker_dual_primary = {
     .plugin = {.name = "dual-primary",
-               .summary = "times in which a replaced primary went on to acknowledge writes",
+               .summary = "Times in which a replaced primary went on to acknowledge writes",
                .state_size = sizeof(struct dual_primary)},
     .wants = WANTS_OPERATIONS,
     .measures = measures,

@@ -270,7 +270,7 @@ static void release(void *state) {
 
 const struct checker checker_failover = {
     .plugin = {.name = "failover",
-               .summary = "how long after each fault: detected, promoted, writable, redundant",
+               .summary = "How long after each fault: detected, promoted, writable, redundant",
                .state_size = sizeof(struct failover)},
     .wants = WANTS_OPERATIONS | WANTS_SAMPLES | WANTS_EVENTS,
     .measures = measures,

@@ -125,7 +125,7 @@ static const char *const measures[] = {"replication_lag.p50",
 
 const struct checker checker_lag = {
     .plugin = {.name = "lag",
-               .summary = "replication lag: by heartbeat, in bytes, and as replay time",
+               .summary = "Replication lag: by heartbeat, in bytes, and as replay time",
                .state_size = sizeof(struct lag)},
     .wants = WANTS_OPERATIONS | WANTS_SAMPLES,
     .measures = measures,

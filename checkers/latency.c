@@ -227,7 +227,7 @@ static const char *const measures[] = {QUANTILES("write_latency"),
 
 const struct checker checker_latency = {
     .plugin = {.name = "latency",
-               .summary = "latency of successes, steps of fresh connections, brownouts",
+               .summary = "Latency of successes, steps of fresh connections, brownouts",
                .state_size = sizeof(struct latency)},
     .wants = WANTS_OPERATIONS | WANTS_SAMPLES,
     .measures = measures,

@@ -186,7 +186,7 @@ static const char *const measures[] = {"load_before", "load_during", "load_after
 
 const struct checker checker_load = {
     .plugin = {.name = "load",
-               .summary = "whether there was enough load around each fault, and a harness that ran",
+               .summary = "Whether there was enough load around each fault, and a harness that ran",
                .state_size = sizeof(struct load)},
     .wants = WANTS_OPERATIONS | WANTS_SAMPLES,
     .measures = measures,

@@ -434,7 +434,7 @@ static const char *const measures[] = {
 
 const struct checker checker_loss = {
     .plugin = {.name = "loss",
-               .summary = "what became of every write: lost, phantom, duplicate, corrupt, diverged",
+               .summary = "What became of every write: lost, phantom, duplicate, corrupt, diverged",
                .state_size = sizeof(struct loss)},
     .wants = WANTS_ROWS_FIRST | WANTS_OPERATIONS | WANTS_EVENTS,
     .measures = measures,

@@ -194,7 +194,7 @@ static const char *const measures[] = {"staleness.p50", "staleness.p95",   "stal
 
 const struct checker checker_staleness = {
     .plugin = {.name = "staleness",
-               .summary = "how old the values were that replica reads and own reads returned",
+               .summary = "How old the values were that replica reads and own reads returned",
                .state_size = sizeof(struct staleness)},
     .wants = WANTS_OPERATIONS,
     .measures = measures,

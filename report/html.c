@@ -66,7 +66,7 @@ static int html_write(const struct report_input *input, struct error *err) {
 }
 
 const struct report report_html = {
-    .plugin = {.name = "html", .summary = "everything on one self-contained page, with pictures"},
+    .plugin = {.name = "html", .summary = "Everything on one self-contained page, with pictures"},
     .file = "report.html",
     .write = html_write,
 };

@@ -135,7 +135,7 @@ static int junit_write(const struct report_input *input, struct error *err) {
 }
 
 const struct report report_junit = {
-    .plugin = {.name = "junit", .summary = "objectives and checks as test cases, for CI servers"},
+    .plugin = {.name = "junit", .summary = "Objectives and checks as test cases, for CI servers"},
     .file = "junit.xml",
     .write = junit_write,
 };

@@ -202,7 +202,7 @@ static int markdown_write(const struct report_input *input, struct error *err) {
 }
 
 const struct report report_markdown = {
-    .plugin = {.name = "markdown", .summary = "a short summary for pull requests and CI steps"},
+    .plugin = {.name = "markdown", .summary = "A short summary for pull requests and CI steps"},
     .file = "summary.md",
     .write = markdown_write,
 };

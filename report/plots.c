@@ -27,7 +27,7 @@ static int plots_write(const struct report_input *input, struct error *err) {
 }
 
 const struct report report_plots = {
-    .plugin = {.name = "plots", .summary = "each picture of the page as a PNG file"},
+    .plugin = {.name = "plots", .summary = "Each picture of the page as a PNG file"},
     .file = "timeline.png",
     .write = plots_write,
 };

@@ -12,7 +12,7 @@ static int text_write(const struct report_input *input, struct error *err) {
 }
 
 const struct report report_text = {
-    .plugin = {.name = "text", .summary = "the summary that the terminal shows"},
+    .plugin = {.name = "text", .summary = "The summary that the terminal shows"},
     .file = "summary.txt",
     .write = text_write,
 };
