@@ -155,7 +155,7 @@ static void measures_of(struct html_page *page, const char *const prefixes[]) {
 }
 
 void html_lag(struct html_page *page) {
-  static const char *const prefixes[] = {"replication_lag", "heartbeat", "staleness", NULL};
+  static const char *const prefixes[] = {"replication_lag", "staleness", "stale_", NULL};
   html_section(page, "lag", "Replication lag");
   html_plot(page, &plot_lag);
   measures_of(page, prefixes);

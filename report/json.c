@@ -229,9 +229,9 @@ static json_t *lag_kind_json(struct maker *maker, const struct run_result *resul
     const struct finding *finding = &result->findings[i];
     for (uint32_t j = 0; j < finding->measure_count; j++) {
       const char *have = finding->measures[j].name;
-      if (strncmp(have, name, length) != 0 || (have[length] && have[length] != '.')) continue;
-      const char *statistic = have[length] ? have + length + 1 : "max";
-      if (json_object_get(object, statistic)) continue;
+      if (strncmp(have, name, length) != 0 || have[length] != '.') continue;
+      const char *statistic = have + length + 1; /* "bytes.p99": of another kind */
+      if (strchr(statistic, '.') || json_object_get(object, statistic)) continue;
       put_measure(maker, object, reasons, statistic, facts_worst(result, have));
     }
   }
@@ -247,8 +247,8 @@ static json_t *lag_kind_json(struct maker *maker, const struct run_result *resul
 static json_t *lag_json(struct maker *maker, const struct run_result *result) {
   static const struct {
     const char *key, *measure;
-  } kinds[] = {{"bytes", "replication_lag_bytes"},
-               {"seconds", "replication_lag_seconds"},
+  } kinds[] = {{"bytes", "replication_lag.bytes"},
+               {"seconds", "replication_lag.seconds"},
                {"heartbeat", "replication_lag"}};
   json_t *object = json_object(), *reasons = json_object();
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -450,7 +450,7 @@ static int json_write(const struct report_input *input, struct error *err) {
 }
 
 const struct report report_json = {
-    .plugin = {.name = "json", .summary = "the result for programs (gameday/result/v1)"},
+    .plugin = {.name = "json", .summary = "The result for programs (gameday/result/v1)"},
     .file = "result.json",
     .write = json_write,
 };

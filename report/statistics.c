@@ -20,6 +20,7 @@ const struct data_value data_value_table[] = {
     {.measure = "corrupt", .label = "corrupt rows", .optional = true},
     {.measure = "diverged", .label = "hosts that differ at the end", .optional = true},
     {.measure = "dual_primary", .label = "two primaries acknowledged writes", .optional = true},
+    {.measure = "stale_own_reads", .label = "stale reads of an own write", .optional = true},
     {.measure = "staleness.p99", .label = "staleness of reads, p99", .optional = true},
     {.measure = "replication_lag.p99", .label = "replication lag, p99", .optional = true},
     {.measure = NULL},

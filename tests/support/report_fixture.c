@@ -287,6 +287,7 @@ static void findings_make(struct fixture_state *state, struct run_result *result
   measure(state, &findings[2], "phantom", UNIT_COUNT, 0, FAULT_NONE, NULL);
   measure(state, &findings[2], "duplicate", UNIT_COUNT, 0, FAULT_NONE, "pg3 could not be read");
   measure(state, &findings[3], "replication_lag.p99", UNIT_DURATION, 0.31, FAULT_NONE, NULL);
+  measure(state, &findings[3], "replication_lag.bytes.p99", UNIT_SIZE, 5120, FAULT_NONE, NULL);
   findings[2].verdict = VERDICT_UNKNOWN;
   findings[2].why = text_of(state, "pg3 could not be read after the run");
   findings[2].witnesses = must(arena_calloc(&state->arena, 3, sizeof(struct witness)));

@@ -135,7 +135,8 @@ static void test_json_says_what_the_issue_asks(void **state) {
                                       "\"unknown_survived\": 12,",
                                       "\"duplicate\": null,",
                                       "\"duplicate\": \"not measured: pg3 could not be read\"",
-                                      "\"p99\": 0.31,"};
+                                      "\"p99\": 0.31,",
+                                      "\"p99\": 5120,"};
   CLEANUP(buf_release) struct buf content;
   write_and_read(state, &report_json, &plain, &content);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
