@@ -90,7 +90,6 @@ static int bring_up(const struct scenario *scenario, const char *directory, cons
                           .scenario = scenario,
                           .wall_start_ns = clock_wall_ns(),
                           .kept = true};
-  if (status == 0) status = provider->probe(scenario->provider_config, err);
   if (status == 0) status = run_file_write_scenario(scenario, directory, err);
   if (status == 0) status = run_file_write(&file, err);
   if (status == 0) status = provider->up(scenario->provider_config, &spec, &cluster, err);
@@ -109,7 +108,8 @@ static int up_guarded(struct cli *cli, const struct cluster_options *options,
   char id[16], directory[PATH_MAX];
   struct error err = ERROR_INIT;
   struct guard guard = {.pid = 0};
-  int status = cluster_id_make(id, &err);
+  int status = scenario->provider->probe(scenario->provider_config, &err);
+  if (status == 0) status = cluster_id_make(id, &err);
   if (status == 0 && options->out)
     status = cli_absolute(options->out, directory, sizeof directory, &err);
   else if (status == 0)

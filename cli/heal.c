@@ -31,6 +31,8 @@ static int read_run(const char *directory, json_t **ret_run, struct error *err) 
   json_error_t where;
   int status = path_format(path, sizeof path, err, "%s/run.json", directory);
   if (status < 0) return status;
+  if (!file_exists(path))
+    return error_set(err, STATUS_USAGE, "%s is not there: %s is no run directory", path, directory);
   json_t *run = json_load_file(path, 0, &where);
   if (!run)
     return error_set(err, STATUS_USAGE, "%s is no run directory: %s: %s", directory, path,

@@ -32,6 +32,9 @@ static int load_recorded_scenario(struct cli *cli, const char *run_directory, st
   char path[PATH_MAX];
   int status = path_format(path, sizeof path, err, "%s/scenario.yaml", run_directory);
   if (status < 0) return status;
+  if (!file_exists(path))
+    return error_set(err, STATUS_USAGE, "%s is not there: %s is no run directory", path,
+                     run_directory);
   CLEANUP_FREE struct scenario_errors *errors = calloc(1, sizeof *errors);
   if (!errors) return error_set(err, STATUS_MEMORY, "out of memory");
   status = scenario_load(path, &cli->tables, NULL, 0, &judged->scenario, errors, err);

@@ -68,6 +68,8 @@ int scenario_load(const char *path, const struct scenario_tables *tables,
   CLEANUP(buf_release) struct buf content;
   buf_init(&content);
   int status = file_read(path, SCENARIO_BYTES_MAX, &content, &why);
+  /* A file that cannot be read is the wrong argument, not a failure of the machine. */
+  if (status == STATUS_SYSTEM) status = why.status = STATUS_USAGE;
   if (status < 0) return deliver_error(status, &why, ret_errors, err);
   return scenario_parse(path, content.data, content.length, tables, overrides, override_count, ret,
                         ret_errors, err);

@@ -1,0 +1,203 @@
+"""The command line as a table: arguments, exit code, what is said. One row a case."""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from gameday import SOURCE, Checks, Place, run  # noqa: E402
+
+GOOD = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
+TEN = os.path.join(SOURCE, "tests/cli/ten-mistakes.yaml")
+MET, USAGE, ENVIRONMENT, UNTRUSTED = 0, 2, 3, 4
+
+# (arguments, exit code, patterns on stdout, patterns on stderr). {name} stands for a path. A row
+# without a pattern for a stream expects silence there.
+ROWS = [
+    # No command, unknown ones, help.
+    ("", USAGE, [], ["usage: gameday COMMAND", "Exit codes: 0 objectives met"]),
+    ("--help", MET, ["usage: gameday COMMAND", "validate +Check scenario files"], []),
+    ("-h", MET, ["usage: gameday COMMAND"], []),
+    ("help", MET, ["usage: gameday COMMAND"], []),
+    ("rnu", USAGE, [], ["unknown command 'rnu'; did you mean 'run'\\?"]),
+    ("validat x", USAGE, [], ["did you mean 'validate'\\?"]),
+    ("frobnicate", USAGE, [], ["unknown command 'frobnicate'; gameday --help lists them"]),
+    ("--frobnicate", USAGE, [], ["unknown command '--frobnicate'"]),
+    ("version", MET, [r"^gameday \d+\.\d+\.\d+\n$"], []),
+    ("--version", MET, [r"^gameday \d+\.\d+\.\d+\n$"], []),
+    ("version x", USAGE, [], ["usage: gameday version"]),
+    # Options.
+    ("run --sed 3 x.yaml", USAGE, [], ["unknown option --sed; did you mean --seed\\?", "usage:"]),
+    ("run --zzz x.yaml", USAGE, [], ["unknown option --zzz\n"]),
+    ("run -s x.yaml", USAGE, [], ["unknown option -s; options are long"]),
+    ("run x.yaml --seed", USAGE, [], [r"--seed needs a value \(N\)"]),
+    ("run --seed x x.yaml", USAGE, [], ["--seed takes a whole number, not 'x'"]),
+    ("run --seed=-1 x.yaml", USAGE, [], ["--seed takes a whole number, not '-1'"]),
+    ("heal --force=1 x", USAGE, [], ["--force takes no value"]),
+    ("schema --print", USAGE, [], ["unknown option --print"]),
+    ("{good} run", USAGE, [], ["unknown command"]),
+    # Words: too few, too many.
+    ("run", USAGE, [], ["usage: gameday run SCENARIO.yaml"]),
+    ("validate", USAGE, [], ["usage: gameday validate SCENARIO.yaml"]),
+    ("report", USAGE, [], ["usage: gameday report RUN_DIR"]),
+    ("report a b", USAGE, [], ["usage: gameday report RUN_DIR"]),
+    ("export", USAGE, [], ["usage: gameday export RUN_DIR"]),
+    ("heal", USAGE, [], ["usage: gameday heal RUN_DIR"]),
+    ("list a b c", USAGE, [], ["usage: gameday list"]),
+    ("schema x", USAGE, [], ["usage: gameday schema"]),
+    ("doctor x", USAGE, [], ["usage: gameday doctor"]),
+    ("cluster", USAGE, [], ["usage: gameday cluster up SCENARIO.yaml"]),
+    ("cluster frob", USAGE, [], ["there are up, list, exec and down, not 'frob'"]),
+    ("cluster up", USAGE, [], ["usage: gameday cluster"]),
+    ("cluster list x", USAGE, [], ["usage: gameday cluster"]),
+    ("cluster exec x", USAGE, [], ["usage: gameday cluster"]),
+    ("cluster down", USAGE, [], ["usage: gameday cluster"]),
+    # Tables.
+    ("list", MET, ["providers:\n  local ", "services:\n  postgres ", "injectors:\n"], []),
+    ("list injectors", MET, ["^injectors:\n", "host-crash +A host loses power"], []),
+    ("list injectors process-kill", MET, ["^process-kill: ", "signal +choice +SIGKILL"], []),
+    ("list injector", USAGE, [], ["unknown family 'injector'; there are providers, "]),
+    ("list injectors nope", USAGE, [], ["there is no 'nope' among the injectors"]),
+    ("schema", MET, [r'"\$schema"', '"host-crash"'], []),
+    # Scenario files that are none.
+    ("validate nope.yaml", USAGE, [], ["cannot open nope.yaml: No such file"]),
+    ("run nope.yaml", USAGE, [], ["cannot open nope.yaml: No such file"]),
+    ("cluster up nope.yaml", USAGE, [], ["cannot open nope.yaml: No such file"]),
+    ("validate {place}", USAGE, [], ["cannot read {place}: Is a directory"]),
+    ("validate /dev/null", USAGE, [], ["/dev/null:1:1: the file is empty"]),
+    ("validate {place}/binary", USAGE, [], ["{place}/binary:"]),
+    ("validate {place}/large", USAGE, [], ["{place}/large"]),
+    ("validate {place}/deep", USAGE, [], ["{place}/deep:1:"]),
+    ("validate {good} nope.yaml", USAGE, [], ["switchover.yaml: valid", "cannot open nope.yaml"]),
+    ("run {good} nope.yaml", USAGE, [], ["^error: cannot open nope.yaml: No such file[^\n]*\n$"]),
+    # Scenario files that are some.
+    ("validate {good}", MET, [], ["{good}: valid"]),
+    ("validate --print {good}", MET, ["^name: switchover\n", "      ttl: 30s\n"], []),
+    ("validate {good} --provider nope", USAGE, [], ["unknown provider \"nope\"; expected"]),
+    ("validate {good} --provider local", MET, [], ["valid"]),
+    ("run {good} --repeat 0", USAGE, [], ["--repeat must be from 1 to 1000"]),
+    ("run {good} --repeat 1001", USAGE, [], ["--repeat must be from 1 to 1000"]),
+    # --set.
+    ("validate {good} --set x", USAGE, [], ["--set takes path=value, not 'x'"]),
+    ("validate {good} --set =x", USAGE, [], ["--set takes path=value, not '=x'"]),
+    ("validate {good} --set " + "x" * 300 + "=1", USAGE, [], ["the path of 'x{40}...' is too long"]),
+    ("validate {good} --set nope=1", USAGE, [], ['--set nope=1: unknown key "nope"']),
+    ("validate {good} --set cluster.services.postgres.tt=20s", USAGE, [], ["did you mean 'ttl'"]),
+    ("validate {good} --set cluster.services.postgres.ttl=20", USAGE, [], ["has no unit"]),
+    ("validate {good} --set timeline[7].at=1s", USAGE, [], ["--set timeline\\[7\\].at=1s: "]),
+    ("validate {good} --set timeline[x].at=1s", USAGE, [], ["--set timeline\\[x\\].at=1s: "]),
+    ("validate {good} --set seed=7 --print", MET, ["\nseed: 7\n"], []),
+    ("validate {good} --set=seed=7 --print", MET, ["\nseed: 7\n"], []),
+    # Run directories that are none.
+    ("report nope", USAGE, [], ["nope/scenario.yaml is not there: .*nope is no run directory"]),
+    ("report {place}", USAGE, [], ["is no run directory"]),
+    ("report {place}/", USAGE, [], ["{place} is no run directory"]),
+    ("report {good}", USAGE, [], ["is no run directory"]),
+    ("report " + "x/" * 2100, USAGE, [], ["is longer than 4095 bytes"]),
+    ("export nope", USAGE, [], ["nope is no run directory"]),
+    ("export {place}", USAGE, [], ["{place} is no run directory"]),
+    ("export --format xml {place}", USAGE, [], ["--format is jsonl, csv or edn, not 'xml'"]),
+    ("heal nope", USAGE, [], ["nope is no run directory"]),
+    ("heal {place}", USAGE, [], ["{place} is no run directory"]),
+    ("heal {place}/damaged", USAGE, [], ["damaged is no run directory"]),
+    ("heal {place}/foreign", USAGE, [], ["names no known provider and cluster"]),
+    ("heal {place}/evil", USAGE, [], ["."]),
+    ("report {place}/damaged", USAGE, [], ["damaged"]),
+    ("export {place}/damaged", USAGE, [], ["damaged"]),
+]
+
+
+def prepare(place):
+    """Files that rows name."""
+    with open(os.path.join(place, "binary"), "wb") as file:
+        file.write(bytes(range(256)))
+    with open(os.path.join(place, "large"), "wb") as file:
+        file.write(b"# large\n" * (1 << 18))
+    with open(os.path.join(place, "deep"), "wb") as file:
+        file.write(b"[" * 5000)
+    run_files = {
+        "damaged": '{"schema": "gameday/run/v1", "id": "gd',
+        "foreign": '{"schema": "gameday/run/v1", "id": "gd00000000", "provider": "nope"}',
+        "evil": '{"schema": "gameday/run/v1", "id": "../../etc", "provider": "local"}',
+    }
+    for name, content in run_files.items():
+        os.mkdir(os.path.join(place, name))
+        with open(os.path.join(place, name, "run.json"), "w", encoding="utf-8") as file:
+            file.write(content)
+        with open(os.path.join(place, name, "scenario.yaml"), "w", encoding="utf-8") as file:
+            file.write("name: damaged\n")
+
+
+def check_stream(checks, row, stream, text, patterns, names):
+    if not patterns:
+        checks.check(text == "", f"gameday {row}: {stream} is not silent", text)
+    for pattern in patterns:
+        for key, value in names.items():
+            pattern = pattern.replace("{" + key + "}", re.escape(value))
+        checks.check(re.search(pattern, text), f"gameday {row}: no '{pattern}' on {stream}", text)
+
+
+def check_row(checks, row, names):
+    args, code, out, err = row
+    words = [word.format(**names) for word in args.split()]
+    result = run(words, cwd=names["place"])
+    shown = " ".join(words)[:120]
+    checks.check(
+        result.returncode == code, f"gameday {shown}: exit {result.returncode}, not {code}",
+        result.stderr)
+    check_stream(checks, shown, "stdout", result.stdout, out, names)
+    check_stream(checks, shown, "stderr", result.stderr, err, names)
+    checks.check(
+        not os.path.exists(os.path.join(names["place"], "gameday-runs")),
+        f"gameday {shown}: left a run directory")
+
+
+def check_help(checks):
+    """Every command has a --help that names its options and goes to stdout."""
+    overview = run(["--help"]).stdout
+    commands = re.findall(r"^  ([a-z]+) +\S", overview, re.MULTILINE)
+    checks.check(len(commands) >= 10, "the overview lists the commands", overview)
+    for command in commands:
+        result = run([command, "--help"])
+        checks.check(result.returncode == MET, f"{command} --help: exit {result.returncode}")
+        checks.check(result.stderr == "", f"{command} --help says something on stderr")
+        checks.check(
+            result.stdout.startswith(f"usage: gameday {command}"), f"{command} --help has its usage")
+        checks.check("  --help" in result.stdout, f"{command} --help lists --help")
+        checks.check(run([command, "-h"]).stdout == result.stdout, f"{command} -h is --help")
+        for option in re.findall(r"^  (--[a-z]+) [A-Z]", result.stdout, re.MULTILINE):
+            missing = run([command, option])
+            checks.check(
+                missing.returncode == USAGE and "needs a value" in missing.stderr,
+                f"{command} {option} without a value is refused", missing.stderr)
+
+
+def check_ten_mistakes(checks, place):
+    """Ten located messages, exit 2, and no cluster is touched: not even a directory is made."""
+    expected = [2, 3, 5, 9, 10, 14, 17, 22, 24, 25]
+    before = sorted(os.listdir(place))
+    for command in ["validate", "run"]:
+        out = ["--out", os.path.join(place, "ten")] if command == "run" else []
+        result = run([command, TEN, *out], cwd=place)
+        found = re.findall(r"^error: \S+ten-mistakes\.yaml:(\d+):\d+: .", result.stderr, re.M)
+        checks.check(result.returncode == USAGE, f"{command}: ten mistakes: exit code")
+        checks.check(
+            [int(line) for line in found] == expected,
+            f"{command}: ten mistakes on the lines {expected}", result.stderr)
+        checks.check(result.stdout == "", f"{command}: ten mistakes: stdout is silent")
+    checks.check(sorted(os.listdir(place)) == before, "ten mistakes: nothing is made")
+
+
+def main():
+    checks = Checks()
+    with Place() as place:
+        prepare(place)
+        for row in ROWS:
+            check_row(checks, row, {"place": place, "good": GOOD})
+        check_help(checks)
+        check_ten_mistakes(checks, place)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
