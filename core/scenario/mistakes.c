@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
+
 struct mistake {
   struct place place;
   const char *message;
@@ -18,12 +21,8 @@ void mistakes_init(struct mistakes *mistakes, struct arena *arena) {
   *mistakes = (struct mistakes){.arena = arena};
 }
 
-void mistakes_add(struct mistakes *mistakes, const struct place *place, const char *format, ...) {
-  char message[ERROR_MESSAGE_SIZE];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(message, sizeof message, format, args);
-  va_end(args);
+/* Takes a copy of `message`. */
+static void add_message(struct mistakes *mistakes, const struct place *place, const char *message) {
   struct mistake *mistake = arena_alloc(mistakes->arena, sizeof *mistake);
   const char *text = mistake ? arena_strdup(mistakes->arena, message) : NULL;
   if (!text) {
@@ -36,6 +35,19 @@ void mistakes_add(struct mistakes *mistakes, const struct place *place, const ch
   else
     mistakes->first = mistake;
   mistakes->last = mistake;
+}
+
+void mistakes_add(struct mistakes *mistakes, const struct place *place, const char *format, ...) {
+  CLEANUP(buf_release) struct buf message;
+  buf_init(&message);
+  va_list args;
+  va_start(args, format);
+  buf_vprintf(&message, format, args);
+  va_end(args);
+  if (message.failed)
+    mistakes->failed = true;
+  else
+    add_message(mistakes, place, message.data);
 }
 
 /* The file first, then the arguments in the order of their text. */
@@ -64,7 +76,8 @@ int mistakes_deliver(struct mistakes *mistakes, const char *file,
                      struct scenario_errors *ret_errors, struct error *err) {
   if (mistakes->failed) return error_set(err, STATUS_MEMORY, "out of memory");
   if (mistakes->count == 0) return 0;
-  struct mistake **sorted = arena_calloc(mistakes->arena, mistakes->count, sizeof(*sorted));
+  struct mistake **sorted =
+      arena_calloc(mistakes->arena, mistakes->count, sizeof(struct mistake *));
   if (!sorted) return error_set(err, STATUS_MEMORY, "out of memory");
   uint32_t count = 0;
   for (struct mistake *m = mistakes->first; m; m = m->next) sorted[count++] = m;

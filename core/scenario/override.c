@@ -149,7 +149,7 @@ static int apply(const struct override_context *o, struct node *root, struct err
       return wrong(o, err, "not a path; expected keys and indexes such as timeline[0].for");
     status = segment.key ? member(o, node, segment.key, &item, err)
                          : element(o, node, segment.index, &item, err);
-    if (status < 0) return status;
+    if (status < 0 || !item) return status;
     measure = depth == 0 && strcmp(segment.key, "objectives") == 0;
     node = item->value;
   }

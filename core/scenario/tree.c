@@ -273,6 +273,7 @@ static int build_alias(struct builder *b, const yaml_event_t *event, struct erro
       return stop_at(b, &place, err, "an alias stands inside its own anchor; expected it after");
   int status = copy_node(b, anchor->node, b->depth, &place, &node, err);
   if (status < 0) return status;
+  assert(node);
   node->place = place;
   return attach(b, node, err);
 }
@@ -313,6 +314,14 @@ static int merge(struct builder *b, struct node *mapping, struct error *err) {
   return status;
 }
 
+/* libyaml ends what it began. */
+static struct node *pop(struct builder *b) {
+  assert(b->depth > 0);
+  struct node *node = b->stack[--b->depth].node;
+  assert(node);
+  return node;
+}
+
 static int build_document(struct builder *b, const yaml_event_t *event, struct error *err) {
   if (b->documents++ == 0) return 0;
   struct place place = place_of(b, &event->start_mark);
@@ -330,8 +339,8 @@ static int build_event(struct builder *b, const yaml_event_t *event, struct erro
     case YAML_MAPPING_START_EVENT:
       return build_collection(b, NODE_MAPPING, &event->start_mark, event->data.mapping_start.anchor,
                               event->data.mapping_start.tag, err);
-    case YAML_MAPPING_END_EVENT: return merge(b, b->stack[--b->depth].node, err);
-    case YAML_SEQUENCE_END_EVENT: b->depth--; return 0;
+    case YAML_MAPPING_END_EVENT: return merge(b, pop(b), err);
+    case YAML_SEQUENCE_END_EVENT: pop(b); return 0;
     case YAML_NO_EVENT:
     case YAML_STREAM_START_EVENT:
     case YAML_STREAM_END_EVENT:

@@ -392,7 +392,7 @@ static const char *parts_difference(const struct scenario *a, const struct scena
     const struct scenario_objective *x = &a->objectives[i], *y = &b->objectives[i];
     if (!same_text(x->name, y->name) || !same_text(x->text, y->text) ||
         !same_text(x->statistic, y->statistic) || x->unit != y->unit ||
-        x->at_least != y->at_least || memcmp(&x->bound, &y->bound, sizeof x->bound) != 0)
+        x->at_least != y->at_least || x->bound < y->bound || x->bound > y->bound)
       return "objective";
   }
   return key ? key : timeline_difference(a, b);
