@@ -21,19 +21,23 @@ const struct phase_info phase_table[PHASE_COUNT] = {
                          .meaning = "all replicas stream again under the lag bound"},
 };
 
-const struct measure *facts_measure(const struct run_result *result, const char *name,
-                                    int32_t fault) {
+const struct measure *facts_host_measure(const struct run_result *result, const char *name,
+                                         int32_t fault, uint8_t host) {
   for (uint32_t i = 0; i < result->finding_count; i++) {
     const struct finding *finding = &result->findings[i];
     for (uint32_t j = 0; j < finding->measure_count; j++) {
       const struct measure *measure = &finding->measures[j];
-      if (measure->fault == fault && measure->host == HOST_NONE &&
-          strcmp(measure->name, name) == 0) {
+      if (measure->fault == fault && measure->host == host && strcmp(measure->name, name) == 0) {
         return measure;
       }
     }
   }
   return NULL;
+}
+
+const struct measure *facts_measure(const struct run_result *result, const char *name,
+                                    int32_t fault) {
+  return facts_host_measure(result, name, fault, HOST_NONE);
 }
 
 /* A floor counts as its value: the truth is no better. */

@@ -12,6 +12,9 @@
  * host; NULL when no checker gave one. */
 const struct measure *facts_measure(const struct run_result *result, const char *name,
                                     int32_t fault);
+/* As facts_measure(), of one host (HOST_NONE: of none). */
+const struct measure *facts_host_measure(const struct run_result *result, const char *name,
+                                         int32_t fault, uint8_t host);
 /* The largest value (known, or a floor) of this name over faults and hosts; when there is none, one
  * that says why; NULL when no checker gave the name at all. */
 const struct measure *facts_worst(const struct run_result *result, const char *name);

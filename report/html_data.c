@@ -1,11 +1,7 @@
-/* Sections about the data, the checks, and the run itself: what was lost, who judged, which
- * settings, and how to do it again. */
+/* Sections about the data and the checks: what was lost, and who judged. */
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "report/html.h"
 #include "report/statistics.h"
 
@@ -41,14 +37,24 @@ static void witness_row(void *data, const struct witness *witness, const struct 
   html_row_end(list->page);
 }
 
-static void witnesses(struct html_page *page) {
+static bool is_about_data(const char *what) {
+  for (const char *const *kind = data_witness_kinds; *kind; kind++) {
+    if (strcmp(*kind, what) == 0) return true;
+  }
+  return false;
+}
+
+/* The kinds about data stand open, what other checkers say is folded. */
+static void witnesses(struct html_page *page, bool about_data) {
   static const char *const columns[] = {">when", "what can be checked by hand", NULL};
   struct kinds kinds = {.count = 0};
   facts_witnesses(page->result, NULL, kind_add, &kinds);
   for (uint32_t i = 0; i < kinds.count; i++) {
-    buf_puts(page->out, "<h3>");
+    if (is_about_data(kinds.names[i]) != about_data) continue;
+    buf_printf(page->out, "<details%s><summary>", about_data ? " open" : "");
     html_text(page, kinds.names[i]);
-    buf_puts(page->out, "</h3>\n");
+    buf_printf(page->out, ": %zu</summary>\n",
+               facts_witnesses(page->result, kinds.names[i], NULL, NULL));
     html_table(page, columns);
     struct list list = {.page = page};
     size_t count = facts_witnesses(page->result, kinds.names[i], witness_row, &list);
@@ -59,6 +65,7 @@ static void witnesses(struct html_page *page) {
                  "result.json.</p>\n",
                  WITNESSES_SHOWN, count);
     }
+    buf_puts(page->out, "</details>\n");
   }
 }
 
@@ -75,7 +82,7 @@ void html_data(struct html_page *page) {
     html_row_end(page);
   }
   html_table_end(page);
-  witnesses(page);
+  witnesses(page, true);
   html_section_end(page);
 }
 
@@ -136,89 +143,8 @@ void html_checks(struct html_page *page) {
   }
   html_table_end(page);
   warnings(page);
+  buf_puts(page->out, "<h3>What the checkers go by</h3>\n");
+  witnesses(page, false);
   all_measures(page);
-  html_section_end(page);
-}
-
-/* JSON as the servers gave it, indented; what is no JSON as it stands. */
-static void embedded(struct html_page *page, const char *title, const char *json) {
-  buf_printf(page->out, "<h3>%s</h3>\n", title);
-  if (!json) {
-    html_note(page, "The record holds none.");
-    return;
-  }
-  json_error_t error;
-  json_t *value = json_loads(json, JSON_DECODE_ANY, &error);
-  char *pretty = value ? json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY) : NULL;
-  json_decref(value);
-  buf_puts(page->out, "<pre>");
-  /* escape_html() joins lines: line by line, then. */
-  for (const char *line = pretty ? pretty : json; line && *line;) {
-    size_t length = strcspn(line, "\n");
-    CLEANUP(buf_release) struct buf copy;
-    buf_init(&copy);
-    buf_add(&copy, line, length);
-    html_text(page, copy.data);
-    buf_putc(page->out, '\n');
-    line += length + (line[length] == '\n');
-  }
-  buf_puts(page->out, "</pre>\n");
-  free(pretty);
-}
-
-void html_settings(struct html_page *page) {
-  html_section(page, "settings", "Settings in effect");
-  html_note(page,
-            "As read back from the servers during the run, with the bounds on failover that "
-            "follow from them.");
-  embedded(page, "Services", page->result->settings_json);
-  embedded(page, "Versions", page->result->versions_json);
-  html_section_end(page);
-}
-
-/* A word for a POSIX shell: quoted unless it needs no quotes. */
-static void shell_word(struct html_page *page, const char *word) {
-  static const char plain[] =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
-  if (word && *word && strspn(word, plain) == strlen(word)) {
-    html_text(page, word);
-    return;
-  }
-  html_text(page, "'");
-  while (word && *word) {
-    if (*word == '\'') {
-      html_text(page, "'\\''");
-      word++;
-      continue;
-    }
-    CLEANUP(buf_release) struct buf part;
-    buf_init(&part);
-    size_t length = strcspn(word, "'");
-    buf_add(&part, word, length);
-    html_text(page, part.data);
-    word += length;
-  }
-  html_text(page, "'");
-}
-
-void html_reproduce(struct html_page *page) {
-  const struct run_result *result = page->result;
-  html_section(page, "reproduce", "Do it again");
-  html_note(page, "The same schedule of load and faults, from the same seed:");
-  buf_puts(page->out, "<pre>gameday run ");
-  shell_word(page, result->scenario_file ? result->scenario_file : result->scenario);
-  buf_puts(page->out, " --provider ");
-  shell_word(page, result->provider);
-  buf_printf(page->out, " --seed %" PRIu64, page->input->repeats[0].seed);
-  if (page->input->repeat_count > 1) {
-    buf_printf(page->out, " --repeat %" PRIu32, page->input->repeat_count);
-  }
-  buf_puts(page->out, "</pre>\n");
-  html_note(page,
-            "The resolved scenario, with every default and override, is scenario.yaml in the "
-            "run directory. Verdict and pictures again from the record alone:");
-  buf_puts(page->out, "<pre>gameday report ");
-  shell_word(page, page->input->directory);
-  buf_puts(page->out, "</pre>\n");
   html_section_end(page);
 }

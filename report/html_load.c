@@ -123,42 +123,45 @@ void html_latency(struct html_page *page) {
   html_section_end(page);
 }
 
-static bool named_so(const struct measure *measure, const char *const prefixes[]) {
-  for (; *prefixes; prefixes++) {
-    if (strncmp(measure->name, *prefixes, strlen(*prefixes)) == 0) return true;
-  }
-  return false;
-}
+static const char *const lag_statistics[] = {"p50", "p95", "p99", "max"};
+#define LAG_STATISTIC_COUNT (sizeof lag_statistics / sizeof lag_statistics[0])
 
-/* All measured values whose name begins so. */
-static void measures_of(struct html_page *page, const char *const prefixes[]) {
-  static const char *const columns[] = {"measured", "host", ">value", NULL};
-  uint32_t rows = 0;
-  for (uint32_t i = 0; i < page->result->finding_count; i++) {
-    const struct finding *finding = &page->result->findings[i];
-    for (uint32_t j = 0; j < finding->measure_count; j++) {
-      const struct measure *measure = &finding->measures[j];
-      if (!named_so(measure, prefixes)) continue;
-      if (rows++ == 0) html_table(page, columns);
-      html_row(page);
-      html_cell(page, measure->name);
-      html_cell(page, facts_host(page->result, measure->host));
-      html_measure(page, measure);
-      html_row_end(page);
-    }
+/* One kind of lag of one host (HOST_NONE: over all); no row where no checker gave any. */
+static void lag_row(struct html_page *page, const char *kind, const char *label, uint8_t host) {
+  const struct measure *measures[LAG_STATISTIC_COUNT];
+  bool any = false;
+  for (size_t i = 0; i < LAG_STATISTIC_COUNT; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "%s.%s", kind, lag_statistics[i]);
+    measures[i] = facts_host_measure(page->result, name, FAULT_NONE, host);
+    any = any || measures[i];
   }
-  if (rows > 0) {
-    html_table_end(page);
-  } else {
-    html_note(page, "No checker measured it.");
-  }
+  if (!any) return;
+  html_row(page);
+  html_cell(page, label);
+  html_cell(page, host == HOST_NONE ? "all" : facts_host(page->result, host));
+  for (size_t i = 0; i < LAG_STATISTIC_COUNT; i++) html_measure(page, measures[i]);
+  html_row_end(page);
 }
 
 void html_lag(struct html_page *page) {
-  static const char *const prefixes[] = {"replication_lag", "staleness", "stale_", NULL};
+  static const char *const columns[] = {"lag", "host", ">median", ">p95", ">p99", ">maximum", NULL};
+  static const struct {
+    const char *measure, *label;
+  } kinds[] = {{"replication_lag", "end to end, by heartbeat"},
+               {"replication_lag.bytes", "reported, bytes"},
+               {"replication_lag.seconds", "reported, time"},
+               {"staleness", "staleness of reads"}};
   html_section(page, "lag", "Replication lag");
   html_plot(page, &plot_lag);
-  measures_of(page, prefixes);
+  html_table(page, columns);
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    lag_row(page, kinds[i].measure, kinds[i].label, HOST_NONE);
+    for (uint32_t host = 0; host < page->result->info.host_count && host < HOST_NONE; host++) {
+      lag_row(page, kinds[i].measure, kinds[i].label, (uint8_t)host);
+    }
+  }
+  html_table_end(page);
   html_section_end(page);
 }
 

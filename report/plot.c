@@ -25,6 +25,7 @@ const struct plot_color_info plot_colors[COLOR_COUNT] = {
     [COLOR_GRID] = {"grid", 0xdde3e9, 0x333d47},
     [COLOR_PAPER] = {"paper", 0xffffff, 0x161b21},
     [COLOR_OK] = {"ok", 0x009e73, 0x21a67e},
+    [COLOR_LATE] = {"late", 0x9bd770, 0xa5d977},
     [COLOR_UNKNOWN] = {"unknown", 0xcc79a7, 0xd98bb6},
     [COLOR_FAIL] = {"fail", 0xd55e00, 0xe8741c},
     [COLOR_SKIPPED] = {"skipped", 0xa3adb8, 0x6c7884},

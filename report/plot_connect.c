@@ -21,12 +21,11 @@ static uint32_t connect_height(const struct plot_input *in, const char **ret_why
 
 static void data(const struct series *series, struct buf *script, double *ret_minimum,
                  double *ret_maximum) {
-  double half_s = (double)series->axis.step_ns / 2e9;
   *ret_minimum = INFINITY;
   *ret_maximum = 0;
   plot_data_begin(script, "steps");
   for (uint32_t i = 0; i < series->axis.count; i++) {
-    plot_number(script, axis_seconds(&series->axis, i) + half_s);
+    plot_number(script, axis_middle(&series->axis, i));
     for (int step = 0; step < PROBE_STEP_COUNT; step++) {
       double value = series->steps[step] ? series->steps[step][i] : NAN;
       if (!isnan(value)) value = fmax(value, 1e-6);
@@ -50,14 +49,16 @@ static void connect_script(const struct plot_input *in, uint32_t height, struct 
   plot_seconds_axis(script, fmin(minimum, maximum), maximum, false);
   plot_faults(script, in, &frame, true);
   plot_y_label(script, &frame, "time of a step");
-  buf_printf(script,
-             "set key at screen 0.5, screen %.5f center bottom horizontal Left reverse samplen 2 "
-             "width 2\nplot ",
-             plot_screen_y(&frame, frame.height - 6));
+  struct plot_key keys[PROBE_STEP_COUNT];
+  for (enum probe_step step = 0; step < PROBE_STEP_COUNT; step++) {
+    keys[step] =
+        (struct plot_key){.color = colors[step], .text = probe_step_name(step), .line = true};
+  }
+  plot_legend(script, &frame, keys, PROBE_STEP_COUNT);
   for (enum probe_step step = 0; step < PROBE_STEP_COUNT; step++) {
     buf_printf(script,
-               "%s$steps using 1:%d with linespoints lc rgb c_%s lw 1.5 pt 7 ps 0.25 title '%s'",
-               step == 0 ? "" : ", ", (int)step + 2, colors[step], probe_step_name(step));
+               "%s$steps using 1:%d with linespoints lc rgb c_%s lw 1.5 pt 7 ps 0.25 notitle",
+               step == 0 ? "plot " : ", ", (int)step + 2, colors[step]);
   }
   buf_putc(script, '\n');
 }

@@ -56,10 +56,11 @@ static unsigned opacity(uint64_t count, uint64_t maximum) {
 static void data(const struct grid *grid, const struct series *series, const char *name,
                  uint64_t maximum, struct buf *script) {
   plot_data_begin(script, name);
-  double half_s = (double)series->columns.step_ns / 2e9;
+  double step_s = (double)series->columns.step_ns / 1e9;
   for (uint32_t column = 0; column < grid->columns; column++) {
     for (uint32_t row = 0; row < grid->rows; row++) {
-      plot_number(script, axis_seconds(&series->columns, column) + half_s);
+      /* An image is a regular grid: the last column as wide as the others, cut off by the axis. */
+      plot_number(script, axis_seconds(&series->columns, 0) + (column + 0.5) * step_s);
       plot_number(script, grid->low + (row + 0.5) / ROWS_A_DECADE);
       buf_printf(script, " %u\n", opacity(grid->cells[column * grid->rows + row], maximum));
     }
@@ -122,8 +123,12 @@ static void panel(const struct plot_input *in, const struct plot_frame *frame,
   plot_faults(script, in, frame, first);
   if (last) legend(script, frame, maximum);
   plot_y_label(script, frame, class == SERIES_WRITES ? "latency of writes" : "latency of reads");
+  /* The image is not cut off by the axis: paper over what stands out on the right. */
+  buf_puts(script,
+           "set object rectangle from graph 1.0012, graph 0 to screen 1, graph 1 fc rgb "
+           "c_paper fs solid 1 noborder front\n");
   unsigned heat = plot_colors[COLOR_HEAT].light;
-  buf_printf(script, "unset key\nplot $%s using 1:2:(%u):(%u):(%u):3 with rgbalpha notitle\n", name,
+  buf_printf(script, "plot $%s using 1:2:(%u):(%u):(%u):3 with rgbalpha notitle\n", name,
              heat >> 16, heat >> 8 & 255, heat & 255);
   plot_panel_end(script);
 }

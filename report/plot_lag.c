@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "report/escape.h"
 #include "report/facts.h"
 #include "report/plot_parts.h"
 
@@ -12,6 +11,7 @@
 /* Below these, lag is noise: drawn as "no more than". */
 #define FLOOR_BYTES 1024.0
 #define FLOOR_SECONDS 1e-3
+#define HOSTS_NAMED 8 /* as many as have room */
 
 static bool has_lag(const struct series *series, enum series_lag lag) {
   for (uint32_t host = 0; host < series->host_count; host++) {
@@ -43,10 +43,10 @@ static double lag_floor(enum series_lag lag) {
 static double data(const struct series *series, enum series_lag lag, struct buf *script) {
   char name[16];
   snprintf(name, sizeof name, "lag%d", (int)lag);
+  double maximum = 0;
   plot_data_begin(script, name);
-  double half_s = (double)series->axis.step_ns / 2e9, maximum = 0;
   for (uint32_t i = 0; i < series->axis.count; i++) {
-    plot_number(script, axis_seconds(&series->axis, i) + half_s);
+    plot_number(script, axis_middle(&series->axis, i));
     for (uint32_t host = 0; host < series->host_count; host++) {
       if (!has_host(series, host)) continue;
       double value = series->lag[lag][host] ? series->lag[lag][host][i] : NAN;
@@ -83,23 +83,33 @@ static void lag_axis(struct buf *script, enum series_lag lag, double maximum) {
   buf_puts(script, "set ytics add ('≤ 1 ms' 1e-3)\n");
 }
 
-static void curves(const struct plot_input *in, enum series_lag lag, bool last,
+/* The n-th host that is drawn has the n-th colour, in every panel. */
+static const char *const host_colors[COLOR_SERIES_COUNT] = {"series_1", "series_2", "series_3",
+                                                            "series_4", "series_5", "series_6"};
+
+static void legend(const struct plot_input *in, const struct plot_frame *frame,
                    struct buf *script) {
+  struct plot_key keys[HOSTS_NAMED];
+  size_t count = 0;
+  for (uint32_t host = 0; host < in->series->host_count && count < HOSTS_NAMED; host++) {
+    if (!has_host(in->series, host)) continue;
+    keys[count] = (struct plot_key){.color = host_colors[count % COLOR_SERIES_COUNT],
+                                    .text = facts_host(in->report->result, (uint8_t)host),
+                                    .line = true};
+    count++;
+  }
+  plot_legend(script, frame, keys, count);
+}
+
+static void curves(const struct plot_input *in, enum series_lag lag, struct buf *script) {
   const struct series *series = in->series;
   uint32_t column = 0;
   for (uint32_t host = 0; host < series->host_count; host++) {
     if (!has_host(series, host)) continue;
-    uint32_t color = column % COLOR_SERIES_COUNT + 1;
     buf_printf(script,
-               "%s$lag%d using 1:%u with linespoints lc rgb c_series_%u lw 1.8 pt %u "
-               "ps 0.25 ",
-               column == 0 ? "plot " : ", ", (int)lag, column + 2, color, column % 2 == 0 ? 7 : 5);
-    if (last) {
-      buf_puts(script, "title ");
-      escape_gnuplot(script, facts_host(in->report->result, (uint8_t)host), 24);
-    } else {
-      buf_puts(script, "notitle");
-    }
+               "%s$lag%d using 1:%u with linespoints lc rgb c_%s lw 1.8 pt %u ps 0.25 notitle",
+               column == 0 ? "plot " : ", ", (int)lag, column + 2,
+               host_colors[column % COLOR_SERIES_COUNT], column % 2 == 0 ? 7 : 5);
     column++;
   }
   buf_putc(script, '\n');
@@ -124,19 +134,12 @@ static void panel(const struct plot_input *in, const struct plot_frame *frame, e
   if (bounded) {
     buf_printf(script,
                "set arrow from graph 0, first %.0f to graph 1, first %.0f nohead lc rgb c_muted "
-               "lw 1.2 dt (2,3)\nset label 'bound of full redundancy' at graph 1, first %.0f "
-               "right offset 0,0.5 textcolor rgb c_muted\n",
+               "lw 1.2 dt (2,3)\nset label 'bound of full redundancy' at graph 0.005, first %.0f "
+               "left offset 0,0.5 textcolor rgb c_muted\n",
                (double)bound, (double)bound, (double)bound);
   }
-  if (last) {
-    buf_printf(script,
-               "set key at screen 0.5, screen %.5f center bottom horizontal Left reverse "
-               "samplen 2 width 2\n",
-               plot_screen_y(frame, frame->height - 6));
-  } else {
-    buf_puts(script, "unset key\n");
-  }
-  curves(in, lag, last, script);
+  if (last) legend(in, frame, script);
+  curves(in, lag, script);
   plot_panel_end(script);
 }
 

@@ -32,9 +32,8 @@ static const struct {
 /* Columns: the middle of the interval, then the quantiles in seconds. */
 static void data(const struct series *series, enum series_class class, struct buf *script) {
   plot_data_begin(script, class == SERIES_WRITES ? "writes" : "reads");
-  double half_s = (double)series->columns.step_ns / 2e9;
   for (uint32_t i = 0; i < series->columns.count; i++) {
-    plot_number(script, axis_seconds(&series->columns, i) + half_s);
+    plot_number(script, axis_middle(&series->columns, i));
     const struct histogram *histogram = series->latency[class][i];
     for (size_t j = 0; j < LINE_COUNT; j++) {
       uint64_t ns = histogram ? histogram_quantile(histogram, lines[j].quantile) : 0;
@@ -44,6 +43,14 @@ static void data(const struct series *series, enum series_class class, struct bu
     buf_putc(script, '\n');
   }
   plot_data_end(script);
+}
+
+static void legend(struct buf *script, const struct plot_frame *frame) {
+  struct plot_key keys[LINE_COUNT];
+  for (size_t j = 0; j < LINE_COUNT; j++) {
+    keys[j] = (struct plot_key){.color = lines[j].color, .text = lines[j].name, .line = true};
+  }
+  plot_legend(script, frame, keys, LINE_COUNT);
 }
 
 static void panel(const struct plot_input *in, const struct plot_frame *frame,
@@ -56,18 +63,11 @@ static void panel(const struct plot_input *in, const struct plot_frame *frame,
                     (double)total->maximum / 1e9, false);
   plot_faults(script, in, frame, first);
   plot_y_label(script, frame, class == SERIES_WRITES ? "latency of writes" : "latency of reads");
-  if (last) {
-    buf_printf(script,
-               "set key at screen 0.5, screen %.5f center bottom horizontal Left reverse "
-               "samplen 2 width 2\n",
-               plot_screen_y(frame, frame->height - 6));
-  } else {
-    buf_puts(script, "unset key\n");
-  }
+  if (last) legend(script, frame);
   buf_puts(script, "plot ");
   for (size_t j = 0; j < LINE_COUNT; j++) {
-    buf_printf(script, "%s$%s using 1:%zu with linespoints lc rgb c_%s %s title '%s'",
-               j == 0 ? "" : ", ", name, j + 2, lines[j].color, lines[j].style, lines[j].name);
+    buf_printf(script, "%s$%s using 1:%zu with linespoints lc rgb c_%s %s notitle",
+               j == 0 ? "" : ", ", name, j + 2, lines[j].color, lines[j].style);
   }
   buf_putc(script, '\n');
   plot_panel_end(script);

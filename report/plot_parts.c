@@ -37,7 +37,7 @@ void plot_style(struct buf *script) {
            "set border 3 lc rgb c_muted lw 1\n"
            "set tics nomirror out scale 0.5 textcolor rgb c_muted\n"
            "set grid ytics lc rgb c_grid lt 1 lw 1\n"
-           "set key textcolor rgb c_text noopaque\n"
+           "unset key\n"
            "set style fill solid 1.0 noborder\n");
 }
 
@@ -210,6 +210,29 @@ void plot_seconds_axis(struct buf *script, double minimum_s, double maximum_s, b
     buf_printf(script, logarithms ? "%d" : "1e%d", decade);
   }
   buf_puts(script, ")\n");
+}
+
+void plot_legend(struct buf *script, const struct plot_frame *frame, const struct plot_key *keys,
+                 size_t count) {
+  static const double swatch = 16, gap = 22;
+  double width = -gap, height = frame->height;
+  for (size_t i = 0; i < count; i++) {
+    width += swatch + 6 + (double)escape_width(keys[i].text) * CHARACTER_WIDTH + gap;
+  }
+  double x = fmax((PLOT_WIDTH - width) / 2, 4), y = height - 14;
+  for (size_t i = 0; i < count; i++) {
+    double half = keys[i].line ? 1.2 : 5;
+    buf_printf(script,
+               "set object rectangle from screen %.5f, screen %.5f to screen %.5f, screen %.5f fc "
+               "rgb c_%s fs solid %s noborder front\nset label ",
+               x / PLOT_WIDTH, 1 - (y + half) / height, (x + swatch) / PLOT_WIDTH,
+               1 - (y - half) / height, keys[i].color, keys[i].line ? "1" : "0.8");
+    x += swatch + 6;
+    escape_gnuplot(script, keys[i].text, 40);
+    buf_printf(script, " at screen %.5f, screen %.5f left textcolor rgb c_text front\n",
+               x / PLOT_WIDTH, 1 - y / height);
+    x += (double)escape_width(keys[i].text) * CHARACTER_WIDTH + gap;
+  }
 }
 
 void plot_data_begin(struct buf *script, const char *name) {

@@ -83,7 +83,7 @@ static double axis_end(const struct run_result *result, const uint32_t *faults, 
     }
   }
   if (end_s <= 0) end_s = healed_s > 0 ? healed_s : 1.0;
-  return fmax(end_s, fmin(healed_s, end_s * 1.5)) * 1.16;
+  return fmax(end_s, fmin(healed_s, end_s * 1.5)) * 1.24;
 }
 
 static double pixel_of(const struct canvas *canvas, double time_s) {
@@ -146,7 +146,7 @@ static void row_fault(struct canvas *canvas, uint32_t index, double y) {
   }
   double healed_s = (double)(fault->healed_ns - fault->confirmed_ns) / 1e9;
   format_seconds(healed_s, span);
-  snprintf(text, sizeof text, "healed after %s", span);
+  snprintf(text, sizeof text, "%s after %s", fault->planned ? "done" : "healed", span);
   bar(canvas, 0, healed_s, y, "fault");
   if (healed_s <= canvas->end_s) {
     note(canvas, 0, healed_s, y, text);

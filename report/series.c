@@ -21,7 +21,17 @@ uint32_t axis_index(const struct series_axis *axis, uint64_t time_ns) {
 }
 
 double axis_seconds(const struct series_axis *axis, uint32_t index) {
-  return (double)(axis->begin_ns + axis->step_ns * index) / (double)NS_PER_S;
+  uint64_t time_ns = axis->begin_ns + axis->step_ns * index;
+  return (double)(time_ns < axis->end_ns ? time_ns : axis->end_ns) / (double)NS_PER_S;
+}
+
+double axis_middle(const struct series_axis *axis, uint32_t index) {
+  return (axis_seconds(axis, index) + axis_seconds(axis, index + 1)) / 2;
+}
+
+/* The same as the checkers' bound of a brownout. */
+uint64_t series_late_ns(const struct record_info *info) {
+  return info->latency_bound_ns ? info->latency_bound_ns : NS_PER_S;
 }
 
 const char *probe_step_name(enum probe_step step) {
@@ -55,8 +65,10 @@ static struct series_axis axis_choose(uint64_t begin_ns, uint64_t span_ns, uint6
     if (step_ns >= smallest_ns && span_ns / step_ns < most) break;
   }
   while (span_ns / step_ns >= most) step_ns *= 2;
-  return (struct series_axis){
-      .begin_ns = begin_ns, .step_ns = step_ns, .count = (uint32_t)(span_ns / step_ns) + 1};
+  return (struct series_axis){.begin_ns = begin_ns,
+                              .step_ns = step_ns,
+                              .end_ns = begin_ns + span_ns + 1,
+                              .count = (uint32_t)(span_ns / step_ns) + 1};
 }
 
 /* The measured time; the whole run when it never began to be measured. */
@@ -153,8 +165,9 @@ static void code_add(struct series *series, const struct operation *operation,
                                                              .last_ns = operation->done_ns};
 }
 
-static int load_add(struct series *series, const struct operation *operation,
+static int load_add(struct builder *builder, const struct operation *operation,
                     enum series_class class, struct error *err) {
+  struct series *series = builder->series;
   if (operation->route != ROUTE_PRIMARY || operation->outcome >= OUTCOME_COUNT) return 0;
   uint32_t index = axis_index(&series->axis, operation->scheduled_ns);
   if (index == UINT32_MAX) return 0;
@@ -166,6 +179,7 @@ static int load_add(struct series *series, const struct operation *operation,
   uint64_t latency_ns = operation->done_ns > operation->scheduled_ns
                             ? operation->done_ns - operation->scheduled_ns
                             : 0;
+  if (latency_ns > series_late_ns(&builder->result->info)) series->counts[index].late[class]++;
   uint32_t column = axis_index(&series->columns, operation->scheduled_ns);
   if (column == UINT32_MAX) return 0;
   int status = histogram_at(&series->latency[class][column], latency_ns, err);
@@ -179,10 +193,10 @@ static int operation_add(struct builder *builder, const struct operation *operat
   series->operations++;
   /* A record is input: a kind that this version does not know is none of these. */
   if (operation->kind == OPERATION_WRITE) {
-    return load_add(series, operation, SERIES_WRITES, err);
+    return load_add(builder, operation, SERIES_WRITES, err);
   }
   if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST) {
-    return load_add(series, operation, SERIES_READS, err);
+    return load_add(builder, operation, SERIES_READS, err);
   }
   if (operation->outcome != OUTCOME_OK) return 0;
   if (operation->kind == OPERATION_HEARTBEAT_WRITE) {
@@ -234,10 +248,11 @@ static int visit_item(void *data, const struct record_item *item, struct error *
 static int series_alloc(struct series *series, const struct record_info *info, struct error *err) {
   uint64_t begin_ns, span_ns;
   axis_of_run(info, &begin_ns, &span_ns);
-  series->axis = axis_choose(begin_ns, span_ns, 100 * NS_PER_MS, SERIES_INTERVALS_MAX);
-  if (span_ns >= 20 * NS_PER_S && series->axis.step_ns < NS_PER_S) {
-    series->axis = axis_choose(begin_ns, span_ns, NS_PER_S, SERIES_INTERVALS_MAX);
-  }
+  /* A second, or less where that would leave only few intervals. */
+  uint64_t smallest_ns = span_ns < 5 * NS_PER_S    ? 100 * NS_PER_MS
+                         : span_ns < 30 * NS_PER_S ? 500 * NS_PER_MS
+                                                   : NS_PER_S;
+  series->axis = axis_choose(begin_ns, span_ns, smallest_ns, SERIES_INTERVALS_MAX);
   series->columns = axis_choose(begin_ns, span_ns, series->axis.step_ns, SERIES_COLUMNS_MAX);
   series->host_count = info->host_count;
   series->counts = calloc(series->axis.count, sizeof *series->counts);

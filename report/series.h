@@ -29,6 +29,7 @@ enum series_period { PERIOD_CALM, PERIOD_FAULT, PERIOD_COUNT };
 /* Operations of the measured time on ROUTE_PRIMARY, by when they were scheduled. */
 struct series_counts {
   uint64_t outcomes[SERIES_CLASS_COUNT][OUTCOME_COUNT];
+  uint64_t late[SERIES_CLASS_COUNT]; /* of those that are ok: slower than the latency bound */
 };
 struct series_code {
   uint32_t code;
@@ -42,6 +43,7 @@ struct series_warning {
 };
 struct series_axis {
   uint64_t begin_ns, step_ns;
+  uint64_t end_ns; /* the last interval may be shorter than a step */
   uint32_t count;
 };
 
@@ -74,9 +76,14 @@ struct series {
 int series_build(const struct report_input *input, struct series *ret_series, struct error *err);
 void series_release(struct series *series);
 
-/* The index of an interval, or UINT32_MAX outside the axis; and its begin in seconds of the run. */
+/* The index of an interval, or UINT32_MAX outside the axis. */
 uint32_t axis_index(const struct series_axis *axis, uint64_t time_ns);
+/* Where an interval begins, in seconds of the run; with index = count, where the axis ends. */
 double axis_seconds(const struct series_axis *axis, uint32_t index);
+/* The middle of an interval. */
+double axis_middle(const struct series_axis *axis, uint32_t index);
+/* What counts as late, ns. */
+uint64_t series_late_ns(const struct record_info *info);
 
 const char *probe_step_name(enum probe_step step); /* "resolve" */
 const char *series_lag_name(enum series_lag lag);  /* "server-reported bytes" */

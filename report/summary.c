@@ -99,7 +99,7 @@ static void head(struct buf *out, const struct report_input *input) {
 
 static void objectives(struct buf *out, const struct run_result *result) {
   if (result->objective_count == 0) return;
-  buf_puts(out, "\nOBJECTIVES                            bound            measured\n");
+  buf_puts(out, "\nOBJECTIVES                                   bound         measured\n");
   for (uint32_t i = 0; i < result->objective_count; i++) {
     const struct objective_result *objective = &result->objectives[i];
     char measured[FORMAT_SIZE] = "not measured", name[96];
@@ -110,8 +110,8 @@ static void objectives(struct buf *out, const struct run_result *result) {
              objective->statistic ? objective->statistic : "max");
     buf_puts(out, "  ");
     cell(out, summary_mark(objective->verdict), 9, false);
-    cell(out, name, 27, false);
-    cell(out, objective->bound, 17, false);
+    cell(out, name, 34, false);
+    cell(out, objective->bound, 14, false);
     buf_puts(out, measured);
     buf_putc(out, '\n');
     if (objective->why && *objective->why) {

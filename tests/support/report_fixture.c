@@ -415,7 +415,11 @@ static void result_make(struct fixture_state *state, struct run_result *result, 
       .why = text_of(state, "data_loss is 3, and 0 was the bound"),
       .trusted = !state->options.nothing_measured,
       .settings_json =
-          "{\"postgres\": {\"settings\": {\"patroni\": {\"ttl\": 30, \"synchronous_mode\": "
+          "{\"postgres\": {\"settings\": {\"hosts\": {\"pg1\": {\"parameters\": {\"fsync\": "
+          "{\"value\": \"on\", \"source\": \"default\"}, \"wal_level\": {\"value\": \"<a>\", "
+          "\"source\": \"file\"}}}, \"pg2\": {\"parameters\": {\"fsync\": {\"value\": \"off\"}, "
+          "\"wal_level\": {\"value\": \"<a>\"}}}}, \"patroni\": {\"ttl\": 30, "
+          "\"synchronous_mode\": "
           "false}}, "
           "\"bounds\": {\"failover_time_s\": 320.0, \"because\": \"anything\", "
           "\"host-crash\": {\"failover_time_s\": 42.0, "
