@@ -202,6 +202,7 @@ static int exec_on(struct cluster *cluster, const char *host_name, const char *c
   struct process_spec spec = {.argv = argv,
                               .stdout_fd = STDOUT_FILENO,
                               .stderr_fd = STDERR_FILENO,
+                              .dies_with_parent = true,
                               .timeout_ns = 24 * 3600 * NS_PER_S};
   CLEANUP(process_result_release) struct process_result result;
   process_result_init(&result);
