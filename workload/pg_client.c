@@ -165,15 +165,23 @@ static void pg_session_connect(struct session *base) {
   pg_connect_round(session);
 }
 
-/* Decimal digits into the end of `text`; returns where they begin. */
+/* Decimal digits into the end of `text`, two by two; returns where they begin. */
 static const char *format_number(int64_t number, char text[24]) {
+  static const char pairs[] =
+      "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445"
+      "46"
+      "47484950515253545556575859606162636465666768697071727374757677787980818283848586878889909192"
+      "93"
+      "949596979899";
   char *next = text + 23;
   *next = '\0';
   uint64_t rest = number < 0 ? UINT64_C(0) - (uint64_t)number : (uint64_t)number;
-  do {
-    *--next = (char)('0' + rest % 10);
-    rest /= 10;
-  } while (rest > 0);
+  while (rest >= 10) {
+    next -= 2;
+    memcpy(next, &pairs[rest % 100 * 2], 2);
+    rest /= 100;
+  }
+  if (rest > 0 || !*next) *--next = (char)('0' + rest);
   if (number < 0) *--next = '-';
   return next;
 }

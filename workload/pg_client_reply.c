@@ -183,7 +183,7 @@ static bool flight_ready(struct pg_session *session, uint64_t now_ns) {
     pg_lost(session, "the server could not be asked for its timeline");
     return false;
   }
-  if (session->base.spec.route == ROUTE_PRIMARY &&
+  if (flight->refused && session->base.spec.route == ROUTE_PRIMARY &&
       flight->reply.code == code_pack(CODE_READ_ONLY)) {
     session->leaving = true;
     session->base.state = SESSION_CONNECTING; /* takes no more requests */

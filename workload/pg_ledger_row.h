@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Writes `size` pseudo-random characters [0-9A-Za-z_-] and a NUL to `ret_text`; the same arguments
- * give the same text. */
+/* Writes `size` pseudo-random characters from '0' to 'O' (ASCII 48 to 79: nothing that needs to be
+ * quoted or escaped anywhere) and a NUL to `ret_text`; the same arguments give the same text. */
 void pg_ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size_t size,
                        char *ret_text);
 /* CRC-32C over identity (4 bytes), sequence (8 bytes), both little-endian, and the payload. */

@@ -1,11 +1,10 @@
 /* driver_pg against a real PostgreSQL server. */
 #include "workload/pg_client.h"
 
-#include <poll.h>
 #include <signal.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-#include "base/checksum.h"
+#include "base/process.h"
 #include "support/postgres_server.h"
 #include "support/test.h"
 #include "workload/pg_ledger.h"
@@ -553,6 +552,56 @@ static void test_environment_of_libpq_takes_no_part(void **state) {
   seen_release(&seen);
 }
 
+/* A certificate for the name pg1, signed by itself: its own authority. */
+static void make_certificate(char ca_file[256]) {
+  struct error err = ERROR_INIT;
+  char key[256];
+  snprintf(key, sizeof key, "%s/data/server.key", server.directory);
+  snprintf(ca_file, 256, "%s/data/server.crt", server.directory);
+  const char *const argv[] = {
+      "openssl", "req",   "-x509", "-newkey", "ec",      "-pkeyopt", "ec_paramgen_curve:prime256v1",
+      "-nodes",  "-days", "2",     "-subj",   "/CN=pg1", "-addext",  "subjectAltName=DNS:pg1",
+      "-keyout", key,     "-out",  ca_file,   NULL};
+  assert_ok(postgres_server_touch(&server, "server.key", &err), &err);
+  struct process_spec spec = {.argv = argv};
+  assert_ok(process_check(&spec, &err), &err);
+  assert_int_equal(chmod(key, 0600), 0); /* the server takes no other */
+}
+
+static void test_tls_checks_the_name_and_the_authority(void **state) {
+  (void)state;
+  NEEDS_SERVER;
+  if (!process_exists("openssl")) skip_because("there is no openssl to make a certificate with");
+  char ca_file[256];
+  make_certificate(ca_file);
+  const char *const with_tls[] = {"-c", "ssl=on", NULL};
+  postgres_server_stop(&server, SIGINT);
+  start_server(with_tls, false);
+  struct access access = server.access;
+  struct endpoint endpoint = server.endpoint;
+  access.ca_file = ca_file;
+  access.endpoints = &endpoint;
+  struct seen seen;
+  seen_init_with(&seen, &access, ROUTE_PRIMARY, 1);
+  connect_ready(&seen);
+  assert_true(PQsslInUse(seen.session.pg.conn));
+  append_and_wait(&seen, 1, 1);
+  assert_reply(&seen, OUTCOME_OK, "");
+  driver_pg.session_close(&seen.session.base);
+  endpoint.name = "pg2";
+  driver_pg.session_connect(&seen.session.base);
+  await(&seen, &seen.lost, 1);
+  assert_non_null(strstr(seen.why.message, "does not match host name"));
+  endpoint.name = "pg1";
+  access.ca_file = "/etc/hostname"; /* a file, but no authority */
+  driver_pg.session_connect(&seen.session.base);
+  await(&seen, &seen.lost, 2);
+  access.ca_file = ca_file;
+  connect_ready(&seen);
+  seen_release(&seen);
+  postgres_server_stop(&server, SIGINT);
+}
+
 struct counted {
   struct final_reader reader;
   uint32_t rows, corrupt;
@@ -636,6 +685,7 @@ int main(void) {
       TEST(test_terminated_wait_for_the_standby_is_unknown),
       TEST(test_primary_route_leaves_a_server_that_turned_read_only),
       TEST(test_environment_of_libpq_takes_no_part),
+      TEST(test_tls_checks_the_name_and_the_authority),
       TEST(test_ledger_is_read_back_whole_and_damage_is_seen),
       TEST(test_blocking_helpers_keep_their_deadline_and_say_what_failed),
       TEST(test_session_that_saw_the_promotion_has_the_new_timeline),
