@@ -138,6 +138,12 @@ static bool host_name_valid(const char *name) {
          strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
+static bool host_name_taken(const struct local_cluster *lc, uint32_t count, const char *name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(lc->hosts[i].name, name) == 0) return true;
+  return false;
+}
+
 /* Servers first, in the order of the spec. */
 static int take_hosts(struct local_cluster *lc, const struct cluster_spec *spec,
                       const struct local_config *config, struct error *err) {
@@ -148,6 +154,8 @@ static int take_hosts(struct local_cluster *lc, const struct cluster_spec *spec,
       if ((wanted->kind == HOST_SERVER) != (servers == 1)) continue;
       if (!host_name_valid(wanted->name))
         return error_set(err, STATUS_USAGE, "'%s' is no host name: [a-z0-9-] only", wanted->name);
+      if (host_name_taken(lc, next, wanted->name))
+        return error_set(err, STATUS_USAGE, "there are two hosts %s", wanted->name);
       struct host *host = &lc->hosts[next];
       host->kind = wanted->kind;
       memcpy(host->name, wanted->name, strlen(wanted->name) + 1);
