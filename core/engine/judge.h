@@ -16,7 +16,6 @@ struct measure_info {
   const char *help;
 };
 extern const struct measure_info measure_table[]; /* ended by a NULL name */
-extern const char *const measure_name_list[];         /* the same names; ended by NULL */
 bool measure_lookup(const char *name, enum unit *ret_unit, bool *ret_at_least);
 
 /* Judges one run: runs the checkers over the record, then the scenario's objectives (NULL: none).
