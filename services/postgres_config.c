@@ -81,13 +81,17 @@ static json_t *dynamic_configuration(const struct postgres_config *config) {
                    (json_int_t)config->synchronous_node_count, "postgresql", postgresql);
 }
 
-static json_t *bootstrap_section(const struct postgres_plan *plan) {
+static json_t *bootstrap_section(const struct postgres_plan *plan,
+                                 const struct postgres_host *host) {
   /* no-sync: start() flushes the whole file system once at its end instead. */
   json_t *initdb =
       json_pack("[{s:s}, {s:s}, s, {s:s}, {s:s}]", "encoding", "UTF8", "locale", "C.UTF-8",
                 "no-sync", "auth-local", "peer", "auth-host", "scram-sha-256");
-  if (initdb && plan->config->data_checksums) {
-    json_array_append_new(initdb, json_string("data-checksums"));
+  /* PostgreSQL 18 has checksums on unless told otherwise, and only it knows that option. */
+  const char *checksums = "data-checksums";
+  if (!plan->config->data_checksums) checksums = host->major >= 18 ? "no-data-checksums" : NULL;
+  if (initdb && checksums) {
+    json_array_append_new(initdb, json_string(checksums));
     initdb = whole(initdb, 6);
   }
   return json_pack("{s:o, s:o, s:s}", "dcs", dynamic_configuration(plan->config), "initdb", initdb,
@@ -110,11 +114,11 @@ static json_t *postgresql_section(const struct postgres_plan *plan, uint32_t mem
       json_pack("{s:o, s:o, s:o}", "superuser", authentication("postgres", secrets->superuser),
                 "replication", authentication("replicator", secrets->replication), "rewind",
                 authentication("rewinder", secrets->rewind));
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:[{s:s}], s:o, s:o}", "listen",
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:[{s:s}, s], s:o, s:o}", "listen",
                    "0.0.0.0:5432", "connect_address", address, "data_dir", POSTGRES_DATA, "bin_dir",
                    host->bin_directory, "pgpass", POSTGRES_DIRECTORY "/pgpass", "use_unix_socket",
-                   1, "authentication", users, "basebackup", "checkpoint", "fast", "pg_hba", hba,
-                   "parameters", parameters);
+                   1, "authentication", users, "basebackup", "checkpoint", "fast", "no-sync",
+                   "pg_hba", hba, "parameters", parameters);
 }
 
 static json_t *restapi_section(const struct postgres_plan *plan, uint32_t member) {
@@ -138,7 +142,7 @@ int postgres_write_patroni(const struct postgres_plan *plan, uint32_t member,
   return dump(json_pack("{s:s, s:s, s:s, s:{s:s}, s:o, s:{s:o}, s:o, s:o}", "scope", plan->scope,
                         "namespace", PATRONI_NAMESPACE, "name", plan->members[member]->name, "log",
                         "level", "INFO", "restapi", restapi_section(plan, member), "etcd3", "hosts",
-                        voters, "bootstrap", bootstrap_section(plan), "postgresql",
+                        voters, "bootstrap", bootstrap_section(plan, host), "postgresql",
                         postgresql_section(plan, member, host)),
               ret, err);
 }

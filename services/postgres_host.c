@@ -38,7 +38,7 @@ struct findings {
 };
 
 static void take_path(char *to, size_t size, const char *value) {
-  if (value[0] == '/' && strlen(value) < size) strcpy(to, value);
+  if (value[0] == '/' && strlen(value) < size) snprintf(to, size, "%s", value);
 }
 
 /* One line; of several versions the wanted or the newest is kept. */

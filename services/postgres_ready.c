@@ -19,15 +19,6 @@ struct waiting {
   char why[160]; /* what is still missing */
 };
 
-static void say(struct waiting *waiting, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void say(struct waiting *waiting, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  vsnprintf(waiting->why, sizeof waiting->why, format, args);
-  va_end(args);
-}
-
 static void drop_primary(struct waiting *waiting) {
   if (waiting->primary_conn) PQfinish(waiting->primary_conn);
   waiting->primary_conn = NULL;
@@ -42,7 +33,7 @@ static void find_primary(struct service_instance *service, struct waiting *waiti
     struct error why = ERROR_INIT;
     if (postgres_sql_connect(service, i, deadline_ns, &conn, &why) < 0 ||
         postgres_sql_query(conn, "select pg_is_in_recovery()", deadline_ns, &result, &why) < 0) {
-      say(waiting, "no primary yet: %.120s", why.message);
+      snprintf(waiting->why, sizeof waiting->why, "no primary yet: %.120s", why.message);
       continue;
     }
     if (PQntuples(result) != 1 || PQgetvalue(result, 0, 0)[0] != 'f') continue;
@@ -78,7 +69,8 @@ static bool leader_key_held(struct service_instance *service, struct waiting *wa
                     &why) == 0 &&
       code == 200)
     return true;
-  say(waiting, "Patroni does not hold the leader key yet (%.100s)", why.message);
+  snprintf(waiting->why, sizeof waiting->why, "Patroni does not hold the leader key yet (%.100s)",
+           why.message);
   return false;
 }
 
@@ -99,7 +91,7 @@ static void look(struct service_instance *service, struct waiting *waiting) {
   if (!waiting->primary_conn) find_primary(service, waiting);
   if (!waiting->primary_conn) return;
   if (postgres_sql_query(waiting->primary_conn, ready_query, deadline_ns, &result, &why) < 0) {
-    say(waiting, "%.140s", why.message);
+    snprintf(waiting->why, sizeof waiting->why, "%.140s", why.message);
     drop_primary(waiting);
     return;
   }
@@ -107,12 +99,13 @@ static void look(struct service_instance *service, struct waiting *waiting) {
   uint32_t streaming = (uint32_t)strtoul(PQgetvalue(result, 0, 1), NULL, 10);
   uint32_t synchronous = (uint32_t)strtoul(PQgetvalue(result, 0, 2), NULL, 10);
   if (PQgetvalue(result, 0, 0)[0] != '1') {
-    say(waiting, "the database %s is not there yet", POSTGRES_USER);
+    snprintf(waiting->why, sizeof waiting->why, "the database %s is not there yet", POSTGRES_USER);
   } else if (streaming < replicas) {
-    say(waiting, "%u of %u replicas stream", streaming, replicas);
+    snprintf(waiting->why, sizeof waiting->why, "%u of %u replicas stream", streaming, replicas);
   } else if (config->synchronous_mode && replicas > 0 &&
              synchronous < config->synchronous_node_count) {
-    say(waiting, "%u of %u replicas are synchronous", synchronous, config->synchronous_node_count);
+    snprintf(waiting->why, sizeof waiting->why, "%u of %u replicas are synchronous", synchronous,
+             config->synchronous_node_count);
     poke_patroni(service, waiting);
   } else if (config->topology != TOPOLOGY_PATRONI || leader_key_held(service, waiting)) {
     waiting->ready = true;

@@ -51,10 +51,10 @@ struct member_work {
   struct service_instance *service;
   postgres_member_call *call;
   void *data;
-  uint32_t member;
   pthread_t thread;
-  struct error error;
+  uint32_t member;
   int status;
+  struct error error;
 };
 
 static void *member_main(void *data) {
@@ -90,6 +90,7 @@ void postgres_conninfo(const struct service_instance *service, uint32_t member,
                        struct postgres_conninfo *ret) {
   const struct postgres_state *state = postgres_state(service);
   const struct host *host = service->members[member];
+  *ret = (struct postgres_conninfo){.keywords = {NULL}};
   snprintf(ret->port, sizeof ret->port, "%d", POSTGRES_PORT);
   const char *const pairs[][2] = {
       {"host", host->name},
@@ -111,7 +112,6 @@ void postgres_conninfo(const struct service_instance *service, uint32_t member,
     ret->keywords[i] = pairs[i][0];
     ret->values[i] = pairs[i][1];
   }
-  ret->keywords[count] = ret->values[count] = NULL;
 }
 
 void cleanup_conn(PGconn **conn) {
@@ -142,7 +142,7 @@ static int server_error(struct error *err, const char *name, const char *message
 int postgres_sql_connect(const struct service_instance *service, uint32_t member,
                          uint64_t deadline_ns, PGconn **ret, struct error *err) {
   const char *name = service->members[member]->name;
-  struct postgres_conninfo info;
+  struct postgres_conninfo info = {.keywords = {NULL}};
   postgres_conninfo(service, member, &info);
   CLEANUP(cleanup_conn) PGconn *conn = PQconnectStartParams(info.keywords, info.values, 0);
   if (!conn) return error_set(err, STATUS_MEMORY, "out of memory for a connection");

@@ -1,7 +1,5 @@
 /* Planned actions on a running service (switchover, promotion, restart), and whether its members
  * agree. */
-#include <errno.h>
-#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -232,45 +230,63 @@ struct agreement {
   size_t why_size;
 };
 
-static bool disagree(struct agreement *agreement, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static bool disagree(struct agreement *agreement, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  vsnprintf(agreement->why, agreement->why_size, format, args);
-  va_end(args);
+/* Reads all members; false with a reason unless all answer and exactly one is primary. */
+static bool read_members(struct service_instance *service, struct agreement *agreement,
+                         struct member_state states[POSTGRES_INSTANCES_MAX],
+                         uint32_t *ret_primary) {
+  uint32_t primary = UINT32_MAX;
+  for (uint32_t i = 0; i < postgres_instances(postgres_config(service)); i++) {
+    read_member(service, i, &states[i]);
+    if (!states[i].answers) {
+      snprintf(agreement->why, agreement->why_size, "%s", states[i].why);
+      return false;
+    }
+    if (states[i].recovery) continue;
+    if (primary != UINT32_MAX) {
+      snprintf(agreement->why, agreement->why_size, "%s and %s are both primary",
+               service->members[primary]->name, service->members[i]->name);
+      return false;
+    }
+    primary = i;
+  }
+  if (primary == UINT32_MAX)
+    snprintf(agreement->why, agreement->why_size, "there is no primary");
+  else
+    *ret_primary = primary;
+  return primary != UINT32_MAX;
+}
+
+static bool follows(const struct member_state *state, const struct member_state *primary,
+                    const char *name, const char *primary_name, struct agreement *agreement) {
+  if (state->timeline == 0)
+    snprintf(agreement->why, agreement->why_size, "%s does not stream", name);
+  else if (state->timeline != primary->timeline)
+    snprintf(agreement->why, agreement->why_size, "%s is on timeline %u, the primary %s on %u",
+             name, state->timeline, primary_name, primary->timeline);
+  else if (state->position < primary->position)
+    snprintf(agreement->why, agreement->why_size, "%s is %lld bytes behind %s", name,
+             (long long)(primary->position - state->position), primary_name);
+  else
+    return true;
   return false;
 }
 
-/* Replicas first, then the primary: a position of the primary read later than theirs can only be
- * ahead, so equality means that they had everything. */
+/* The primary's position is read before the replicas': each must have replayed all that was written
+ * until then, which can be had while somebody goes on writing a little. */
 static bool agree(struct service_instance *service, struct agreement *agreement) {
-  uint32_t count = postgres_instances(postgres_config(service)), primary = UINT32_MAX;
   struct member_state states[POSTGRES_INSTANCES_MAX];
-  for (uint32_t i = 0; i < count; i++) {
-    read_member(service, i, &states[i]);
-    if (!states[i].answers) return disagree(agreement, "%s", states[i].why);
-    if (states[i].recovery) continue;
-    if (primary != UINT32_MAX)
-      return disagree(agreement, "%s and %s are both primary", service->members[primary]->name,
-                      service->members[i]->name);
-    primary = i;
-  }
-  if (primary == UINT32_MAX) return disagree(agreement, "there is no primary");
-  read_member(service, primary, &states[primary]);
-  if (!states[primary].answers) return disagree(agreement, "%s", states[primary].why);
-  for (uint32_t i = 0; i < count; i++) {
+  uint32_t primary = UINT32_MAX;
+  if (!read_members(service, agreement, states, &primary)) return false;
+  for (uint32_t i = 0; i < postgres_instances(postgres_config(service)); i++) {
     if (i == primary) continue;
-    if (states[i].timeline == 0)
-      return disagree(agreement, "%s does not stream", service->members[i]->name);
-    if (states[i].timeline != states[primary].timeline)
-      return disagree(agreement, "%s is on timeline %u, the primary %s on %u",
-                      service->members[i]->name, states[i].timeline,
-                      service->members[primary]->name, states[primary].timeline);
-    if (states[i].position != states[primary].position)
-      return disagree(agreement, "%s is %lld bytes behind %s", service->members[i]->name,
-                      (long long)(states[primary].position - states[i].position),
-                      service->members[primary]->name);
+    read_member(service, i, &states[i]);
+    if (!states[i].answers) {
+      snprintf(agreement->why, agreement->why_size, "%s", states[i].why);
+      return false;
+    }
+    if (!follows(&states[i], &states[primary], service->members[i]->name,
+                 service->members[primary]->name, agreement))
+      return false;
   }
   return true;
 }

@@ -7,6 +7,10 @@
 
 #define SLOTS_TIMEOUT_NS (5 * NS_PER_S)
 
+static const char password_file[] = POSTGRES_DIRECTORY "/pwfile";
+static const char password_option[] = "--pwfile=" POSTGRES_DIRECTORY "/pwfile";
+static const char standby_signal[] = POSTGRES_DATA "/standby.signal";
+
 static struct postgres_plan plan_of(const struct service_instance *service) {
   return (struct postgres_plan){.config = service->config,
                                 .secrets = &postgres_state(service)->secrets,
@@ -90,13 +94,12 @@ static int init_primary(struct service_instance *service, struct error *err) {
   buf_putc(&password, '\n');
   int status = buf_ok(&password, err);
   if (status == 0)
-    status =
-        postgres_put(service, 0, POSTGRES_DIRECTORY "/pwfile", &password, 0600, "postgres", err);
+    status = postgres_put(service, 0, password_file, &password, 0600, "postgres", err);
   if (status < 0) return status;
-  /* PostgreSQL 18 has checksums on unless told otherwise, and only it knows the option. */
+  /* PostgreSQL 18 has checksums on unless told otherwise, and only it knows that option. */
   const char *checksums = "--data-checksums";
   if (!postgres_config(service)->data_checksums)
-    checksums = state->hosts[0].major >= 18 ? "--no-data-checksums" : "--no-sync";
+    checksums = state->hosts[0].major >= 18 ? "--no-data-checksums" : NULL;
   const char *const argv[] = {program,
                               "-D",
                               POSTGRES_DATA,
@@ -108,11 +111,11 @@ static int init_primary(struct service_instance *service, struct error *err) {
                               "--no-sync",
                               "--auth-local=peer",
                               "--auth-host=scram-sha-256",
-                              "--pwfile=" POSTGRES_DIRECTORY "/pwfile",
+                              password_option,
                               checksums,
                               NULL};
   status = run(service, 0, argv, NULL, err);
-  static const char *const forget[] = {"rm", "-f", POSTGRES_DIRECTORY "/pwfile", NULL};
+  static const char *const forget[] = {"rm", "-f", password_file, NULL};
   int forgotten = run(service, 0, forget, NULL, status < 0 ? NULL : err);
   return status < 0 ? status : forgotten;
 }
@@ -174,7 +177,7 @@ static int start_replica(struct service_instance *service, uint32_t member, void
                               conninfo,    "-X", "stream",      "--checkpoint=fast",
                               "--no-sync", "-S", host->name,    NULL};
   int status = run(service, member, argv, NULL, err);
-  static const char *const mark[] = {"touch", POSTGRES_DATA "/standby.signal", NULL};
+  static const char *const mark[] = {"touch", standby_signal, NULL};
   if (status == 0) status = run(service, member, mark, NULL, err);
   if (status == 0) status = provider->unit_start(service->cluster, host, "postgres", err);
   return status;

@@ -58,6 +58,11 @@ int fixture_init(struct postgres_fixture *f, struct error *err) {
   if (!provider) return error_set(err, STATUS_ENVIRONMENT, "there is no provider local");
   f->provider_config = arena_alloc(&f->arena, provider->plugin.config_size);
   int status = defaults(provider->plugin.params, &f->arena, f->provider_config, err);
+  /* Another suite's root directory, so that its versions of the servers are tested. */
+  const char *image = getenv("GAMEDAY_TEST_IMAGE");
+  for (const struct param *row = provider->plugin.params; status == 0 && image && row->key; row++)
+    if (strcmp(row->key, "image") == 0)
+      status = param_parse(row, image, &f->arena, f->provider_config, err);
   if (status == 0) status = defaults(service_postgres.plugin.params, &f->arena, &f->config, err);
   return status;
 }
