@@ -1,62 +1,8 @@
-/* The n-th allocation fails, for every n, while a scenario is parsed, printed and described: an
- * error, no crash, no leak (the leak checker of the build looks at the end). The build sends malloc
- * and its kin of everything that is linked statically through the functions below. */
+/* The n-th allocation fails, for every n, while a scenario is parsed, printed and described. */
 #include <jansson.h>
 
 #include "support/scenario_fixture.h"
-#include "support/test.h"
-
-/* Allocations left until one fails; below 0: none does. */
-static long allocations_left = -1;
-
-static bool fails_now(void) {
-  if (allocations_left < 0) return false;
-  return allocations_left-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-  return fails_now() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size) {
-  return fails_now() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *memory, size_t size) {
-  return fails_now() ? NULL : __real_realloc(memory, size);
-}
-char *__wrap_strdup(const char *text) {
-  return fails_now() ? NULL : __real_strdup(text);
-}
-
-/* One attempt in which allocation `n` fails; 0 when there was no n-th. */
-typedef int attempt(void *data, struct error *err);
-
-static void fail_each_allocation(attempt *attempt_once, void *data) {
-  for (long n = 0; n < 100000; n++) {
-    struct error err = ERROR_INIT;
-    allocations_left = n;
-    int status = attempt_once(data, &err);
-    bool failed = allocations_left < 0;
-    allocations_left = -1;
-    if (!failed) {
-      assert_int_equal(status, 0);
-      assert_true(n > 5); /* else nothing went through the wrappers */
-      return;
-    }
-    assert_int_equal(status, STATUS_MEMORY);
-    assert_int_equal(err.status, STATUS_MEMORY);
-    assert_true(err.message[0] != '\0');
-  }
-  fail_msg("allocations without end");
-}
+#include "torture/allocations.h"
 
 static struct scenario_errors errors;
 

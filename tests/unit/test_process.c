@@ -186,7 +186,7 @@ static void test_nothing_is_inherited(void **state) {
   sigaddset(&blocked, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &blocked, &old);
   run(&(struct process_spec){.argv = SHELL("ls /proc/self/fd | wc -l;"
-                                           "grep -E '^Sig(Blk|Ign)' /proc/$$/status")},
+                                           "grep -E '^Sig(Blk|Ign)' /proc/self/status")},
       &result);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   signal(SIGPIPE, SIG_DFL);
