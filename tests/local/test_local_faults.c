@@ -1,4 +1,4 @@
-/* Faults on local hosts do what they say: power, signals, freezing. Each test has its own cluster. */
+/* Faults on local hosts do what they say: power, signals, freezing. A cluster a test. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
-/* The life of local clusters: up, down, attached to by others, two at once, cut short at any moment;
- * and that nothing of them is ever left. */
+/* The life of local clusters: up, down, attached to by others, two at once, cut short at any
+ * moment; and that nothing of them is ever left. */
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
