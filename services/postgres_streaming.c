@@ -7,6 +7,7 @@
 
 #define SLOTS_TIMEOUT_NS (5 * NS_PER_S)
 
+static const char data_directory[] = POSTGRES_DATA;
 static const char password_file[] = POSTGRES_DIRECTORY "/pwfile";
 static const char password_option[] = "--pwfile=" POSTGRES_DIRECTORY "/pwfile";
 static const char standby_signal[] = POSTGRES_DATA "/standby.signal";
@@ -65,7 +66,7 @@ static int define_unit(struct service_instance *service, uint32_t member, struct
            postgres_state(service)->hosts[member].bin_directory);
   const char *const argv[] = {program,
                               "-D",
-                              POSTGRES_DATA,
+                              data_directory,
                               "--config-file=" POSTGRES_CONFIG_DIRECTORY "/postgresql.conf",
                               "--hba-file=" POSTGRES_CONFIG_DIRECTORY "/pg_hba.conf",
                               NULL};
@@ -102,7 +103,7 @@ static int init_primary(struct service_instance *service, struct error *err) {
     checksums = state->hosts[0].major >= 18 ? "--no-data-checksums" : NULL;
   const char *const argv[] = {program,
                               "-D",
-                              POSTGRES_DATA,
+                              data_directory,
                               "-U",
                               "postgres",
                               "-E",
@@ -173,9 +174,9 @@ static int start_replica(struct service_instance *service, uint32_t member, void
            "sslrootcert=%s/tls/ca.crt gssencmode=disable",
            primary->name, primary->address, POSTGRES_PORT, POSTGRES_DIRECTORY,
            POSTGRES_CONFIG_DIRECTORY);
-  const char *const argv[] = {program,     "-D", POSTGRES_DATA, "-d",
-                              conninfo,    "-X", "stream",      "--checkpoint=fast",
-                              "--no-sync", "-S", host->name,    NULL};
+  const char *const argv[] = {program,     "-D", data_directory, "-d",
+                              conninfo,    "-X", "stream",       "--checkpoint=fast",
+                              "--no-sync", "-S", host->name,     NULL};
   int status = run(service, member, argv, NULL, err);
   static const char *const mark[] = {"touch", standby_signal, NULL};
   if (status == 0) status = run(service, member, mark, NULL, err);
