@@ -3,10 +3,12 @@
  * when none of it can, and unknown in between. */
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "engine/judge_internal.h"
 
 /* The statistic lies between these; equal when everything is known. */
@@ -160,6 +162,11 @@ static int say(struct objective_result *ret, enum verdict verdict, const char *t
   return text ? 0 : error_set(err, STATUS_MEMORY, "out of memory for an objective");
 }
 
+/* Measures of time are in seconds; quantities of the language in nanoseconds. */
+static void format_measure(double value, enum unit unit, char text[32]) {
+  value_format(unit == UNIT_DURATION ? value * (double)NS_PER_S : value, unit, text);
+}
+
 static int hold(const struct scenario_objective *objective, const struct range *range,
                 const char *why, struct arena *arena, struct objective_result *ret,
                 struct error *err) {
@@ -172,8 +179,12 @@ static int hold(const struct scenario_objective *objective, const struct range *
     return 0;
   }
   char measured[32], allowed[32];
-  value_format(at_least ? range->high : range->low, objective->unit, measured);
-  value_format(bound, objective->unit, allowed);
+  format_measure(at_least ? range->high : range->low, objective->unit, measured);
+  format_measure(bound, objective->unit, allowed);
+  if (strcmp(measured, allowed) == 0) { /* so near that rounding hides the difference */
+    snprintf(measured, sizeof measured, "%.9g", at_least ? range->high : range->low);
+    snprintf(allowed, sizeof allowed, "%.9g", bound);
+  }
   if (missed)
     return say(ret, VERDICT_FAIL,
                arena_printf(arena, "%s%s, %s than %s%s%s", ret->known ? "" : "at least ", measured,
