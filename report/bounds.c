@@ -28,9 +28,14 @@ static bool named_before(const struct record_info *info, uint32_t index) {
   return false;
 }
 
-void bounds_each(const struct run_result *result, bounds_each_fn *each, void *data) {
+json_t *recorded_json(const char *text) {
+  return text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+}
+
+bool bounds_each(const struct run_result *result, bounds_each_fn *each, void *data) {
   const struct record_info *info = &result->info;
-  json_t *root = result->settings_json ? json_loads(result->settings_json, 0, NULL) : NULL;
+  json_t *root = recorded_json(result->settings_json);
+  if (result->settings_json && !root) return false;
   const char *service;
   json_t *settings;
   json_object_foreach(root, service, settings) {
@@ -41,4 +46,5 @@ void bounds_each(const struct run_result *result, bounds_each_fn *each, void *da
     }
   }
   json_decref(root);
+  return true;
 }

@@ -12,8 +12,15 @@ struct settings_bound {
   const char *because;
 };
 /* Calls `each` once for every service and every injector of the run for which the service names a
- * bound; texts are valid during the call. Settings of another shape give no call. */
+ * bound; texts are valid during the call. Settings of another shape give no call. False: there are
+ * settings, and they cannot be read. */
 typedef void bounds_each_fn(void *data, const struct settings_bound *bound);
-void bounds_each(const struct run_result *result, bounds_each_fn *each, void *data);
+bool bounds_each(const struct run_result *result, bounds_each_fn *each, void *data);
+
+/* Parses JSON of the record; owned by the caller (json_decref). NULL for NULL, and for a text that
+ * cannot be read: the parser does not tell a mistake from want of memory, so that writers say
+ * RECORDED_UNREADABLE of it. */
+#define RECORDED_UNREADABLE "what the record holds is not JSON, or there is no memory to read it"
+struct json_t *recorded_json(const char *text);
 
 #endif

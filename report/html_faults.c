@@ -76,11 +76,11 @@ static void bound_seen(void *data, const struct settings_bound *bound) {
 static void fault_bounds(struct html_page *page) {
   static const char *const columns[] = {"service", "fault", ">failover at most", "because", NULL};
   bool any = false;
-  bounds_each(page->result, bound_seen, &any);
+  bounds_each(page->result, bound_seen, &any); /* what cannot be read is said under "settings" */
   if (!any) return;
   buf_puts(page->out, "<h3>What the settings in effect promise</h3>\n");
   html_table(page, columns);
-  bounds_each(page->result, bound_row, page);
+  if (!bounds_each(page->result, bound_row, page)) page->out->failed = true;
   html_table_end(page);
 }
 

@@ -7,19 +7,25 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "report/bounds.h"
 #include "report/html.h"
+#include "report/output.h"
 
 #define DEPTH_MAX 12
 #define ROWS_MAX 2000
 #define PATH_SIZE 256
 
-static char *scalar_text(const json_t *value) {
-  if (json_is_string(value)) return strdup(json_string_value(value));
-  return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(12));
+/* NULL: no memory, and the page fails. */
+static char *scalar_text(struct html_page *page, const json_t *value) {
+  char *text = json_is_string(value)
+                   ? strdup(json_string_value(value))
+                   : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(12));
+  if (!text) page->out->failed = true;
+  return text;
 }
 
 static void value_row(struct html_page *page, const char *path, const json_t *value) {
-  char *text = scalar_text(value);
+  char *text = scalar_text(page, value);
   html_row(page);
   html_cell(page, path);
   html_cell(page, text ? text : "");
@@ -79,7 +85,7 @@ static void parameter_cell(struct html_page *page, const json_t *hosts, const ch
   buf_init(&text);
   json_object_foreach((json_t *)hosts, host, of) {
     const json_t *value = parameter_value(json_object_get(json_object_get(of, "parameters"), name));
-    char *one = value ? scalar_text(value) : NULL;
+    char *one = value ? scalar_text(page, value) : NULL;
     if (agree) {
       buf_puts(&text, one ? one : "");
     } else {
@@ -88,6 +94,7 @@ static void parameter_cell(struct html_page *page, const json_t *hosts, const ch
     free(one);
     if (agree) break;
   }
+  output_join_failure(page->out, &text);
   html_cell(page, text.data);
 }
 
@@ -116,12 +123,12 @@ static void parameters(struct html_page *page, const json_t *hosts) {
 }
 
 static void services(struct html_page *page) {
-  const char *json = page->result->settings_json;
-  json_t *root = json ? json_loads(json, 0, NULL) : NULL;
+  const char *text = page->result->settings_json;
+  json_t *root = recorded_json(text);
   const char *service;
   json_t *value;
   if (!json_is_object(root) || json_object_size(root) == 0) {
-    html_note(page, "The record holds none.");
+    html_note(page, text && !root ? RECORDED_UNREADABLE : "The record holds none.");
     json_decref(root);
     return;
   }
@@ -137,13 +144,13 @@ static void services(struct html_page *page) {
 }
 
 static void versions(struct html_page *page) {
-  const char *json = page->result->versions_json;
-  json_t *root = json ? json_loads(json, 0, NULL) : NULL;
+  const char *text = page->result->versions_json;
+  json_t *root = recorded_json(text);
   buf_puts(page->out, "<h3>Versions</h3>\n");
   if (json_is_object(root) && json_object_size(root) > 0) {
     tree(page, "harness and machine", root, NULL);
   } else {
-    html_note(page, "The record holds none.");
+    html_note(page, text && !root ? RECORDED_UNREADABLE : "The record holds none.");
   }
   json_decref(root);
 }
@@ -175,6 +182,7 @@ static void shell_word(struct html_page *page, const char *word) {
     buf_init(&part);
     size_t length = strcspn(word, "'");
     buf_add(&part, word, length);
+    output_join_failure(page->out, &part);
     html_text(page, part.data);
     word += length;
   }

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "report/bounds.h"
 #include "report/escape.h"
 #include "report/facts.h"
 #include "report/output.h"
@@ -325,10 +326,9 @@ static json_t *witnesses_json(struct maker *maker, const struct run_result *resu
 /* JSON that the servers gave, or null and the reason. */
 static void put_embedded(struct maker *maker, json_t *root, json_t *reasons, const char *key,
                          const char *text) {
-  json_error_t error;
-  json_t *value = text ? json_loads(text, JSON_DECODE_ANY, &error) : NULL;
+  json_t *value = recorded_json(text);
   if (!value) {
-    const char *why = text ? "what the record holds is not JSON" : "the record holds none";
+    const char *why = text ? RECORDED_UNREADABLE : "the record holds none";
     put(maker, reasons, key, text_json(why));
     value = json_null();
   }

@@ -79,6 +79,8 @@ static void objective(struct buf *out, const struct run_result *result,
   buf_printf(&message, "%s: %s%s, bound %s", objective->name, objective->known ? "measured " : "",
              measured, objective->bound);
   if (objective->why && *objective->why) buf_printf(&message, "; %s", objective->why);
+  output_join_failure(out, &name);
+  output_join_failure(out, &message);
   testcase(out, result, "objectives", name.data, 0);
   outcome(out, objective->verdict,
           objective->verdict == VERDICT_FAIL ? "objective-missed" : "objective-unknown",

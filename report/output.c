@@ -13,3 +13,7 @@ int output_write(const struct report_input *input, const char *name, const struc
   if (status == 0) status = file_write(path, content->data, content->length, 0644, err);
   return status == 0 ? 0 : error_wrap(err, "cannot write the report %s", name);
 }
+
+void output_join_failure(struct buf *whole, const struct buf *part) {
+  if (part->failed) whole->failed = true;
+}

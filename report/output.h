@@ -1,4 +1,4 @@
-/* Puts a finished file into the report directory. */
+/* What writers do with their text: put it into the report directory, and lose nothing silently. */
 #ifndef GAMEDAY_REPORT_OUTPUT_H
 #define GAMEDAY_REPORT_OUTPUT_H
 
@@ -9,5 +9,8 @@
  * no secret. Also reports an append to `content` that failed. */
 int output_write(const struct report_input *input, const char *name, const struct buf *content,
                  struct error *err);
+
+/* A part that lost text for want of memory makes the whole fail. */
+void output_join_failure(struct buf *whole, const struct buf *part);
 
 #endif

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "report/plot_parts.h"
 
 #define PANEL_HEIGHT 170
@@ -104,13 +103,6 @@ static int grid_make(struct grid *grid, const struct series *series, enum series
   return 0;
 }
 
-struct grids {
-  struct grid of[SERIES_CLASS_COUNT];
-};
-static void grids_release(struct grids *grids) {
-  for (int class = 0; class < SERIES_CLASS_COUNT; class ++) free(grids->of[class].cells);
-}
-
 static void panel(const struct plot_input *in, const struct plot_frame *frame,
                   enum series_class class, const struct grid *grid, bool first, bool last,
                   uint64_t maximum, struct buf *script) {
@@ -133,28 +125,37 @@ static void panel(const struct plot_input *in, const struct plot_frame *frame,
   plot_panel_end(script);
 }
 
-static void heatmap_script(const struct plot_input *in, uint32_t height, struct buf *script) {
-  CLEANUP(grids_release) struct grids grids = {.of = {{.rows = 0}}};
+static void panels(const struct plot_input *in, uint32_t height, const struct grid *grids,
+                   struct buf *script) {
   uint64_t maximum = 0;
-  for (enum series_class class = 0; class < SERIES_CLASS_COUNT; class ++) {
-    if (!in->series->latency_total[class]) continue;
-    if (grid_make(&grids.of[class], in->series, class) != 0) {
-      script->failed = true; /* told by buf_ok() like any other allocation of the script */
-      return;
-    }
-    if (grids.of[class].maximum > maximum) maximum = grids.of[class].maximum;
+  for (int class = 0; class < SERIES_CLASS_COUNT; class ++) {
+    if (grids[class].maximum > maximum) maximum = grids[class].maximum;
   }
   plot_style(script);
   buf_puts(script, "set multiplot\n");
   uint32_t top = PLOT_MARKS_HEIGHT;
   for (enum series_class class = 0; class < SERIES_CLASS_COUNT; class ++) {
-    if (!grids.of[class].cells) continue;
+    if (!grids[class].cells) continue;
     struct plot_frame frame = plot_frame_panel(height, top, top + PANEL_HEIGHT);
-    bool last = class == SERIES_READS || !grids.of[SERIES_READS].cells;
-    panel(in, &frame, class, &grids.of[class], top == PLOT_MARKS_HEIGHT, last, maximum, script);
+    bool last = class == SERIES_READS || !grids[SERIES_READS].cells;
+    panel(in, &frame, class, &grids[class], top == PLOT_MARKS_HEIGHT, last, maximum, script);
     top += PANEL_HEIGHT + PANEL_GAP;
   }
   buf_puts(script, "unset multiplot\n");
+}
+
+static void heatmap_script(const struct plot_input *in, uint32_t height, struct buf *script) {
+  struct grid grids[SERIES_CLASS_COUNT] = {{.rows = 0}};
+  int status = 0;
+  for (enum series_class class = 0; class < SERIES_CLASS_COUNT && status == 0; class ++) {
+    if (in->series->latency_total[class]) status = grid_make(&grids[class], in->series, class);
+  }
+  if (status == 0) {
+    panels(in, height, grids, script);
+  } else {
+    script->failed = true; /* told by buf_ok() like any other allocation of the script */
+  }
+  for (int class = 0; class < SERIES_CLASS_COUNT; class ++) free(grids[class].cells);
 }
 
 const struct plot plot_heatmap = {

@@ -1,6 +1,7 @@
 /* Pieces of gnuplot scripts that several plots share. */
 #include "report/plot_parts.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -205,6 +206,7 @@ void plot_seconds_axis(struct buf *script, double minimum_s, double maximum_s, b
   for (int decade = low; decade <= high; decade += step) {
     static const char *const units[] = {"ns", "µs", "ms", "s"};
     int unit = decade >= 0 ? 3 : (decade + 9) / 3;
+    assert(unit >= 0); /* nothing is shorter than a nanosecond */
     double number = pow(10.0, decade - (unit - 3) * 3);
     buf_printf(script, "%s'%.0f %s' ", decade == low ? "" : ", ", number, units[unit]);
     buf_printf(script, logarithms ? "%d" : "1e%d", decade);

@@ -34,8 +34,8 @@ void plot_faults(struct buf *script, const struct plot_input *in, const struct p
 /* Tics of a logarithmic axis of seconds ("10 ms"), and the range of whole decades around the
  * values. `logarithms`: the axis holds log10 of the seconds on a linear axis. */
 void plot_seconds_axis(struct buf *script, double minimum_s, double maximum_s, bool logarithms);
-/* One row at the foot of the canvas that tells what colours mean. Text is escaped. Laid out here and
- * not by `set key`, which breaks its row differently on each terminal. */
+/* One row at the foot of the canvas that tells what colours mean. Text is escaped. Laid out here
+ * and not by `set key`, which breaks its row differently on each terminal. */
 struct plot_key {
   const char *color; /* as in plot_colors, with '_' for '-' */
   const char *text;

@@ -17,8 +17,10 @@ static uint32_t repeats_height(const struct plot_input *in, const char **ret_why
   struct spread spread;
   *ret_why = "the scenario was run once";
   if (in->report->repeat_count < 2) return 0;
+  *ret_why = "there is no memory for the values of all repeats";
+  if (spread_of_repeats(in->report, MEASURE, &spread, NULL) != 0) return 0;
   *ret_why = "no repeat has a failover time";
-  if (spread_of_repeats(in->report, MEASURE, &spread, NULL) != 0 || spread.count == 0) return 0;
+  if (spread.count == 0) return 0;
   return TOP + PANEL_HEIGHT + FOOT;
 }
 

@@ -258,7 +258,7 @@ static int series_alloc(struct series *series, const struct record_info *info, s
   series->counts = calloc(series->axis.count, sizeof *series->counts);
   bool complete = series->counts != NULL;
   for (int i = 0; i < SERIES_CLASS_COUNT; i++) {
-    series->latency[i] = calloc(series->columns.count, sizeof *series->latency[i]);
+    series->latency[i] = calloc(series->columns.count, sizeof(struct histogram *));
     complete = complete && series->latency[i];
   }
   for (int i = 0; i < LAG_COUNT; i++) {

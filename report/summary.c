@@ -11,6 +11,7 @@
 #include "report/bounds.h"
 #include "report/escape.h"
 #include "report/facts.h"
+#include "report/output.h"
 #include "report/series.h"
 #include "report/statistics.h"
 
@@ -36,6 +37,7 @@ static void cell(struct buf *out, const char *text, size_t width, bool right) {
   CLEANUP(buf_release) struct buf plain;
   buf_init(&plain);
   escape_plain(&plain, text);
+  output_join_failure(out, &plain);
   size_t have = escape_width(plain.data);
   if (right && have < width) pad(out, width - have);
   buf_puts(out, plain.data);
@@ -48,6 +50,7 @@ static void wrapped(struct buf *out, const char *text, size_t column, size_t ind
   CLEANUP(buf_release) struct buf plain;
   buf_init(&plain);
   escape_plain(&plain, text);
+  output_join_failure(out, &plain);
   const char *at = plain.data;
   bool first = true;
   while (*at) {
@@ -80,6 +83,7 @@ static void head(struct buf *out, const struct report_input *input) {
   buf_init(&line);
   buf_printf(&line, "%s%s%s", result->scenario ? result->scenario : "-",
              result->why && *result->why ? ": " : "", result->why ? result->why : "");
+  output_join_failure(out, &line);
   wrapped(out, line.data, 9, 9);
   clock_format_wall(result->wall_start_ns, when);
   format_seconds(result->duration_s, duration);
@@ -90,6 +94,7 @@ static void head(struct buf *out, const struct report_input *input) {
     buf_printf(&line, "; %" PRIu32 " repeats, details are of the worst", input->repeat_count);
   }
   pad(out, 9);
+  output_join_failure(out, &line);
   wrapped(out, line.data, 9, 9);
   if (!result->trusted) {
     pad(out, 9);
@@ -144,6 +149,7 @@ static void fault(struct buf *out, const struct run_result *result, uint32_t ind
     buf_printf(&line, "%s%s", healed ? ", healed at " : ", never healed", healed ? text : "");
   }
   buf_puts(out, "  ");
+  output_join_failure(out, &line);
   wrapped(out, line.data, 2, 4);
   for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
     char value[FACTS_TEXT_SIZE];
@@ -163,6 +169,7 @@ static void bound(void *data, const struct settings_bound *bound) {
   buf_printf(&line, "By its settings %s fails over from %s within %s: %s", bound->service,
              bound->injector, bound->known ? seconds : "no bounded time", bound->because);
   buf_puts(out, "  ");
+  output_join_failure(out, &line);
   wrapped(out, line.data, 2, 4);
 }
 
@@ -176,7 +183,10 @@ static void faults(struct buf *out, const struct run_result *result) {
     buf_printf(out, "  and %" PRIu32 " more: see result.json\n",
                result->info.fault_count - FAULTS_SHOWN);
   }
-  bounds_each(result, bound, out);
+  if (!bounds_each(result, bound, out)) {
+    buf_puts(out, "  ");
+    wrapped(out, "No bounds from the settings: " RECORDED_UNREADABLE, 2, 4);
+  }
 }
 
 static void load_row(struct buf *out, const char *name, const struct operation_counts *counts) {
