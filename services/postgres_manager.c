@@ -7,7 +7,7 @@
 #include "services/postgres_watch.h"
 
 #define POLL_NS NS_PER_S
-#define ANSWER_TIMEOUT_NS NS_PER_S
+#define GIVE_UP_NS (30 * NS_PER_S)
 #define WORD_SIZE 160
 
 struct patroni_member {
@@ -70,7 +70,11 @@ static void request_done(struct web_request *request, bool ok, long code) {
 static void tick_fired(struct timer *timer, uint64_t now_ns) {
   struct patroni_member *m = timer->owner;
   loop_timer_arm(m->watch->loop, &m->tick, now_ns + POLL_NS, NULL);
-  if (!m->request.active) web_request_start(&m->request, NULL, ANSWER_TIMEOUT_NS, NULL);
+  /* A frozen Patroni is not asked again and again: the questions would pile up before its door. */
+  if (m->request.active)
+    say(m, "");
+  else
+    web_request_start(&m->request, NULL, GIVE_UP_NS, NULL);
 }
 
 static int member_init(struct patroni_member *m, struct web *web, struct error *err) {

@@ -104,6 +104,10 @@ void postgres_conninfo(const struct service_instance *service, uint32_t member,
       {"gssencmode", "disable"},
       {"target_session_attrs", "any"},
       {"application_name", "gameday"},
+      {"tcp_user_timeout", "3000"}, /* a host without power sends no FIN */
+      {"keepalives_idle", "1"},
+      {"keepalives_interval", "1"},
+      {"keepalives_count", "3"},
       {"client_encoding", "UTF8"},
       {"options", "-c statement_timeout=30s -c log_statement=none"}, /* never PGOPTIONS */
   };

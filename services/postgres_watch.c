@@ -11,6 +11,7 @@
 #define CONNECTIONS_NS NS_PER_S
 #define ANSWER_TIMEOUT_NS NS_PER_S /* connecting, or a query: then the host counts as silent */
 #define RECONNECT_NS (100 * NS_PER_MS)
+#define PATIENCE_NS (10 * NS_PER_S)
 
 enum query { QUERY_STATE, QUERY_REPLICATION, QUERY_CONNECTIONS, QUERY_COUNT };
 static const char *const query_names[QUERY_COUNT] = {"state", "replication", "connections"};
@@ -40,12 +41,12 @@ struct member_watch {
   struct watch watch;
   struct timer tick, deadline;
   uint64_t tick_ns, retry_ns;
+  uint64_t patience_ns; /* until then a host that took the connection may leave it unanswered */
   uint64_t due_ns[QUERY_COUNT];
   uint32_t wanted;   /* queries still to be sent in this round: 1 << enum query */
   uint32_t prepared; /* how many statements the connection has */
   bool preparing;    /* the answer awaited is to a prepare */
   enum query current;
-  uint64_t lag_seen_ns; /* when the primary last told of it */
 };
 
 struct postgres_watcher {
@@ -158,17 +159,14 @@ static void drop(struct member_watch *m) {
   m->preparing = false;
 }
 
-/* The host is silent from now on; says why, once. */
-static void lost(struct member_watch *m, const char *why) {
+/* The host counts as silent from now on; says why, once. */
+static void silent(struct member_watch *m, const char *why) {
   uint64_t now_ns = loop_now_ns(m->watcher->loop);
   struct host_view host = view_of(m);
-  bool changed = host.role != ROLE_NONE;
   char text[EVENT_TEXT_SIZE];
   size_t length = strcspn(why, "\n");
+  if (host.role == ROLE_NONE) return;
   snprintf(text, sizeof text, "%.*s", (int)(length < 400 ? length : 400), why);
-  drop(m);
-  m->retry_ns = now_ns + RECONNECT_NS;
-  if (!changed) return;
   host.role = ROLE_NONE;
   host.writable = host.streaming = false;
   postgres_event(m->watcher->service, now_ns, EVENT_ROLE, m->host->index, ROLE_NONE, host.timeline,
@@ -176,15 +174,31 @@ static void lost(struct member_watch *m, const char *why) {
   publish(m, &host, now_ns);
 }
 
-static void deadline_fired(struct timer *timer, uint64_t now_ns) {
-  (void)now_ns;
-  struct member_watch *m = timer->owner;
-  lost(m, m->link == LINK_CONNECTING ? "no connection within 1 s" : "no answer within 1 s");
+/* Silent, and the connection is of no more use. */
+static void lost(struct member_watch *m, const char *why) {
+  silent(m, why);
+  drop(m);
+  m->retry_ns = loop_now_ns(m->watcher->loop) + RECONNECT_NS;
 }
 
 static void await(struct member_watch *m) {
   struct loop *loop = m->watcher->loop;
   loop_timer_arm(loop, &m->deadline, loop_now_ns(loop) + ANSWER_TIMEOUT_NS, NULL);
+}
+
+/* A server that is frozen still has a kernel that answers for it. Its connection is kept, so that
+ * its first word after the thaw is heard at once, and so that attempts to reach it do not pile up
+ * before its door; a host that is gone is noticed by the kernel (tcp_user_timeout). */
+static void deadline_fired(struct timer *timer, uint64_t now_ns) {
+  struct member_watch *m = timer->owner;
+  if (m->link == LINK_BUSY) {
+    silent(m, "no answer within 1 s");
+  } else if (PQstatus(m->conn) == CONNECTION_STARTED || now_ns > m->patience_ns) {
+    lost(m, "no connection within 1 s");
+  } else {
+    silent(m, "no connection within 1 s");
+    await(m);
+  }
 }
 
 static void connect_step(struct member_watch *m) {
@@ -213,6 +227,7 @@ static void connect_begin(struct member_watch *m) {
   postgres_conninfo(m->watcher->service, m->member, &info);
   m->conn = PQconnectStartParams(info.keywords, info.values, 0);
   m->link = LINK_CONNECTING;
+  m->patience_ns = loop_now_ns(m->watcher->loop) + PATIENCE_NS;
   if (!m->conn || PQstatus(m->conn) == CONNECTION_BAD) {
     lost(m, m->conn ? PQerrorMessage(m->conn) : "out of memory");
     return;
