@@ -22,8 +22,8 @@ PGconn *pg_connection_start(const struct access *access, const struct endpoint *
   snprintf(user_timeout, sizeof user_timeout, "%" PRIu64, tcp_user_timeout_ns / NS_PER_MS);
   bool tls = access->ca_file != NULL;
   /* Every option for which libpq would look at the environment or the home directory is given, with
-   * a value that means nothing where nothing is wanted. /nonexistent is no file: libpq takes that as
-   * "no client certificate" and "no revocation list". */
+   * a value that means nothing where nothing is wanted. /nonexistent is no file: to libpq that is no
+   * client certificate and no revocation list. */
   const struct {
     const char *key, *value;
   } options[] = {
@@ -124,7 +124,7 @@ static void attempt_failed_libpq(struct pg_session *session) {
   attempt_failed(session, why);
 }
 
-/* The timings of the attempt begin anew with each endpoint: they are of the connect that succeeds. */
+/* The timings begin anew with each endpoint: they are of the connect that succeeds. */
 static int attempt_start(struct pg_session *session, struct error *err) {
   const struct session_spec *spec = &session->base.spec;
   session->attempt_ns = loop_now_ns(session->base.loop);

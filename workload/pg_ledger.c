@@ -1,6 +1,6 @@
-/* pg-ledger: a ledger of unique rows in PostgreSQL. Every acknowledged row must be there at the end,
- * and every row that is there must have been sent: what was lost, came twice or came from nowhere
- * is found by comparing. */
+/* pg-ledger: a ledger of unique rows in PostgreSQL. Every acknowledged row must be there at the
+ * end, and every row that is there must have been sent: what was lost, came twice or came from
+ * nowhere is found by comparing. */
 #include "workload/pg_ledger.h"
 
 #include <errno.h>
@@ -152,8 +152,8 @@ static const struct statement statements[] = {
                                  .parameter_count = 0},
 };
 
-/* No other run of the same cluster may leave rows behind. The heartbeat's page has room for its row's
- * next versions, so that no index is touched ten times a second. */
+/* No other run of the same cluster may leave rows behind. The heartbeat's page has room for the next
+ * versions of its row, so that no index is touched ten times a second. */
 static const char tables_text[] =
     "DROP SCHEMA IF EXISTS gameday CASCADE;"
     "CREATE SCHEMA gameday;"

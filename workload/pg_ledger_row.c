@@ -13,8 +13,8 @@ static uint64_t next_bits(uint64_t *state) {
   return z ^ (z >> 31);
 }
 
-/* Eight characters from '0' to 'O' at once: five random bits in each byte, added to '0'. A payload is
- * made for every write, so its making must cost no more than the rest of the client. */
+/* Eight characters from '0' to 'O' at once: five random bits in each byte, added to '0'. A payload
+ * is made for every write, so its making must be cheap. */
 static uint64_t next_text(uint64_t *state) {
   return (next_bits(state) & UINT64_C(0x1F1F1F1F1F1F1F1F)) + UINT64_C(0x3030303030303030);
 }

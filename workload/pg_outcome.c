@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The ground of every FAIL below: a statement outside a transaction block commits at its Sync, and a
- * server that answers it with an ERROR has rolled it back before it says so. What could have come
+/* The ground of every FAIL below: a statement outside a transaction block commits at its Sync, and
+ * a server that answers it with an ERROR has rolled it back before it says so. What could have come
  * after the commit record was written, or says that the server lost its footing, is UNKNOWN, and so
  * is what nobody here has thought of. */
 const struct pg_outcome_rule pg_outcome_rules[] = {
