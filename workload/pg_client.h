@@ -3,14 +3,14 @@
  * A session is one libpq connection, never waited for: every call into libpq returns at once and
  * the loop says when its socket is worth another one. All functions run in the loop's thread.
  *
- * Connecting. ROUTE_PRIMARY does what libpq's own multi-host connection does: one endpoint after the
- * other, each with `connect_timeout`, never two at once (a race of connections would recover faster
- * than the applications do that this client stands for). The endpoint that was good last comes
- * first, then the others in their order. ROUTE_REPLICA without a host tries all in an order drawn
- * from the seed; with a host, and ROUTE_PINNED, there is only that one. An attempt is TCP, TLS,
- * authentication, then one round trip: who the server is (recovery, read-only, timeline) and the
- * PREPAREs in one pipeline. ROUTE_PRIMARY refuses a server in recovery or read-only, ROUTE_REPLICA
- * without a host one that is not in recovery.
+ * Connecting. ROUTE_PRIMARY does what libpq's own multi-host connection does: one endpoint after
+ * the other, each with `connect_timeout`, never two at once (a race of connections would recover
+ * faster than the applications do that this client stands for). The endpoint that was good last
+ * comes first, then the others in their order. ROUTE_REPLICA without a host tries all in an order
+ * drawn from the seed; with a host, and ROUTE_PINNED, there is only that one. An attempt is TCP,
+ * TLS, authentication, then one round trip: who the server is (recovery, read-only, timeline) and
+ * the PREPAREs in one pipeline. ROUTE_PRIMARY refuses a server in recovery or read-only,
+ * ROUTE_REPLICA without a host one that is not in recovery.
  *
  * Acknowledged is: ReadyForQuery has arrived. In the extended protocol the server says
  * CommandComplete before it commits (at the Sync), and when something is flushed in between, a

@@ -22,8 +22,8 @@ PGconn *pg_connection_start(const struct access *access, const struct endpoint *
   snprintf(user_timeout, sizeof user_timeout, "%" PRIu64, tcp_user_timeout_ns / NS_PER_MS);
   bool tls = access->ca_file != NULL;
   /* Every option for which libpq would look at the environment or the home directory is given, with
-   * a value that means nothing where nothing is wanted. /nonexistent is no file: to libpq that is no
-   * client certificate and no revocation list. */
+   * a value that means nothing where nothing is wanted. /nonexistent is no file: to libpq that is
+   * no client certificate and no revocation list. */
   const struct {
     const char *key, *value;
   } options[] = {

@@ -152,8 +152,8 @@ static const struct statement statements[] = {
                                  .parameter_count = 0},
 };
 
-/* No other run of the same cluster may leave rows behind. The heartbeat's page has room for the next
- * versions of its row, so that no index is touched ten times a second. */
+/* No other run of the same cluster may leave rows behind. The heartbeat's page has room for the
+ * next versions of its row, so that no index is touched ten times a second. */
 static const char tables_text[] =
     "DROP SCHEMA IF EXISTS gameday CASCADE;"
     "CREATE SCHEMA gameday;"

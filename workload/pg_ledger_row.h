@@ -1,5 +1,5 @@
-/* What one row of the ledger holds: a payload that anyone with the run's seed can compute again, and
- * a checksum over everything that was meant to be written. */
+/* What one row of the ledger holds: a payload that anyone with the run's seed can compute again,
+ * and a checksum over everything that was meant to be written. */
 #ifndef GAMEDAY_WORKLOAD_PG_LEDGER_ROW_H
 #define GAMEDAY_WORKLOAD_PG_LEDGER_ROW_H
 

@@ -1,12 +1,12 @@
 /* One client of the load: its schedule, its queue, its session. Runs on a loop and its clock alone,
  * without threads or system calls, so that it is the same in real and in virtual time.
  *
- * The life of an operation: scheduled (by the seed, whatever the servers do) -> waiting in the queue
- * -> sent -> done, with one outcome:
+ * The life of an operation: scheduled (by the seed, whatever the servers do) -> waiting in the
+ * queue -> sent -> done, with one outcome:
  *   SKIPPED GDQUE  the queue was full when it was scheduled
  *   FAIL GDCON     it could not be sent in time. An operation that has less than a tenth of its
- *                  timeout left is given up instead of sent: it would most likely end as UNKNOWN and
- *                  take the session with it, so that a backlog would keep a recovered server down
+ *                  timeout left is given up instead of sent: it would most likely end as UNKNOWN
+ *                  and take the session with it, and a backlog would keep a recovered server down
  *   what the driver says of the answer
  *
  * Identities and sequences are given when a write is sent, so that what was never sent has sequence
@@ -14,8 +14,8 @@
  * that write later cannot be mistaken for another. The kinds and times of operations depend on the
  * seed only.
  *
- * A lost connection is renewed at once when it had lasted longer than the reconnect delay, else after
- * the delay. */
+ * A lost connection is renewed at once when it had lasted longer than the reconnect delay, else
+ * after the delay. */
 #ifndef GAMEDAY_ENGINE_LOAD_CLIENT_H
 #define GAMEDAY_ENGINE_LOAD_CLIENT_H
 

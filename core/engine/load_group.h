@@ -1,5 +1,5 @@
 /* The roster of all clients of a run, and groups of them: the clients that share a loop. A group is
- * driven by its loop alone; who runs the loop (a worker thread, or virtual time) is not its matter. */
+ * driven by its loop alone; a worker thread runs the loop, or virtual time does. */
 #ifndef GAMEDAY_ENGINE_LOAD_GROUP_H
 #define GAMEDAY_ENGINE_LOAD_GROUP_H
 

@@ -1,5 +1,5 @@
-/* The fresh-connection probe: a client whose class is `fresh` makes a connection for each operation,
- * reads, writes and closes it; every step is timed into a sample of its own. The loop's thread. */
+/* The fresh-connection probe: a client whose class is `fresh` connects for each operation, reads,
+ * writes and closes; every step is timed into a sample of its own. The loop's thread. */
 #ifndef GAMEDAY_ENGINE_LOAD_PROBE_H
 #define GAMEDAY_ENGINE_LOAD_PROBE_H
 
