@@ -78,7 +78,7 @@ static void levels(struct buf *script, const struct spread *spread, bool named) 
   level(script, spread->median, "median", named);
   /* Names that would lie on each other: one is enough. */
   bool apart = spread->p95 - spread->median > 0.06 * (spread->maximum * 1.05 + 1e-9);
-  level(script, spread->p95, "p95", named && apart);
+  if (spread->has_p95) level(script, spread->p95, "p95", named && apart);
 }
 
 static void repeats_script(const struct plot_input *in, uint32_t height, struct buf *script) {
@@ -117,7 +117,8 @@ static void repeats_script(const struct plot_input *in, uint32_t height, struct 
 const struct plot plot_repeats = {
     .name = "repeats",
     .title = "Failover time over the repeats",
-    .caption = "Each dot is one recovery; dashed: median and 95th percentile.",
+    .caption =
+        "Each dot is one recovery; dashed: the median and, from 20 values on, the 95th percentile.",
     .height = repeats_height,
     .script = repeats_script,
 };

@@ -85,6 +85,7 @@ static void spread_fill(struct spread *spread, const double *values, uint32_t n)
   spread->maximum = values[n - 1];
   spread->median = n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
   spread->p95 = values[(uint32_t)ceil(0.95 * n) - 1];
+  spread->has_p95 = n >= 20;
   uint32_t rank = median_rank(n);
   spread->has_interval = rank > 0;
   if (rank > 0) {
@@ -109,19 +110,22 @@ int spread_of_repeats(const struct report_input *input, const char *name, struct
 }
 
 void spread_text(const struct spread *spread, char text[SPREAD_TEXT_SIZE]) {
-  char median[FORMAT_SIZE], p95[FORMAT_SIZE], maximum[FORMAT_SIZE], low[FORMAT_SIZE],
-      high[FORMAT_SIZE], interval[2 * FORMAT_SIZE + 40] = "", unknown[64] = "";
+  char median[FORMAT_SIZE], maximum[FORMAT_SIZE], value[FORMAT_SIZE], other[FORMAT_SIZE];
+  char interval[2 * FORMAT_SIZE + 40] = "", p95[FORMAT_SIZE + 8] = "", unknown[64] = "";
   format_value(spread->median, spread->unit, median);
-  format_value(spread->p95, spread->unit, p95);
   format_value(spread->maximum, spread->unit, maximum);
   if (spread->has_interval) {
-    format_value(spread->low, spread->unit, low);
-    format_value(spread->high, spread->unit, high);
-    snprintf(interval, sizeof interval, " (95 %% interval %s to %s)", low, high);
+    format_value(spread->low, spread->unit, value);
+    format_value(spread->high, spread->unit, other);
+    snprintf(interval, sizeof interval, " (95 %% interval %s to %s)", value, other);
+  }
+  if (spread->has_p95) {
+    format_value(spread->p95, spread->unit, value);
+    snprintf(p95, sizeof p95, ", p95 %s", value);
   }
   if (spread->unknown > 0) {
     snprintf(unknown, sizeof unknown, "; %" PRIu32 " not measured", spread->unknown);
   }
-  snprintf(text, SPREAD_TEXT_SIZE, "median %s%s, p95 %s, max %s of %" PRIu32 "%s", median, interval,
-           p95, maximum, spread->count, unknown);
+  snprintf(text, SPREAD_TEXT_SIZE, "median %s%s%s, max %s of %" PRIu32 "%s", median, interval, p95,
+           maximum, spread->count, unknown);
 }

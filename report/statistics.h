@@ -13,6 +13,7 @@ struct spread {
   uint32_t count, unknown; /* known values; values that could not be measured */
   enum unit unit;
   double minimum, median, p95, maximum; /* p95 by nearest rank */
+  bool has_p95;                         /* at least 20 values: of fewer it is but the maximum */
   bool has_interval; /* at least 6 values: fewer cannot bracket the median with 95 % */
   double low, high;  /* 95 % confidence interval of the median, by order statistics */
 };
@@ -23,7 +24,8 @@ int spread_of_repeats(const struct report_input *input, const char *name, struct
 /* The known values in rising order, at most `max`; returns how many. */
 uint32_t spread_values(const struct report_input *input, const char *name, double *ret_values,
                        uint32_t max);
-/* "median 22.3 s (95 % interval 21.0 s to 23.1 s), p95 24.0 s, max 24.2 s of 20". */
+/* "median 22.3 s (95 % interval 21.0 s to 23.1 s), p95 24.0 s, max 24.2 s of 20"; without what so
+ * few values cannot tell. */
 #define SPREAD_TEXT_SIZE 400
 void spread_text(const struct spread *spread, char text[SPREAD_TEXT_SIZE]);
 

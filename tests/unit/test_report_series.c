@@ -167,7 +167,7 @@ static void test_spread(void **state) {
   double values[32];
   assert_int_equal(spread_values(&fixture.input, "failover_time", values, 32), 20);
   assert_true(spread.low == values[5] && spread.high == values[14]);
-  assert_true(spread.p95 == values[18]);
+  assert_true(spread.has_p95 && spread.p95 == values[18]);
   assert_ok(spread_of_repeats(&fixture.input, "time_to_full_redundancy", &spread, &err), &err);
   assert_int_equal(spread.count, 10);
   assert_int_equal(spread.unknown, 10);
@@ -186,6 +186,9 @@ static void test_few_repeats_have_no_interval(void **state) {
     struct spread spread;
     assert_ok(spread_of_repeats(&fixture.input, "failover_time", &spread, &err), &err);
     assert_int_equal(spread.has_interval, n == 6);
+    char text[SPREAD_TEXT_SIZE];
+    spread_text(&spread, text);
+    assert_null(strstr(text, "p95"));
   }
 }
 
