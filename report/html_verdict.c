@@ -21,20 +21,16 @@ static void navigation(struct html_page *page) {
   static const struct {
     const char *id, *name;
   } links[] = {
-      {"objectives", "objectives"},
-      {"faults", "faults"},
-      {"load", "load"},
-      {"latency", "latency"},
-      {"lag", "lag"},
-      {"outages", "outages"},
-      {"data", "data"},
-      {"connect", "connections"},
-      {"checks", "checks"},
-      {"settings", "settings"},
-      {"reproduce", "reproduce"},
+      {"objectives", "objectives"}, {"repeats", "repeats"},
+      {"faults", "faults"},         {"load", "load"},
+      {"latency", "latency"},       {"lag", "lag"},
+      {"outages", "outages"},       {"data", "data"},
+      {"connect", "connections"},   {"checks", "checks"},
+      {"settings", "settings"},     {"reproduce", "reproduce"},
   };
   buf_puts(page->out, "<nav>");
   for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+    if (strcmp(links[i].id, "repeats") == 0 && page->input->repeat_count < 2) continue;
     buf_printf(page->out, "<a href=\"#%s\">%s</a>\n", links[i].id, links[i].name);
   }
   buf_puts(page->out, "</nav>");
