@@ -20,39 +20,50 @@ static void cleanup_json(json_t **json) {
 
 /* --- config.json, by the OCI runtime specification 1.0 */
 
-static void add_mount(json_t *mounts, const char *destination, const char *type, const char *source,
+/* False when memory ran out; nothing is added then. */
+static bool add_mount(json_t *mounts, const char *destination, const char *type, const char *source,
                       const char *options) {
   json_t *list = json_array();
-  for (const char *at = options; *at;) {
+  bool ok = list != NULL;
+  for (const char *at = options; ok && *at;) {
     size_t length = strcspn(at, ",");
-    json_array_append_new(list, json_stringn(at, length));
+    ok = json_array_append_new(list, json_stringn(at, length)) == 0;
     at += length + (at[length] == ',');
   }
-  json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:o}", "destination", destination,
-                                          "type", type, "source", source, "options", list));
+  json_t *entry = json_pack("{s:s, s:s, s:s, s:O}", "destination", destination, "type", type,
+                            "source", source, "options", list);
+  json_decref(list);
+  if (ok) return json_array_append_new(mounts, entry) == 0;
+  json_decref(entry);
+  return false;
 }
 
 static json_t *mounts_json(const struct local_cluster *lc, const struct local_host *lh) {
-  json_t *mounts = json_array();
   char data[PATH_MAX], hidden[PATH_MAX];
+  json_t *mounts = json_array();
   snprintf(data, sizeof data, "%s/data/%s", LOCAL_WORLD, lh->host->name);
-  add_mount(mounts, "/proc", "proc", "proc", "nosuid,noexec,nodev");
-  add_mount(mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
-  add_mount(mounts, "/dev/pts", "devpts", "devpts",
-            "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
-  add_mount(mounts, "/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=512m");
-  add_mount(mounts, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");
-  add_mount(mounts, "/run", "tmpfs", "tmpfs", "nosuid,nodev,mode=755,size=64m");
-  add_mount(mounts, "/tmp", "tmpfs", "tmpfs", "nosuid,nodev,mode=1777,size=256m");
+  bool ok = add_mount(mounts, "/proc", "proc", "proc", "nosuid,noexec,nodev");
+  ok = ok && add_mount(mounts, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
+  ok = ok && add_mount(mounts, "/dev/pts", "devpts", "devpts",
+                       "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
+  ok = ok &&
+       add_mount(mounts, "/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=512m");
+  ok = ok && add_mount(mounts, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");
+  ok = ok && add_mount(mounts, "/run", "tmpfs", "tmpfs", "nosuid,nodev,mode=755,size=64m");
+  ok = ok && add_mount(mounts, "/tmp", "tmpfs", "tmpfs", "nosuid,nodev,mode=1777,size=256m");
   local_container_hidden(lc->image, lc->run_directory, hidden, sizeof hidden);
-  if (*hidden) add_mount(mounts, hidden, "tmpfs", "tmpfs", "nosuid,nodev,mode=755,size=1m");
-  add_mount(mounts, "/home", "tmpfs", "tmpfs", "nosuid,nodev,mode=755,size=16m");
-  add_mount(mounts, "/root", "tmpfs", "tmpfs", "nosuid,nodev,mode=700,size=16m");
-  add_mount(mounts, "/run/" LOCAL_HELPER, "bind", LOCAL_WORLD "/" LOCAL_HELPER, "bind,ro");
-  add_mount(mounts, "/etc/hosts", "bind", LOCAL_WORLD "/hosts", "bind,ro");
-  add_mount(mounts, "/etc/resolv.conf", "bind", LOCAL_WORLD "/empty", "bind,ro");
-  add_mount(mounts, HOST_DATA_DIRECTORY, "bind", data, "bind,rw,nosuid,nodev");
-  return mounts;
+  if (*hidden)
+    ok = ok && add_mount(mounts, hidden, "tmpfs", "tmpfs", "nosuid,nodev,mode=755,size=1m");
+  ok = ok && add_mount(mounts, "/home", "tmpfs", "tmpfs", "nosuid,nodev,mode=755,size=16m");
+  ok = ok && add_mount(mounts, "/root", "tmpfs", "tmpfs", "nosuid,nodev,mode=700,size=16m");
+  ok = ok &&
+       add_mount(mounts, "/run/" LOCAL_HELPER, "bind", LOCAL_WORLD "/" LOCAL_HELPER, "bind,ro");
+  ok = ok && add_mount(mounts, "/etc/hosts", "bind", LOCAL_WORLD "/hosts", "bind,ro");
+  ok = ok && add_mount(mounts, "/etc/resolv.conf", "bind", LOCAL_WORLD "/empty", "bind,ro");
+  ok = ok && add_mount(mounts, HOST_DATA_DIRECTORY, "bind", data, "bind,rw,nosuid,nodev");
+  if (ok) return mounts;
+  json_decref(mounts);
+  return NULL;
 }
 
 static json_t *linux_json(const struct local_cluster *lc, const struct local_host *lh) {
@@ -60,11 +71,16 @@ static json_t *linux_json(const struct local_cluster *lc, const struct local_hos
   snprintf(netns, sizeof netns, "%s/ns/%s", LOCAL_WORLD, lh->host->name);
   snprintf(cgroup, sizeof cgroup, "/gameday-%s/%s", lc->id, lh->host->name);
   json_t *resources = json_pack("{s:[{s:b, s:s}]}", "devices", "allow", 0, "access", "rwm");
+  bool ok = true;
   if (lc->cgroups.pids)
-    json_object_set_new(resources, "pids", json_pack("{s:i}", "limit", PIDS_MAX));
-  if (lc->cgroups.memory && lh->memory_bytes > 0)
-    json_object_set_new(resources, "memory",
-                        json_pack("{s:I}", "limit", (json_int_t)lh->memory_bytes));
+    ok = json_object_set_new(resources, "pids", json_pack("{s:i}", "limit", PIDS_MAX)) == 0;
+  if (ok && lc->cgroups.memory && lh->memory_bytes > 0)
+    ok = json_object_set_new(resources, "memory",
+                             json_pack("{s:I}", "limit", (json_int_t)lh->memory_bytes)) == 0;
+  if (!ok) { /* rather no host than one without a limit */
+    json_decref(resources);
+    return NULL;
+  }
   return json_pack("{s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s,s:s}], s:s, s:o, s:[s,s,s], s:[s,s]}",
                    "namespaces", "type", "pid", "type", "ipc", "type", "uts", "type", "mount",
                    "type", "cgroup", "type", "network", "path", netns, "cgroupsPath", cgroup,
@@ -195,8 +211,9 @@ int local_container_run(struct local_cluster *lc, struct local_host *lh, struct 
   char bundle[PATH_MAX];
   int status = path_format(bundle, sizeof bundle, err, "%s/bundle/%s", LOCAL_WORLD, lh->host->name);
   if (status < 0) return status;
-  const char *argv[] = {lc->runtime, "--root", LOCAL_WORLD "/state", "run", "--detach",
-                        "--bundle",  bundle,   lh->host->name,       NULL};
+  const char *root = LOCAL_WORLD "/state";
+  const char *argv[] = {lc->runtime, "--root", root,           "run", "--detach",
+                        "--bundle",  bundle,   lh->host->name, NULL};
   status = local_world_check(lc, argv, err);
   return status < 0 ? error_wrap(err, "start host %s", lh->host->name) : 0;
 }
@@ -206,8 +223,8 @@ int local_container_delete(struct local_cluster *lc, struct local_host *lh, stru
   int status = local_world_path(lc, state, err, "state/%s", lh->host->name);
   if (status < 0) return status;
   if (!file_exists(state)) return 0;
-  const char *argv[] = {lc->runtime,    "--root", LOCAL_WORLD "/state", "delete", "--force",
-                        lh->host->name, NULL};
+  const char *root = LOCAL_WORLD "/state";
+  const char *argv[] = {lc->runtime, "--root", root, "delete", "--force", lh->host->name, NULL};
   status = local_world_check(lc, argv, err);
   return status < 0 ? error_wrap(err, "clean up host %s", lh->host->name) : 0;
 }

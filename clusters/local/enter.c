@@ -53,7 +53,7 @@ int local_enter_init(struct local_enter *enter, const struct local_cluster *lc,
 int local_exec(struct cluster *cluster, const struct host *host, const char *user,
                const struct process_spec *spec, struct process_result *ret, struct error *err) {
   const struct local_cluster *lc = local_of(cluster);
-  CLEANUP_FREE struct local_enter *enter = malloc(sizeof *enter);
+  CLEANUP_FREE struct local_enter *enter = calloc(1, sizeof *enter);
   if (!enter) return error_set(err, STATUS_MEMORY, "out of memory");
   int status = local_enter_init(enter, lc, local_host_of(cluster, host), NULL, err);
   if (status < 0) return status;
@@ -110,9 +110,10 @@ static int put_inside(void *argument, struct error *err) {
   if (status < 0) return status;
   char path[PATH_MAX];
   status = path_format(path, sizeof path, err, "%s", call->path);
+  if (status < 0) return status;
   char *slash = strrchr(path, '/');
-  if (status == 0 && !slash) status = error_set(err, STATUS_USAGE, "%s is not absolute", path);
-  if (status == 0 && slash != path) {
+  if (!slash) return error_set(err, STATUS_USAGE, "%s is not absolute", path);
+  if (slash != path) {
     *slash = 0;
     status = directory_make(path, 0755, err);
   }

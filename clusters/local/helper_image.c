@@ -4,11 +4,13 @@
 __asm__(
     ".section .rodata\n"
     ".balign 16\n"
-    ".global local_helper_start\n"
-    "local_helper_start:\n"
+    ".global local_helper_bytes\n"
+    "local_helper_bytes:\n"
     ".incbin \"" LOCAL_HELPER_FILE
     "\"\n"
-    ".global local_helper_end\n"
     "local_helper_end:\n"
-    ".byte 0\n"
+    ".balign 8\n"
+    ".global local_helper_length\n"
+    "local_helper_length:\n"
+    ".quad local_helper_end - local_helper_bytes\n"
     ".previous\n");

@@ -113,8 +113,7 @@ static int fill_world(const struct local_cluster *lc, struct error *err) {
     buf_printf(&hosts, "%s %s\n", lc->hosts[i].address, lc->hosts[i].name);
   int status = buf_ok(&hosts, err);
   if (status == 0)
-    status = put_world_file(lc, LOCAL_HELPER, local_helper_start,
-                            (size_t)(local_helper_end - local_helper_start), 0755, err);
+    status = put_world_file(lc, LOCAL_HELPER, local_helper_bytes, local_helper_length, 0755, err);
   if (status == 0) status = put_world_file(lc, "hosts", hosts.data, hosts.length, 0644, err);
   return status < 0 ? status : put_world_file(lc, "empty", "", 0, 0644, err);
 }
@@ -271,6 +270,7 @@ const struct provider provider_local = {
     .up = local_up,
     .attach = local_attach,
     .detach = local_detach,
+    .describe = local_describe,
     .list = local_list,
     .destroy = local_destroy,
     .host_stop = local_host_stop,

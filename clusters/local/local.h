@@ -18,11 +18,10 @@
 #include "clusters/clusters.h"
 #include "gameday/provider.h"
 
-#define LOCAL_RUN_ROOT "/run/gameday"
-#define LOCAL_REGISTRY LOCAL_RUN_ROOT "/clusters"
+#define LOCAL_REGISTRY "/run/gameday/clusters"
 /* Every world has its tmpfs here, in its own mount namespace. Never removed: taking away a mount
  * point that some other namespace has mounted would tear down that mount. */
-#define LOCAL_WORLD LOCAL_RUN_ROOT "/world"
+#define LOCAL_WORLD "/run/gameday/world"
 #define LOCAL_HELPER "gameday-host"
 #define LOCAL_MARK "GAMEDAY_CLUSTER" /* environment variable on all processes of a world */
 #define LOCAL_ID_MAX 32
@@ -41,7 +40,7 @@ struct local_config {
 
 /* Where the machine's control groups are. */
 struct local_cgroups {
-  bool unified; /* version 2 alone; else processes are found and frozen by v1's freezer */
+  bool unified;      /* version 2 alone; else processes are found and frozen by v1's freezer */
   bool memory, pids; /* whether their numbers can be limited */
   uint32_t count;
   char mounts[LOCAL_CGROUPS_MAX][128]; /* one a hierarchy */
@@ -270,6 +269,7 @@ int local_probe_loop(struct error *err);
 int local_destroy(const char *run_directory, const char *id, struct error *err);
 
 /* The embedded helper program; helper_image.c. */
-extern const unsigned char local_helper_start[], local_helper_end[];
+extern const unsigned char local_helper_bytes[];
+extern const uint64_t local_helper_length;
 
 #endif

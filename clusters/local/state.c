@@ -33,11 +33,18 @@ static json_t *process_json(pid_t pid, uint64_t start) {
   return json_pack("{s:i, s:I}", "pid", (int)pid, "start", (json_int_t)start);
 }
 
+/* Appends, or drops the whole array when memory ran out. */
+static json_t *append(json_t *array, json_t *entry) {
+  if (json_array_append_new(array, entry) == 0) return array;
+  json_decref(array);
+  return NULL;
+}
+
 static json_t *hosts_json(const struct local_cluster *lc) {
   json_t *hosts = json_array();
   for (uint32_t i = 0; i < lc->public.host_count; i++) {
     const struct local_host *lh = &lc->locals[i];
-    json_array_append_new(
+    hosts = append(
         hosts, json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", lh->host->name, "kind",
                          kind_names[lh->host->kind], "address", lh->host->address, "memory_bytes",
                          (json_int_t)lh->memory_bytes, "disk_bytes", (json_int_t)lh->disk_bytes));
@@ -48,7 +55,7 @@ static json_t *hosts_json(const struct local_cluster *lc) {
 static json_t *cgroups_json(const struct local_cluster *lc) {
   json_t *paths = json_array();
   for (uint32_t i = 0; i < lc->cgroups.count; i++)
-    json_array_append_new(paths, json_sprintf("%s/gameday-%s", lc->cgroups.mounts[i], lc->id));
+    paths = append(paths, json_sprintf("%s/gameday-%s", lc->cgroups.mounts[i], lc->id));
   return paths;
 }
 

@@ -38,9 +38,14 @@ static int units_read(const struct local_cluster *lc, const struct host *host, j
   return 0;
 }
 
+/* NULL when memory ran out. */
 static json_t *strings_json(const char *const *strings) {
   json_t *list = json_array();
-  for (; strings && *strings; strings++) json_array_append_new(list, json_string(*strings));
+  for (; strings && *strings; strings++) {
+    if (json_array_append_new(list, json_string(*strings)) == 0) continue;
+    json_decref(list);
+    return NULL;
+  }
   return list;
 }
 
@@ -130,7 +135,7 @@ static int start_entry(struct local_cluster *lc, struct local_host *lh, json_t *
   if (!name || !user)
     return error_set(err, STATUS_INTERNAL, "the units of host %s are damaged", lh->host->name);
   if (main_process(lc, lh->host, name, &running)) return 0;
-  CLEANUP_FREE struct local_enter *enter = malloc(sizeof *enter);
+  CLEANUP_FREE struct local_enter *enter = calloc(1, sizeof *enter);
   if (!enter) return error_set(err, STATUS_MEMORY, "out of memory");
   char log[PATH_MAX], pid[PATH_MAX];
   int status = local_enter_init(enter, lc, lh, name, err);

@@ -45,8 +45,7 @@ static _Noreturn void anchor_child(const struct anchor_plan *plan) {
 static int helper_open(int *ret_fd, struct error *err) {
   CLEANUP_CLOSE int fd = memfd_create(LOCAL_HELPER, MFD_CLOEXEC);
   if (fd < 0) return error_set_errno(err, errno, "a file in memory");
-  size_t length = (size_t)(local_helper_end - local_helper_start);
-  int status = file_write_all(fd, local_helper_start, length, LOCAL_HELPER, err);
+  int status = file_write_all(fd, local_helper_bytes, local_helper_length, LOCAL_HELPER, err);
   if (status < 0) return status;
   *ret_fd = fd;
   fd = -1;

@@ -267,7 +267,7 @@ int host_enter(int argc, char **argv) {
           0 ||
       add_env(&entry, "LANG", "C.UTF-8") != 0)
     return 1;
-  if (parse(&entry, argc, argv) != 0) return 1;
+  if (parse(&entry, argc, argv) != 0 || !entry.program) return 1;
   int log = -1;
   if (entry.log) {
     log = open(entry.log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
