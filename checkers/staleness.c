@@ -31,12 +31,14 @@ struct staleness {
   uint64_t first_done_ns;        /* the first acknowledged write; TIME_NEVER: none */
   uint64_t undetermined, beyond; /* rows of uncertain writes; rows older than the history */
   uint64_t own_reads, own_stale;
+  uint8_t primary; /* who acknowledged the latest write of ROUTE_PRIMARY */
 };
 
 static int begin(void *state, const struct record_info *info, struct error *err) {
   struct staleness *it = state;
   it->info = info;
   it->first_done_ns = TIME_NEVER;
+  it->primary = HOST_NONE;
   histogram_init(&it->ages);
   return history_init(&it->history, err);
 }
@@ -70,6 +72,7 @@ static int take_write(struct staleness *it, const struct operation *operation, s
     writer->uncertain = true;
     return 0;
   }
+  if (operation->route == ROUTE_PRIMARY) it->primary = operation->host;
   struct history *history = &it->history;
   if (history->count >= HISTORY_LENGTH) {
     const struct history_entry *going = &history->entries[history->count % HISTORY_LENGTH];
@@ -101,6 +104,8 @@ static int add_age(struct staleness *it, const struct operation *read, uint64_t 
 
 static int take_newest(struct staleness *it, const struct operation *read, struct error *err) {
   uint64_t number = 0, newer_ns = TIME_NEVER;
+  /* The primary is not stale; its zeros would hide the replicas'. */
+  if (read->host == it->primary) return 0;
   if (read->value == 0) return add_age(it, read, it->first_done_ns, err); /* no row at all */
   if (history_find(&it->history, read->read_identity, read->value, &number)) {
     (void)history_newer(&it->history, number, &newer_ns);

@@ -121,6 +121,8 @@ static void test_fresh_reads_are_innocent(void **state) {
     add(&it, OPERATION_READ_NEWEST, ROUTE_REPLICA, PG2, 20.05 + (double)i * 0.1, 0.001, 1, i);
   /* Row 51 is read while its own acknowledgement is still on the way. */
   add(&it, OPERATION_READ_NEWEST, ROUTE_REPLICA, PG2, 25.1005, 0.001, 1, 51);
+  /* What the primary itself answers to a client pinned to it counts for no replica. */
+  add(&it, OPERATION_READ_NEWEST, ROUTE_REPLICA, PG1, 29, 0.001, 1, 1);
   judge(&it, &checker_staleness);
   NEAR(synthetic_value_of(&it, "staleness.max", FAULT_NONE), 0);
   assert_null(synthetic_witness(&it, "stale"));
