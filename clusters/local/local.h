@@ -97,6 +97,8 @@ void local_registry_remove(const char *id);
 /* Removes what is left of clusters whose harness and anchor are both dead: of a harness that was
  * killed with its guard before there was a world. */
 void local_registry_sweep(void);
+/* provider.h: describe */
+int local_describe(const struct cluster *cluster, struct buf *json, struct error *err);
 int local_list(int (*found)(void *data, const char *id, const char *run_directory), void *data,
                struct error *err);
 /* Whether `id` is [a-z0-9-]{1,32}. */

@@ -52,7 +52,7 @@ struct run {
   int timeline_status;
   struct error timeline_error;
   struct run_file file;
-  struct buf settings;
+  struct buf settings, provider_facts;
 };
 
 /* --- interrupts ------------------------------------------------------------------------------ */
@@ -172,7 +172,10 @@ static int bring_hosts_up(struct run *run, struct error *err) {
     if (host->kind == HOST_CLIENT) run->client_hosts[run->client_host_count++] = host;
     if (host->kind == HOST_MONITOR) run->monitor = host;
   }
-  return 0;
+  if (!provider->describe) return 0;
+  status = provider->describe(run->cluster, &run->provider_facts, err);
+  run->file.provider_json = run->provider_facts.data;
+  return status;
 }
 
 static int read_settings(struct run *run, struct error *err) {
@@ -500,6 +503,7 @@ static void release(struct run *run) {
   if (run->cluster) run->cluster->provider->detach(run->cluster);
   loop_free(run->loop);
   buf_release(&run->settings);
+  buf_release(&run->provider_facts);
   arena_release(&run->arena);
 }
 
@@ -521,6 +525,7 @@ int run_execute(const struct run_spec *spec, struct error *err) {
   run.file.monotonic_start_ns = run.start_ns;
   arena_init(&run.arena, 0);
   buf_init(&run.settings);
+  buf_init(&run.provider_facts);
   int status = begin_record(&run, &why);
   if (status == 0) status = bring_up(&run, &why);
   if (status == 0) status = start_load(&run, &why);

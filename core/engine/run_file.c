@@ -93,6 +93,8 @@ int run_file_write(const struct run_file *file, struct error *err) {
   json_object_set_new(root, "outage_min_ns", json_integer((json_int_t)scenario->outage_min_ns));
   json_object_set_new(root, "lag_bound_bytes", json_integer((json_int_t)scenario->lag_bound_bytes));
   json_object_set_new(root, "load_minimum", json_integer(scenario->load_minimum));
+  json_t *facts = file->provider_json ? json_loads(file->provider_json, 0, NULL) : NULL;
+  json_object_set_new(root, "provider_facts", facts ? facts : json_object());
   json_t *settings = file->settings_json ? json_loads(file->settings_json, 0, NULL) : NULL;
   json_object_set_new(root, "settings", settings ? settings : json_object());
   CLEANUP_FREE char *text = json_dumps(root, JSON_INDENT(2));

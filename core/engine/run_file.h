@@ -16,6 +16,7 @@ struct run_file {
   uint64_t dropped;
   bool finished, kept;
   const char *stopped_because; /* NULL: not stopped */
+  const char *provider_json;   /* NULL: the provider says nothing */
   const char *settings_json;   /* NULL: not read yet */
 };
 

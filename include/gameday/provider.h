@@ -94,6 +94,9 @@ struct provider {
    * detach(); the cluster itself stays. */
   int (*attach)(const char *run_directory, struct cluster **ret_cluster, struct error *err);
   void (*detach)(struct cluster *cluster);
+  /* Appends a JSON object of what the hosts are made of, as far as it decides what a fault means
+   * (container runtime, kind of storage): goes into run.json. NULL: nothing to say. */
+  int (*describe)(const struct cluster *cluster, struct buf *json, struct error *err);
   /* Calls `found` for each cluster of this provider that is to be known of on this machine (kept, or
    * of a run that goes on); the first non-zero answer ends the listing and is returned. NULL: this
    * provider keeps no list. */
