@@ -148,16 +148,26 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   return 0;
 }
 
-/* Two hosts on one timeline: neither is the older, so that only the time in which both acknowledged
- * counts. */
+/* When the last of the reigns that came after `reign` was last heard of. */
+static uint64_t last_of_successors_ns(const struct dual_primary *it, const struct reign *reign) {
+  uint64_t last_ns = 0;
+  for (uint32_t i = 0; i < it->reign_count; i++) {
+    const struct reign *other = &it->reigns[i];
+    if (other->host == reign->host || other->timeline < reign->timeline) continue;
+    if (other->last_sent_ns > last_ns) last_ns = other->last_sent_ns;
+  }
+  return last_ns;
+}
+
+/* Only the time in which both acknowledged counts. A replaced primary that goes on when its
+ * successors have fallen silent is the only one then: history went back to it, and the writes of
+ * the successors are lost, which is another finding. */
 static void settle_overlaps(struct dual_primary *it) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < it->overlap_count; i++) {
     struct overlap overlap = it->overlaps[i];
-    const struct reign *other = &it->reigns[overlap.by];
-    if (it->reigns[overlap.reign].timeline == other->timeline &&
-        overlap.end_ns > other->last_sent_ns)
-      overlap.end_ns = other->last_sent_ns;
+    uint64_t last_ns = last_of_successors_ns(it, &it->reigns[overlap.reign]);
+    if (overlap.end_ns > last_ns) overlap.end_ns = last_ns;
     if (overlap.end_ns > overlap.begin_ns) it->overlaps[kept++] = overlap;
   }
   it->overlap_count = kept;

@@ -11,14 +11,32 @@
 /* Beyond this, latencies are the harness's own; the checker `load` says so too. */
 #define HARNESS_DELAY_MAX_S 1.0
 
-/* Two hosts that acknowledge writes at once break every promise of a cluster with one primary. */
-static const struct scenario_objective objective_dual_primary = {
-    .name = "dual_primary",
-    .statistic = "max",
-    .text = "<= 0s (of every run)",
-    .unit = UNIT_DURATION,
-    .bound = 0,
+/* What no user would knowingly accept: these are objectives of every run in which they apply,
+ * unless the scenario itself has a say on the matter. */
+struct standing {
+  struct scenario_objective objective;
+  const char *const *ruled_by; /* the scenario names one of these (or a value below one) */
 };
+
+static const char *const says_dual_primary[] = {"dual_primary", NULL};
+static const char *const says_loss[] = {"lost_after_fault", "loss_window", "data_loss", NULL};
+
+/* Two hosts that acknowledge writes at once break every promise of a cluster with one primary. A
+ * crash may take what replicas had not received yet (recovery_point bounds that); what is
+ * acknowledged after the fault and then lost was written into the void. */
+static const struct standing standings[] = {
+    {.objective = {.name = "dual_primary",
+                   .statistic = "max",
+                   .text = "<= 0s (of every run)",
+                   .unit = UNIT_DURATION},
+     .ruled_by = says_dual_primary},
+    {.objective = {.name = "lost_after_fault",
+                   .statistic = "max",
+                   .text = "<= 0 (of every run)",
+                   .unit = UNIT_COUNT},
+     .ruled_by = says_loss},
+};
+#define STANDING_COUNT (sizeof standings / sizeof *standings)
 
 static const struct measure *find_measure(const struct run_result *run, const char *name) {
   for (uint32_t f = 0; f < run->finding_count; f++)
@@ -28,14 +46,19 @@ static const struct measure *find_measure(const struct run_result *run, const ch
   return NULL;
 }
 
-/* The standing objective applies where writes were acknowledged and the scenario has no say. */
-static bool wants_dual_primary(const struct scenario *scenario, const struct run_result *runs,
-                               uint32_t run_count) {
+static bool is_below(const char *name, const char *of) {
+  size_t length = strlen(of);
+  return strncmp(name, of, length) == 0 && (name[length] == '\0' || name[length] == '.');
+}
+
+/* A standing objective applies where there was something to measure and the scenario has no say. */
+static bool applies(const struct standing *standing, const struct scenario *scenario,
+                    const struct run_result *runs, uint32_t run_count) {
   for (uint32_t i = 0; scenario && i < scenario->objective_count; i++)
-    if (strncmp(scenario->objectives[i].name, "dual_primary", strlen("dual_primary")) == 0)
-      return false;
+    for (const char *const *name = standing->ruled_by; *name; name++)
+      if (is_below(scenario->objectives[i].name, *name)) return false;
   for (uint32_t r = 0; r < run_count; r++) {
-    const struct measure *measure = find_measure(&runs[r], "dual_primary");
+    const struct measure *measure = find_measure(&runs[r], standing->objective.name);
     if (measure && !measure->not_applicable) return true;
   }
   return false;
@@ -45,17 +68,16 @@ static int judge_objectives(const struct scenario *scenario, const struct run_re
                             uint32_t run_count, struct arena *arena,
                             const struct objective_result **ret_objectives, uint32_t *ret_count,
                             struct error *err) {
-  uint32_t count = scenario ? scenario->objective_count : 0;
-  struct objective_result *results = arena_calloc(arena, (size_t)count + 1, sizeof *results);
+  uint32_t given = scenario ? scenario->objective_count : 0, count = 0;
+  struct objective_result *results =
+      arena_calloc(arena, (size_t)given + STANDING_COUNT, sizeof *results);
   if (!results) return error_set(err, STATUS_MEMORY, "out of memory for objectives");
-  for (uint32_t i = 0; i < count; i++) {
-    int status =
-        judge_objective(&scenario->objectives[i], runs, run_count, arena, &results[i], err);
-    if (status < 0) return status;
-  }
-  if (wants_dual_primary(scenario, runs, run_count)) {
-    int status =
-        judge_objective(&objective_dual_primary, runs, run_count, arena, &results[count], err);
+  for (uint32_t i = 0; i < given + STANDING_COUNT; i++) {
+    const struct standing *standing = i < given ? NULL : &standings[i - given];
+    if (standing && !applies(standing, scenario, runs, run_count)) continue;
+    const struct scenario_objective *objective =
+        standing ? &standing->objective : &scenario->objectives[i];
+    int status = judge_objective(objective, runs, run_count, arena, &results[count], err);
     if (status < 0) return status;
     count++;
   }
@@ -140,9 +162,10 @@ int judge_run(const struct record *record, const struct scenario *scenario,
   struct summary summary = {.arena = arena};
   const char *untrusted = why_untrusted(record, &run, arena);
   run.trusted = untrusted == NULL;
+  /* First of its rank: what follows from it is not the reason. */
+  if (untrusted) raise(&summary, VERDICT_UNKNOWN, "record", untrusted);
   add_objectives(&summary, run.objectives, run.objective_count);
   add_findings(&summary, &run);
-  if (untrusted) raise(&summary, VERDICT_UNKNOWN, "record", untrusted);
   status = close_summary(&summary, &run, err);
   if (status == 0) *ret = run;
   return status;

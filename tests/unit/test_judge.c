@@ -254,7 +254,8 @@ static void test_nobody_measured_it(void **state) {
   arena_release(&made.arena);
 }
 
-/* Ranks from the binomial distribution: 6 values give [1, 6], 10 [2, 9], 20 [6, 15], 100 [40, 61]. */
+/* Ranks from the binomial distribution: 6 values give [1, 6], 10 [2, 9], 20 [6, 15], 100 [40, 61].
+ */
 static void test_confidence_interval_of_the_median(void **state) {
   static const struct {
     uint32_t count, low, high;
@@ -338,8 +339,10 @@ static void test_a_run_against_its_objectives(void **state) {
   judge_crash(&it, "failover_time", false, 45);
   assert_int_equal(it.result.verdict, VERDICT_PASS);
   assert_true(it.result.trusted);
-  assert_int_equal(it.result.objective_count, 2); /* and no two primaries */
+  assert_int_equal(it.result.objective_count,
+                   3); /* and no two primaries, no writes into the void */
   assert_string_equal(it.result.objectives[1].name, "dual_primary");
+  assert_string_equal(it.result.objectives[2].name, "lost_after_fault");
   assert_int_equal(it.result.writes.scheduled, 6000);
   assert_float_equal((float)it.result.duration_s, 90, 1e-6F);
   judge_crash(&it, "failover_time", false, 20);
@@ -370,8 +373,15 @@ static void test_a_scenario_may_allow_two_primaries(void **state) {
   synthetic_add_load(&it, &pinned);
   synthetic_finish(&it);
   judge_crash(&it, "dual_primary", false, 5);
-  assert_int_equal(it.result.objective_count, 1);
-  assert_int_equal(it.result.verdict, VERDICT_PASS);
+  assert_int_equal(it.result.objective_count,
+                   2); /* but what was acknowledged there is still lost */
+  assert_string_equal(it.result.objectives[1].name, "lost_after_fault");
+  assert_int_equal(it.result.objectives[0].verdict, VERDICT_PASS);
+  assert_int_equal(it.result.verdict, VERDICT_FAIL);
+  judge_crash(&it, "loss_window", false, 60);
+  assert_int_equal(it.result.objective_count, 2);
+  assert_string_equal(it.result.objectives[1].name, "dual_primary");
+  assert_int_equal(it.result.objectives[0].verdict, VERDICT_PASS);
   judge_crash(&it, "failover_time", false, 45);
   assert_int_equal(it.result.verdict, VERDICT_FAIL);
   assert_non_null(strstr(it.result.why, "dual_primary: "));
