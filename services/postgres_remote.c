@@ -109,7 +109,9 @@ void postgres_conninfo(const struct service_instance *service, uint32_t member,
       {"keepalives_interval", "1"},
       {"keepalives_count", "3"},
       {"client_encoding", "UTF8"},
-      {"options", "-c statement_timeout=30s -c log_statement=none"}, /* never PGOPTIONS */
+      /* Replaces PGOPTIONS of the environment; sets nothing that a scenario could ask for, because
+       * settings are read back through these connections. */
+      {"options", "-c gameday.session=on"},
   };
   size_t count = sizeof pairs / sizeof pairs[0];
   for (size_t i = 0; i < count; i++) {

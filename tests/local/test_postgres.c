@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "gameday/driver.h"
 #include "support/postgres_fixture.h"
 
@@ -83,6 +84,32 @@ static void count_processes(struct postgres_fixture *f) {
   }
 }
 
+/* Programs' arguments and environments on every host, and all logs, hold no password. */
+static void find_no_secret(struct postgres_fixture *f) {
+  static const char *const argv[] = {
+      "/bin/sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'",
+      NULL};
+  const struct process_spec spec = {.argv = argv};
+  const struct postgres_secrets *s = &postgres_state(&f->service)->secrets;
+  const char *const secrets[] = {s->superuser, s->replication, s->rewind, s->client, s->rest};
+  for (uint32_t i = 0; i < f->service.member_count; i++) {
+    CLEANUP(process_result_release) struct process_result result;
+    CLEANUP(buf_release) struct buf log;
+    char path[256];
+    process_result_init(&result);
+    buf_init(&log);
+    const struct host *host = f->members[i];
+    assert_ok(f->cluster->provider->exec(f->cluster, host, NULL, &spec, &result, &err), &err);
+    assert_non_null(strstr(result.out.data, "/postgres"));
+    snprintf(path, sizeof path, "%s/logs/%s/patroni.log", f->directory, host->name);
+    assert_ok(file_read(path, 64u << 20, &log, &err), &err);
+    for (size_t j = 0; j < sizeof secrets / sizeof secrets[0]; j++) {
+      assert_null(strstr(result.out.data, secrets[j]));
+      assert_null(memmem(log.data, log.length, secrets[j], strlen(secrets[j])));
+    }
+  }
+}
+
 static uint8_t primary_of(struct postgres_fixture *f) {
   struct service_view view;
   f->service.service->view(&f->service, &view);
@@ -91,6 +118,9 @@ static uint8_t primary_of(struct postgres_fixture *f) {
 
 static void patroni(struct postgres_fixture *f) {
   struct service_view view;
+  /* Even so no password must be logged. */
+  struct setting setting = {.name = "log_statement", .value = "all"};
+  f->config.parameters = (struct settings){.items = &setting, .count = 1};
   assert_ok(fixture_up(f, &err), &err);
   assert_ok(fixture_start(f, &err), &err);
   say_times(f, "patroni, 3 hosts");
@@ -137,6 +167,7 @@ static void patroni(struct postgres_fixture *f) {
   assert_true(fixture_wait_converged(f, 60 * NS_PER_S));
 
   read_settings(f, "patroni");
+  find_no_secret(f);
 }
 
 static void test_patroni(void **state) {
@@ -213,15 +244,48 @@ static void freeze(struct postgres_fixture *f, uint8_t index) {
                 ((double)f->events[again].time_ns - (double)thaw_ns) / 1e6);
 }
 
+static uint32_t processes_of(struct postgres_fixture *f, const char *name, int signal) {
+  const struct service_process *p = f->service.service->processes_for(&f->config);
+  uint32_t count = 0;
+  while (p->name && strcmp(p->name, name) != 0) p++;
+  assert_non_null(p->name);
+  assert_ok(f->cluster->provider->process_signal(f->cluster, f->members[0], &p->match, signal,
+                                                 &count, &err),
+            &err);
+  return count;
+}
+
+/* Each process that a fault can name is killed, and brought back by whom the service says. */
+static void kill_processes(struct postgres_fixture *f) {
+  const struct provider *provider = f->cluster->provider;
+  uint32_t from = fixture_event_count(f);
+  assert_true(processes_of(f, "postmaster", SIGKILL) > 3); /* with its children */
+  uint32_t none = fixture_wait_event(f, from, EVENT_ROLE, 0, 5 * NS_PER_S);
+  assert_int_not_equal(none, UINT32_MAX);
+  assert_int_equal(f->events[none].role, ROLE_NONE);
+  assert_int_not_equal(fixture_wait_event(f, none, EVENT_PROMOTED, 0, 30 * NS_PER_S), UINT32_MAX);
+  assert_int_equal(processes_of(f, "patroni", SIGKILL), 1);
+  assert_ok(provider->unit_start(f->cluster, f->members[0], "patroni", &err), &err);
+  assert_int_equal(processes_of(f, "etcd", SIGKILL), 1);
+  assert_ok(provider->unit_start(f->cluster, f->members[0], "etcd", &err), &err);
+  from = fixture_event_count(f);
+  assert_int_not_equal(fixture_wait_event(f, from, EVENT_MANAGER, 0, 30 * NS_PER_S), UINT32_MAX);
+  assert_true(fixture_wait_redundant(f, 60 * NS_PER_S));
+}
+
 static void test_one_instance(void **state) {
   (void)state;
   static struct postgres_fixture f;
   if (!begin(&f)) skip();
   f.config.instances = 1;
+  f.config.loop_wait_ns = NS_PER_S;
   assert_ok(fixture_up(&f, &err), &err);
   assert_ok(fixture_start(&f, &err), &err);
   say_times(&f, "patroni, 1 host");
   assert_true(fixture_wait_converged(&f, 5 * NS_PER_S));
+  assert_ok(fixture_watch(&f, &err), &err);
+  assert_true(fixture_wait_redundant(&f, 10 * NS_PER_S));
+  kill_processes(&f);
   fixture_down(&f);
 }
 
