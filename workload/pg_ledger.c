@@ -62,7 +62,7 @@ static const struct param params[] = {
      .minimum = "10ms",
      .maximum = "10min",
      .help = "One attempt on one server: TCP, TLS, authentication, role. 2 s is the least that "
-             "libpq's own connect_timeout takes."},
+             "libpq before version 17 takes for its connect_timeout."},
     {.key = "operation_timeout",
      .type = PARAM_DURATION,
      FIELD(options.operation_timeout_ns),

@@ -19,11 +19,15 @@ static struct load_flight *probe_flight(struct load_client *client) {
   return &client->flights[0];
 }
 
-static void probe_done(struct load_client *client, struct load_flight *flight) {
-  client->probe = PROBE_CLOSE;
-  load_client_finish_flight(client, flight);
+static void close_soon(struct load_client *client) {
   /* Not here: this may be within a callback of the session that is to be closed. */
+  client->probe = PROBE_CLOSE;
   load_client_arm(client, &client->connect_timer, loop_now_ns(client->context->loop));
+}
+
+static void probe_done(struct load_client *client, struct load_flight *flight) {
+  close_soon(client);
+  load_client_finish_flight(client, flight);
 }
 
 void load_probe_start(struct load_client *client) {
@@ -31,9 +35,13 @@ void load_probe_start(struct load_client *client) {
   struct load_flight *flight = load_client_take(client);
   if (!flight) return;
   client->probe = PROBE_CONNECT;
-  load_client_arm(client, &client->connect_timer, loop_now_ns(client->context->loop));
   load_client_arm(client, &client->give_up_timer,
                   load_client_give_up_ns(client, &flight->operation));
+  /* After one that was given up the attempts to connect go on for the next: begun anew each time
+   * they would never come to the server behind a dead one. */
+  bool connecting = client->client.session->state == SESSION_CONNECTING;
+  if (connecting || client->connect_timer.position != 0) return;
+  load_client_arm(client, &client->connect_timer, loop_now_ns(client->context->loop));
 }
 
 void load_probe_connect_due(struct load_client *client) {
@@ -51,6 +59,7 @@ void load_probe_connect_due(struct load_client *client) {
 }
 
 void load_probe_connected(struct load_client *client) {
+  if (client->probe == PROBE_IDLE) close_soon(client); /* too late for the last one */
   if (client->probe != PROBE_CONNECT) return;
   struct load_flight *flight = probe_flight(client);
   struct session *session = client->client.session;
@@ -127,7 +136,5 @@ void load_probe_give_up(struct load_client *client, uint64_t now_ns) {
   operation->code = code_pack(CODE_NO_CONNECTION);
   operation->done_ns = now_ns - client->context->start_ns;
   client->probe = PROBE_IDLE;
-  loop_timer_cancel(client->context->loop, &client->connect_timer);
   load_client_finish_flight(client, flight);
-  load_client_close(client);
 }

@@ -1,5 +1,5 @@
-/* A real PostgreSQL server of a test's own: initdb in a temporary directory, loopback only, password
- * authentication, without durability (its crash recovery still works when only the server dies). */
+/* A real PostgreSQL server of a test's own: initdb in a temporary directory, loopback only, with
+ * passwords, without fsync (its crash recovery still works when only the server dies). */
 #ifndef GAMEDAY_TESTS_SUPPORT_POSTGRES_SERVER_H
 #define GAMEDAY_TESTS_SUPPORT_POSTGRES_SERVER_H
 
@@ -19,8 +19,8 @@ struct postgres_server {
 /* Makes the files, does not start. STATUS_ENVIRONMENT with the reason when this machine has no
  * PostgreSQL or no user for it. The struct must not be moved afterwards. */
 int postgres_server_make(struct postgres_server *server, struct error *err);
-/* Starts and waits until it answers: with writes accepted, or in recovery when `standby`. `options`:
- * "-c" "name=value" ..., NULL-terminated; NULL: none. */
+/* Starts and waits until it answers: with writes accepted, or in recovery when `standby`.
+ * `options`: "-c" "name=value" ..., NULL-terminated; NULL: none. */
 int postgres_server_start(struct postgres_server *server, const char *const *options, bool standby,
                           struct error *err);
 /* Sends `signal` to the postmaster and waits for its end. */

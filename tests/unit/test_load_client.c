@@ -522,6 +522,22 @@ static void test_probe_without_a_server_fails_and_one_cut_off_is_unknown(void **
   bench_free(bench);
 }
 
+/* Connecting took longer than what the one before had left of its timeout, for ever. */
+static void test_probes_behind_a_long_outage_get_their_connection(void **state) {
+  (void)state;
+  struct bench *bench = bench_with_probe();
+  bench->database.connect_ns = NS_PER_S; /* as long as it takes to get past a dead server */
+  bench_start(bench, SEED);
+  bench->database.down = true;
+  run_for(bench, 10 * NS_PER_S);
+  assert_int_equal(count_outcome(bench, OUTCOME_OK, NULL), 0);
+  bench->database.down = false;
+  run_for(bench, 10 * NS_PER_S);
+  assert_true(count_outcome(bench, OUTCOME_OK, NULL) >= 7);
+  bench_finish(bench);
+  bench_free(bench);
+}
+
 /* --- the end --------------------------------------------------------------------------------- */
 
 static void test_always_on_goes_on_until_the_stop(void **state) {
@@ -634,6 +650,7 @@ int main(void) {
       cmocka_unit_test(test_reason_is_kept_while_nobody_is_ready),
       cmocka_unit_test(test_probe_takes_a_fresh_connection_each_time),
       cmocka_unit_test(test_probe_without_a_server_fails_and_one_cut_off_is_unknown),
+      cmocka_unit_test(test_probes_behind_a_long_outage_get_their_connection),
       cmocka_unit_test(test_always_on_goes_on_until_the_stop),
       cmocka_unit_test(test_drain_waits_for_the_last_answer),
       cmocka_unit_test(test_stop_in_the_middle_accounts_for_everything),
