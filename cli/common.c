@@ -31,7 +31,7 @@ int cli_fail(struct cli *cli, const struct error *err) {
   char text[ERROR_MESSAGE_SIZE + ERROR_FILE_SIZE + 32];
   error_format(err, text, sizeof text);
   log_print(&cli->log, LOG_ERROR, "%s", text);
-  return cli_exit_code(err->status, SIGINT);
+  return (int)cli_exit_code(err->status, SIGINT);
 }
 
 int cli_usage(struct cli *cli, const struct command *command) {
@@ -84,7 +84,7 @@ int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
   if (scenario_load(path, &cli->tables, overrides, count, ret, errors, &err) < 0) {
     if (errors->count > 0) {
       log_mistakes(cli, errors);
-      code = cli_exit_code(err.status, SIGINT);
+      code = (int)cli_exit_code(err.status, SIGINT);
     } else {
       code = cli_fail(cli, &err);
     }

@@ -127,7 +127,7 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
   /* A signal in the last moment is too late for this run, but not for the next. */
   if (status == 0) return number ? (int)cli_exit_code(STATUS_INTERRUPTED, number) : EXIT_MET;
   (void)cli_fail(cli, &err);
-  return cli_exit_code((enum status)status, number);
+  return (int)cli_exit_code((enum status)status, number);
 }
 
 static int default_directory(const char *scenario, char *ret, size_t size, struct error *err) {

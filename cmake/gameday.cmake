@@ -80,9 +80,9 @@ set(gd_interface_root "${PROJECT_SOURCE_DIR}/include")
 
 # gd_layer(NAME [LINK targets...] [FOLDERS subfolders...])
 #
-# A static library gd_NAME of the *.c files of the current folder (and FOLDERS below it). Its headers
-# are included as "NAME/header.h" by it and by whoever links it: through a directory of the build
-# tree that holds nothing but a link of that name.
+# A static library gd_NAME of the *.c files of the current folder (and FOLDERS below it). Its
+# headers are included as "NAME/header.h" by it and by whoever links it: through a directory of the
+# build tree that holds nothing but a link of that name.
 function(gd_layer name)
   cmake_parse_arguments(layer "" "" "LINK;FOLDERS" ${ARGN})
   set(patterns "${CMAKE_CURRENT_SOURCE_DIR}/*.c")

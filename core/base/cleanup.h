@@ -11,7 +11,9 @@
 static inline void cleanup_close(const int *fd) {
   if (*fd >= 0) close(*fd);
 }
-static inline void cleanup_free(void *pointer) { free(*(void **)pointer); }
+static inline void cleanup_free(void *pointer) {
+  free(*(void **)pointer);
+}
 static inline void cleanup_fclose(FILE **file) {
   if (*file) fclose(*file);
 }

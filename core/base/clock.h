@@ -19,7 +19,9 @@ struct clock {
 /* CLOCK_MONOTONIC of this machine. */
 extern const struct clock clock_monotonic;
 
-static inline uint64_t clock_now_ns(const struct clock *clock) { return clock->now(clock); }
+static inline uint64_t clock_now_ns(const struct clock *clock) {
+  return clock->now(clock);
+}
 
 /* Wall-clock nanoseconds since 1970, for the one anchor of a run; never for differences. */
 uint64_t clock_wall_ns(void);

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* What went wrong, by what the caller can do about it. The command line maps these to exit codes. */
+/* What went wrong, by what the caller can do about it. The command line maps it to an exit code. */
 enum status {
   STATUS_OK = 0,
   STATUS_USAGE = -1,       /* the user's input: arguments, scenario text (exit 2) */
@@ -27,9 +27,9 @@ enum status {
 
 struct error {
   enum status status;
-  int errnum;                  /* errno of the failed call, or 0 */
-  int line, column;            /* from 1; 0 when the error has no place in a file */
-  char file[ERROR_FILE_SIZE];  /* "" when the error has no place in a file */
+  int errnum;                 /* errno of the failed call, or 0 */
+  int line, column;           /* from 1; 0 when the error has no place in a file */
+  char file[ERROR_FILE_SIZE]; /* "" when the error has no place in a file */
   char message[ERROR_MESSAGE_SIZE];
 };
 

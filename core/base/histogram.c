@@ -1,6 +1,6 @@
-/* Values below 2^7 have a bucket each; above, every power of two is cut into 2^7 equal buckets, so a
- * bucket is never wider than 1/128 of its smallest value. Quantiles give a bucket's largest value:
- * at or above the true value, by less than 1/128 of it. */
+/* Values below 2^7 have a bucket each; above, every power of two is cut into 2^7 equal buckets, so
+ * a bucket is never wider than 1/128 of its smallest value. Quantiles give a bucket's largest
+ * value: at or above the true value, by less than 1/128 of it. */
 #include "base/histogram.h"
 
 #include <assert.h>

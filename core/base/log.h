@@ -9,8 +9,8 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* Owned by main() and handed down; there is no global log. */
 struct log {
   enum log_level level;
-  bool color;      /* a terminal, and NO_COLOR is not set */
-  bool live;       /* a status line may be redrawn (a terminal) */
+  bool color;        /* a terminal, and NO_COLOR is not set */
+  bool live;         /* a status line may be redrawn (a terminal) */
   bool status_shown; /* the log's own: a status line is on the screen */
   int fd;
 };

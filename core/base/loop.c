@@ -208,6 +208,7 @@ int loop_new(struct loop **ret_loop, struct error *err) {
     loop_epoll_free(state);
     return status;
   }
+  assert(loop);
   loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (loop->wake_fd < 0)
     status = error_set_errno(err, errno, "cannot make an eventfd");

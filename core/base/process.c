@@ -1,5 +1,5 @@
-/* Starting child processes and waiting for them. What happens in the child between fork() and exec()
- * is in process_child.c. */
+/* Starting child processes and waiting for them. What happens in the child between fork() and
+ * exec() is in process_child.c. */
 #include "base/process.h"
 
 #include <errno.h>
@@ -118,8 +118,8 @@ static int plan_environment(struct child_plan *plan, const char *const *extra, s
   return 0;
 }
 
-/* The input goes through a file in memory: nobody has to feed a pipe, and a child that does not read
- * cannot block us. */
+/* The input goes through a file in memory: nobody has to feed a pipe, and a child that does not
+ * read cannot block us. */
 static int plan_input(struct child_plan *plan, const struct process_spec *spec, struct error *err) {
   plan->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (plan->null_fd < 0) return error_set_errno(err, errno, "cannot open /dev/null");
@@ -233,7 +233,7 @@ static int open_capture(struct capture *capture, int *ret_write_fd, struct error
 }
 
 /* Waits until the child has ended or the deadline has passed, taking its output meanwhile. The end
- * of the output is not waited for: a daemon that the child left behind may hold it open for ever. */
+ * of the output is not waited for: a daemon that the child left behind may hold it open. */
 static int wait_child(int pid_fd, struct capture captures[2], uint64_t deadline_ns, bool *ret_ended,
                       struct error *err) {
   for (;;) {

@@ -12,17 +12,17 @@
 
 /* How a child is started. Zero-initialised is a plain child with /dev/null on all three. */
 struct process_spec {
-  const char *const *argv;       /* NULL-terminated; argv[0] is looked up in PATH */
-  const char *const *env_extra;  /* "KEY=value", NULL-terminated, added to ours; NULL: none */
-  const char *directory;         /* NULL: ours */
-  const char *input;             /* given on standard input; NULL: /dev/null */
+  const char *const *argv;      /* NULL-terminated; argv[0] is looked up in PATH */
+  const char *const *env_extra; /* "KEY=value", NULL-terminated, added to ours; NULL: none */
+  const char *directory;        /* NULL: ours */
+  const char *input;            /* given on standard input; NULL: /dev/null */
   size_t input_length;
-  int stdout_fd, stderr_fd;      /* <= 0: captured by process_run(), /dev/null for process_start() */
-  int namespace_pidfd;           /* > 0: enter the namespaces of this process first (setns) */
-  int namespace_flags;           /* CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID ...; 0: none */
-  bool new_session;              /* setsid(): keeps a terminal's Ctrl-C away from it */
-  bool dies_with_parent;         /* SIGKILL when the starting thread ends */
-  uint64_t timeout_ns;           /* for process_run(): 0 is 60 s */
+  int stdout_fd, stderr_fd; /* <= 0: captured by process_run(), /dev/null for process_start() */
+  int namespace_pidfd;      /* > 0: enter the namespaces of this process first (setns) */
+  int namespace_flags;      /* CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID ...; 0: none */
+  bool new_session;         /* setsid(): keeps a terminal's Ctrl-C away from it */
+  bool dies_with_parent;    /* SIGKILL when the starting thread ends */
+  uint64_t timeout_ns;      /* for process_run(): 0 is 60 s */
 };
 
 struct process_result {

@@ -117,8 +117,8 @@ static void fork_inside(int report_fd) {
   pid_t program = fork();
   if (program < 0) fail(report_fd, CHILD_FORK, errno);
   if (program > 0) attend(program);
-  /* The intermediate is outside of this namespace and so has the number 0 here; once it is gone, the
-   * namespace's init is the parent. */
+  /* The intermediate is outside of this namespace and so has the number 0 here; once it is gone,
+   * the namespace's init is the parent. */
   tie_to_parent(0, report_fd);
 }
 

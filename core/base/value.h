@@ -19,8 +19,8 @@ enum unit {
 };
 
 /* Parses `text` of the given unit. Whole units give an exact `ret_integer` (nanoseconds, bytes);
- * all give `ret_number`. Either may be NULL. A missing or wrong unit is STATUS_USAGE and the message
- * names what is expected ("a duration such as 30s or 250ms"); no file place is set. */
+ * all give `ret_number`. Either may be NULL. A missing or wrong unit is STATUS_USAGE and the
+ * message names what is expected ("a duration such as 30s or 250ms"); no file place is set. */
 int value_parse(const char *text, enum unit unit, int64_t *ret_integer, double *ret_number,
                 struct error *err);
 /* For people: "1.25 s", "512 MiB", "99.90 %". `text` holds 32 bytes. */

@@ -74,9 +74,9 @@ static int get_json(const struct run_reader *reader, const json_t *object, const
 static int host_kind_of(const char *name, uint8_t *ret_kind) {
   static const char *const names[] = {
       [HOST_SERVER] = "server", [HOST_CLIENT] = "client", [HOST_MONITOR] = "monitor"};
-  for (uint8_t i = 0; i < sizeof names / sizeof *names; i++)
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (name && strcmp(name, names[i]) == 0) {
-      *ret_kind = i;
+      *ret_kind = (uint8_t)i;
       return 0;
     }
   return -1;

@@ -295,7 +295,7 @@ static void expect_refused(enum postgres_topology topology, const char *name, co
   static struct postgres_fixture f;
   struct setting setting = {.name = name, .value = value};
   assert_ok(fixture_init(&f, &err), &err);
-  f.config.topology = topology;
+  f.config.topology = (int)topology;
   f.config.instances = 2;
   f.config.parameters = (struct settings){.items = &setting, .count = 1};
   assert_ok(fixture_up(&f, &err), &err);

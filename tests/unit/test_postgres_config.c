@@ -108,8 +108,8 @@ static void test_etcd_arguments(void **state) {
       "--listen-client-urls=http://10.0.0.12:2379,http://127.0.0.1:2379",
       "--initial-advertise-peer-urls=http://10.0.0.12:2380",
       "--advertise-client-urls=http://10.0.0.12:2379",
-      "--initial-cluster=pg1=http://10.0.0.11:2380,pg2=http://10.0.0.12:2380,"
-      "pg3=http://10.0.0.13:2380",
+      ("--initial-cluster=pg1=http://10.0.0.11:2380,pg2=http://10.0.0.12:2380,"
+       "pg3=http://10.0.0.13:2380"),
       "--initial-cluster-state=new",
       "--initial-cluster-token=run-1",
       "--heartbeat-interval=100",

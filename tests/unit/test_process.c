@@ -234,7 +234,8 @@ static void test_streams_may_be_crossed(void **state) {
   close(ends[1]);
 }
 
-/* Waits until nobody holds the other end of a pipe any more; whoever runs with it has ended then. */
+/* Waits until nobody holds the other end of a pipe any more; whoever runs with it has ended then.
+ */
 static void await_all_closed(int fd) {
   char byte;
   struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
