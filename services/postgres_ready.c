@@ -190,6 +190,10 @@ static int check_parameters(struct service_instance *service, struct waiting *wa
            "     and not (lower(p.value) in ('true', 'yes', '1') and s.setting = 'on')"
            "     and not (lower(p.value) in ('false', 'no', '0') and s.setting = 'off')"
            "   when s.vartype = 'string' then s.setting <> p.value"
+           /* Units are not read here; but what is no number at all cannot be in effect, and a plain
+            * one is in the unit that the server answers in. */
+           "   when s.vartype in ('integer', 'real') and p.value !~ '^ *[-+]?[0-9.]' then true"
+           "   when s.vartype = 'integer' and p.value ~ '^[1-9][0-9]*$' then s.setting <> p.value"
            "   else false end limit 1");
   int status = buf_ok(&query, err);
   if (status == 0)
