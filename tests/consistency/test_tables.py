@@ -97,7 +97,7 @@ def check_pages(checks, family, names):
             checks.check(rows, f"{folder}/{name}.md tells of `{key}`")
             if default:
                 checks.check(
-                    any(f"`{default}`" in line for line in rows),
+                    any(f"`{default}`" in line or f"| {default} |" in line for line in rows),
                     f"{folder}/{name}.md: default `{default}` of `{key}`", "\n".join(rows))
     checks.check(not pages, f"{folder}: pages of nothing: {list(pages)}")
 

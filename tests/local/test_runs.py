@@ -1,0 +1,256 @@
+#!/usr/bin/python3
+"""Runs that do not go as planned: broken off by a signal, with servers that cannot start, two at once,
+with everybody killed who could clean up. Each says what was, and leaves nothing."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import gameday  # noqa: E402
+from gameday import SOURCE, Checks, Place, plain_environment, run, skip  # noqa: E402
+from leftovers import Machine, mark_of, processes, read_bytes  # noqa: E402
+
+SCENARIO = os.path.join(SOURCE, "tests/local/short.yaml")
+MET, MISSED, USAGE, ENVIRONMENT, UNTRUSTED = 0, 1, 2, 3, 4
+DEADLINE_S = 300
+
+
+class Run:
+    """A run in the background, in a process group of its own, as a shell starts one."""
+
+    def __init__(self, place, name, *options):
+        self.out = os.path.join(place, name)
+        self.log = self.out + ".log"
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [gameday.GAMEDAY, "run", SCENARIO, "--out", self.out, *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=plain_environment(),
+                start_new_session=True)
+
+    def said(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def await_phase(self, phase):
+        """Until a phase has begun; False when the run is over before."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if re.search(rf"^ +\d+\.\d s  {phase}$", self.said(), re.MULTILINE):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def await_event(self, name):
+        """Until an event of that name is in the record."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if f'"{name}"'.encode() in read_bytes(os.path.join(self.out, "events.jsonl")):
+                return True
+            time.sleep(0.02)
+        return False
+
+    def wait(self):
+        return self.process.wait(timeout=DEADLINE_S)
+
+    def record(self):
+        with open(os.path.join(self.out, "run.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+
+def check_left(checks, machine, what, one):
+    """Nothing is left when the run has ended; at most its guard is still on its way out."""
+    cluster = one.record()["id"]
+    deadline = time.monotonic() + 5
+    left = machine.left(cluster, one.out)
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = machine.left(cluster, one.out)
+    checks.check(not left, f"{what}: left", "\n".join(left))
+
+
+def check_interrupted(checks, machine, place, number, phase, code):
+    """Ctrl-C reaches the whole process group; everything is removed and the record can be read."""
+    name = f"{signal.Signals(number).name}-{phase}"
+    one = Run(place, name)
+    there = one.await_event(phase) if phase.startswith("fault_") else one.await_phase(phase)
+    checks.check(there, f"{name}: gets there", one.said())
+    os.killpg(one.process.pid, number)
+    checks.check(one.wait() == code, f"{name}: exit {one.process.returncode}", one.said())
+    checks.check("interrupted by" in one.said(), f"{name}: says so", one.said())
+    check_left(checks, machine, name, one)
+    record = one.record()
+    checks.check(not record["finished"], f"{name}: is not finished")
+    checks.check("interrupted" in (record["stopped_because"] or ""), f"{name}: its record says why")
+    report = run(["report", one.out], timeout=120)
+    checks.check(
+        report.returncode == UNTRUSTED, f"{name}: report: exit {report.returncode}", report.stderr)
+
+
+def check_bad_parameter(checks, machine, place, name, parameter, words):
+    """Servers that do not start, or not as they should: exit 3, with their own words."""
+    one = Run(place, name, "--set", f"cluster.services.postgres.parameters={{{parameter}}}")
+    checks.check(one.wait() == ENVIRONMENT, f"{name}: exit {one.process.returncode}", one.said())
+    checks.check(re.search(words, one.said()), f"{name}: the server's own log lines", one.said())
+    checks.check("error: " in one.said(), f"{name}: is an error", one.said())
+    check_left(checks, machine, name, one)
+    logs = os.path.join(one.out, "logs")
+    checks.check(os.path.isdir(logs) and os.listdir(logs), f"{name}: the servers' logs are kept")
+
+
+def check_two_at_once(checks, machine, place):
+    """Two runs on one machine do not meet."""
+    options = ["--set", "cluster.services.postgres.topology=single", "--set",
+               "timeline=[{at: 1s, for: 2s, process-pause: {target: postgres.primary}}]"]
+    both = [Run(place, f"two-{i}", *options) for i in range(2)]
+    codes = [one.wait() for one in both]
+    for one, code in zip(both, codes):
+        # On a machine that is short of processors the harness may find itself starved.
+        checks.check(code in (MET, UNTRUSTED), f"two at once: exit {code}", one.said())
+        checks.check(one.record()["finished"], "two at once: finished", one.said())
+        check_left(checks, machine, "two at once", one)
+        result = json.loads(read_bytes(os.path.join(one.out, "result.json")))
+        checks.check(result["writes"]["ok"] > 0, "two at once: writes succeeded")
+        checks.check(result["writes"]["phantom"] == 0, "two at once: no row of the other")
+    checks.check(both[0].record()["id"] != both[1].record()["id"], "two at once: two clusters")
+
+
+def children_named(parent, comm):
+    for pid in processes():
+        stat = read_bytes(f"/proc/{pid}/stat").decode(errors="replace")
+        fields = stat.rpartition(") ")[2].split()
+        if fields and int(fields[1]) == parent and f"({comm})" in stat:
+            yield pid
+
+
+def check_everybody_killed(checks, machine, place):
+    """Harness, guard and the hosts' own first process, all by SIGKILL: `gameday heal` is left."""
+    name = "all-killed"
+    one = Run(place, name)
+    checks.check(one.await_event("fault_confirmed"), f"{name}: gets there", one.said())
+    cluster = one.record()["id"]
+    alive = run(["heal", one.out])
+    checks.check(
+        alive.returncode == USAGE and "seems to be alive" in alive.stderr,
+        f"{name}: heal refuses while the run goes on", alive.stderr)
+    guards = list(children_named(one.process.pid, "gameday-guard"))
+    anchors = [pid for pid in children_named(one.process.pid, "gameday-anchor")
+               if mark_of(pid) == cluster]
+    checks.check(len(guards) == 1, f"{name}: there is a guard")
+    checks.check(len(anchors) == 1, f"{name}: there is an anchor")
+    for pid in [*guards, one.process.pid, *anchors]:
+        os.kill(pid, signal.SIGKILL)
+    one.wait()
+    checks.check(machine.left(cluster, one.out), f"{name}: something is left at first")
+    healed = run(["heal", one.out], timeout=120)
+    checks.check(healed.returncode == MET, f"{name}: heal: {healed.returncode}", healed.stderr)
+    check_left(checks, machine, name, one)
+    again = run(["heal", one.out], timeout=120)
+    checks.check(again.returncode == MET, f"{name}: heal, again", again.stderr)
+
+
+def main():
+    if os.geteuid() != 0:
+        skip("local hosts need root")
+    doctor = run(["doctor"])
+    if doctor.returncode != 0:
+        skip("local hosts do not work here:\n" + doctor.stdout)
+    checks = Checks()
+    machine = Machine()
+    with Place() as place:
+        check_interrupted(checks, machine, place, signal.SIGINT, "start", 130)
+        check_interrupted(checks, machine, place, signal.SIGINT, "fault_confirmed", 130)
+        check_interrupted(checks, machine, place, signal.SIGTERM, "warmup", 143)
+        check_bad_parameter(checks, machine, place, "cannot-start",
+                            "shared_preload_libraries: nosuchlibrary",
+                            'FATAL: +could not access file "nosuchlibrary"')
+        # Patroni drops it, starts the server without it, and says so where nobody looks.
+        check_bad_parameter(checks, machine, place, "dropped", "shared_buffers: lots",
+                            "shared_buffers = lots is not in effect[^$]*invalid value=lots")
+        check_everybody_killed(checks, machine, place)
+        check_two_at_once(checks, machine, place)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
+def check_two_at_once(checks, machine, place):
+    """Two runs on one machine do not meet."""
+    options = ["--set", "cluster.services.postgres.topology=single", "--set",
+               "timeline=[{at: 1s, for: 2s, process-pause: {target: postgres.primary}}]"]
+    both = [Run(place, f"two-{i}", *options) for i in range(2)]
+    codes = [one.wait() for one in both]
+    for one, code in zip(both, codes):
+        # On a machine that is short of processors the harness may find itself starved.
+        checks.check(code in (MET, UNTRUSTED), f"two at once: exit {code}", one.said())
+        checks.check(one.record()["finished"], "two at once: finished", one.said())
+        check_left(checks, machine, "two at once", one)
+        result = json.loads(read_bytes(os.path.join(one.out, "result.json")))
+        checks.check(result["writes"]["ok"] > 0, "two at once: writes succeeded")
+        checks.check(result["writes"]["phantom"] == 0, "two at once: no row of the other")
+    checks.check(both[0].record()["id"] != both[1].record()["id"], "two at once: two clusters")
+
+
+def children_named(parent, comm):
+    for pid in processes():
+        stat = read_bytes(f"/proc/{pid}/stat").decode(errors="replace")
+        fields = stat.rpartition(") ")[2].split()
+        if fields and int(fields[1]) == parent and f"({comm})" in stat:
+            yield pid
+
+
+def check_everybody_killed(checks, machine, place):
+    """Harness, guard and the hosts' own first process, all by SIGKILL: `gameday heal` is left."""
+    name = "all-killed"
+    one = Run(place, name)
+    checks.check(one.await_event("fault_confirmed"), f"{name}: gets there", one.said())
+    cluster = one.record()["id"]
+    alive = run(["heal", one.out])
+    checks.check(
+        alive.returncode == USAGE and "seems to be alive" in alive.stderr,
+        f"{name}: heal refuses while the run goes on", alive.stderr)
+    guards = list(children_named(one.process.pid, "gameday-guard"))
+    anchors = [pid for pid in children_named(one.process.pid, "gameday-anchor")
+               if mark_of(pid) == cluster]
+    checks.check(len(guards) == 1, f"{name}: there is a guard")
+    checks.check(len(anchors) == 1, f"{name}: there is an anchor")
+    for pid in [*guards, one.process.pid, *anchors]:
+        os.kill(pid, signal.SIGKILL)
+    one.wait()
+    checks.check(machine.left(cluster, one.out), f"{name}: something is left at first")
+    healed = run(["heal", one.out], timeout=120)
+    checks.check(healed.returncode == MET, f"{name}: heal: {healed.returncode}", healed.stderr)
+    check_left(checks, machine, name, one)
+    again = run(["heal", one.out], timeout=120)
+    checks.check(again.returncode == MET, f"{name}: heal, again", again.stderr)
+
+
+def main():
+    if os.geteuid() != 0:
+        skip("local hosts need root")
+    doctor = run(["doctor"])
+    if doctor.returncode != 0:
+        skip("local hosts do not work here:\n" + doctor.stdout)
+    checks = Checks()
+    machine = Machine()
+    with Place() as place:
+        check_interrupted(checks, machine, place, signal.SIGINT, "start", 130)
+        check_interrupted(checks, machine, place, signal.SIGINT, "fault_confirmed", 130)
+        check_interrupted(checks, machine, place, signal.SIGTERM, "warmup", 143)
+        check_bad_parameter(checks, machine, place, "cannot-start",
+                            "shared_preload_libraries: nosuchlibrary",
+                            'FATAL: +could not access file "nosuchlibrary"')
+        # Patroni drops it, starts the server without it, and says so where nobody looks.
+        check_bad_parameter(checks, machine, place, "dropped", "shared_buffers: lots",
+                            "shared_buffers = lots is not in effect[^$]*invalid value=lots")
+        check_everybody_killed(checks, machine, place)
+        check_two_at_once(checks, machine, place)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
