@@ -119,14 +119,6 @@ static const struct param params[] = {
      .default_text = "2GiB",
      .minimum = "256MiB",
      .help = "Size of the file system with the data of each host."},
-    {.key = "lag_bound",
-     .type = PARAM_SIZE,
-     .offset = FIELD(lag_bound_bytes),
-     .default_text = "1MiB",
-     .minimum = "0B",
-     .help = "The cluster is redundant when every replica streams and has replayed to within so "
-             "much of the primary (default: maximum_lag_on_failover's, so that each may take "
-             "over)."},
     {.key = "parameters",
      .type = PARAM_SETTINGS,
      .offset = FIELD(parameters),

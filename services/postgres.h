@@ -38,7 +38,7 @@ struct postgres_config {
   uint32_t synchronous_node_count;
   bool use_pg_rewind, data_checksums;
   uint32_t max_connections;
-  uint64_t memory_bytes, disk_bytes, lag_bound_bytes;
+  uint64_t memory_bytes, disk_bytes;
   struct settings parameters; /* free server parameters */
 };
 
@@ -118,6 +118,9 @@ int postgres_write_etcd(const struct postgres_plan *plan, uint32_t member,
                         const char *ret_arguments[ETCD_ARGUMENTS_MAX], struct error *err);
 int postgres_write_conf(const struct postgres_plan *plan, uint32_t member, struct buf *ret,
                         struct error *err);
+/* The program of the unit `postgres`, without a manager. */
+int postgres_write_start(const struct postgres_plan *plan, uint32_t member,
+                         const struct postgres_host *host, struct buf *ret, struct error *err);
 int postgres_write_hba(struct buf *ret, struct error *err);
 int postgres_write_pgpass(const struct postgres_plan *plan, struct buf *ret, struct error *err);
 /* Server parameters that the service sets itself and refuses from a scenario. */

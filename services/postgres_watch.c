@@ -98,7 +98,7 @@ void postgres_view_set_leader(struct service_instance *service, uint8_t host) {
 
 /* The members' states as a whole: who is the one primary, and whether all others follow it. */
 static bool is_redundant(const struct postgres_watcher *watcher, const struct service_view *view) {
-  uint64_t bound_bytes = postgres_config(watcher->service)->lag_bound_bytes;
+  uint64_t bound_bytes = watcher->service->lag_bound_bytes;
   if (view->primary == HOST_NONE) return false;
   for (uint32_t i = 0; i < watcher->member_count; i++) {
     const struct host_view *host = &view->hosts[watcher->members[i].host->index];

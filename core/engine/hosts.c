@@ -80,7 +80,8 @@ int hosts_bind(const struct scenario *scenario, struct cluster *cluster, struct 
                                                 .sink = sink,
                                                 .clock = clock,
                                                 .start_ns = start_ns,
-                                                .deadline_ns_start = scenario->start_timeout_ns};
+                                                .deadline_ns_start = scenario->start_timeout_ns,
+                                                .lag_bound_bytes = scenario->lag_bound_bytes};
     int status = bind_members(row, cluster, arena, &ret_services[i], err);
     if (status < 0) return status;
   }

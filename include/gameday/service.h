@@ -45,6 +45,7 @@ struct service_instance {
   const struct clock *clock;
   uint64_t start_ns; /* clock time that is zero in the record */
   uint64_t deadline_ns_start; /* how long start() may take, ns */
+  uint64_t lag_bound_bytes; /* redundant: every replica streams and is no further behind */
   struct access access; /* filled by start() */
   void *state;
 };

@@ -111,6 +111,7 @@ int fixture_up(struct postgres_fixture *f, struct error *err) {
                                          .clock = &clock_monotonic,
                                          .start_ns = clock_now_ns(&clock_monotonic),
                                          .deadline_ns_start = 120 * NS_PER_S,
+                                         .lag_bound_bytes = 1 << 20,
                                          .state = calloc(1, service_postgres.plugin.state_size)};
   return f->service.state ? 0 : error_set(err, STATUS_MEMORY, "out of memory");
 }

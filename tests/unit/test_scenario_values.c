@@ -47,7 +47,7 @@ static void test_defaults(void **state) {
   assert_int_equal(s->duration_ns, 0);
   assert_int_equal(s->load_minimum, 100);
   assert_int_equal(s->outage_min_ns, 250000000);
-  assert_int_equal(s->lag_bound_bytes, 16u << 20);
+  assert_int_equal(s->lag_bound_bytes, 1u << 20);
   assert_int_equal(s->service_count, 1);
   const struct store_config *store = s->services[0].config;
   assert_int_equal(store->topology, 1);
