@@ -165,8 +165,8 @@ static void pause_ns(uint64_t ns) {
   ppoll(NULL, 0, &time, NULL);
 }
 
-int local_cgroup_is_frozen(const struct local_cgroups *cgroups, const char *path, bool *ret_frozen,
-                           struct error *err) {
+static int own_state(const struct local_cgroups *cgroups, const char *path, bool *ret_frozen,
+                     struct error *err) {
   char name[PATH_MAX];
   int status = path_format(name, sizeof name, err, "%s/%s", path,
                            cgroups->unified ? "cgroup.events" : "freezer.state");
@@ -178,6 +178,23 @@ int local_cgroup_is_frozen(const struct local_cgroups *cgroups, const char *path
   *ret_frozen = cgroups->unified ? strstr(text.data, "frozen 1") != NULL
                                  : strncmp(text.data, "FROZEN", 6) == 0;
   return 0;
+}
+
+/* Version 2 calls a group frozen when its own processes are, whatever those below it still do: so
+ * all of them are asked. */
+int local_cgroup_is_frozen(const struct local_cgroups *cgroups, const char *path, bool *ret_frozen,
+                           struct error *err) {
+  bool frozen = false;
+  int status = own_state(cgroups, path, &frozen, err);
+  CLEANUP(cleanup_closedir) DIR *directory = opendir(path);
+  const char *child;
+  while (status == 0 && frozen && directory && (child = next_group(directory)) != NULL) {
+    char name[PATH_MAX];
+    status = path_format(name, sizeof name, err, "%s/%s", path, child);
+    if (status == 0) status = local_cgroup_is_frozen(cgroups, name, &frozen, err);
+  }
+  if (status == 0) *ret_frozen = frozen;
+  return status;
 }
 
 int local_cgroup_freeze(const struct local_cgroups *cgroups, const char *path, bool frozen,
