@@ -21,6 +21,7 @@ struct reign {
   uint64_t overtaken_ns; /* when another host's newer reign first acknowledged; TIME_NEVER */
   uint32_t overtaken_by; /* index of that reign */
   uint32_t last_overlap; /* index + 1 of its latest overlap; 0: none */
+  uint64_t alone;        /* stale acknowledgements since a successor was last heard of */
 };
 /* A time in which a reign went on after another had overtaken it. */
 struct overlap {
@@ -34,8 +35,8 @@ struct dual_primary {
   struct overlap *overlaps;
   uint32_t overlap_count, overlap_capacity;
   struct notes notes;
-  uint64_t acknowledged, stale;
-  uint64_t returned; /* without a timeline: a host that took turns with another */
+  uint64_t acknowledged, stale; /* stale: those after which a successor was heard of again */
+  uint64_t returned;            /* without a timeline: a host that took turns with another */
   bool too_many;
 };
 
@@ -105,7 +106,7 @@ static int add_overlap(struct dual_primary *it, struct reign *reign,
 static int take_stale(struct dual_primary *it, struct reign *reign,
                       const struct operation *operation, struct error *err) {
   const struct reign *other = &it->reigns[reign->overtaken_by];
-  it->stale++;
+  reign->alone++;
   int status = add_overlap(it, reign, operation, err);
   if (status < 0 || !notes_want(&it->notes, "dual_primary")) return status;
   return notes_add(
@@ -116,6 +117,17 @@ static int take_stale(struct dual_primary *it, struct reign *reign,
       operation_kind_name((enum operation_kind)operation->kind), operation->identity,
       operation->sequence, seconds_of(operation->sent_ns), host_name_of(it->info, other->host),
       other->timeline, seconds_of(other->first_done_ns));
+}
+
+/* A reign is heard of: those that it succeeds were not alone until now. */
+static void end_solitude(struct dual_primary *it, const struct reign *heard) {
+  for (uint32_t i = 0; i < it->reign_count; i++) {
+    struct reign *older = &it->reigns[i];
+    if (older->alone == 0 || older->host == heard->host || heard->timeline < older->timeline)
+      continue;
+    it->stale += older->alone;
+    older->alone = 0;
+  }
 }
 
 static struct reign *find_reign(struct dual_primary *it, const struct operation *operation) {
@@ -139,6 +151,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
     reign = &it->reigns[it->reign_count - 1];
   }
   if (operation->sent_ns > reign->last_sent_ns) reign->last_sent_ns = operation->sent_ns;
+  end_solitude(it, reign);
   /* An answer may be read late; a write that was *sent* after another host had answered cannot have
    * been acknowledged before that host took over. */
   if (reign->overtaken_ns == TIME_NEVER || operation->sent_ns < reign->overtaken_ns) return 0;
@@ -202,6 +215,22 @@ static int give_overlap(const struct dual_primary *it, const struct overlap *ove
   return finding_interval(finding, &interval, err);
 }
 
+/* Witnesses of what counts: a primary that acknowledged alone is a witness of loss. */
+static int give_notes(const struct dual_primary *it, struct finding *finding, struct error *err) {
+  int status = 0;
+  for (uint32_t i = 0; i < it->notes.count && status == 0; i++) {
+    const struct note *note = &it->notes.items[i];
+    bool counts = false;
+    for (uint32_t j = 0; j < it->overlap_count; j++)
+      counts = counts || (note->time_ns >= it->overlaps[j].begin_ns &&
+                          note->time_ns <= it->overlaps[j].end_ns);
+    const struct witness witness = {
+        .what = note->what, .text = note->text, .time_ns = note->time_ns};
+    if (counts) status = finding_witness(finding, &witness, err);
+  }
+  return status;
+}
+
 static int give_undecided(const struct dual_primary *it, struct finding *finding, double seconds,
                           struct error *err) {
   const char *why = it->too_many
@@ -224,7 +253,7 @@ static int finish(void *state, struct finding *finding, struct error *err) {
   int status = 0;
   for (uint32_t i = 0; i < it->overlap_count && status == 0; i++)
     status = give_overlap(it, &it->overlaps[i], finding, err);
-  if (status == 0) status = notes_give(&it->notes, NULL, finding, err);
+  if (status == 0) status = give_notes(it, finding, err);
   if (status < 0) return status;
   if (it->too_many || it->returned > 0) return give_undecided(it, finding, seconds, err);
   if (it->acknowledged == 0) {

@@ -17,6 +17,8 @@ struct mark {
   enum event_kind kind;
   uint8_t host;
   bool redundant;
+  bool change; /* of who leads: a new leader, or a primary on another host or a higher timeline */
+  int64_t number;
 };
 struct failover {
   const struct record_info *info;
@@ -54,7 +56,8 @@ static int add_mark(struct failover *it, const struct event *event, struct error
   it->marks[it->mark_count++] = (struct mark){.time_ns = event->time_ns,
                                               .kind = event->kind,
                                               .host = event->host,
-                                              .redundant = event->number != 0};
+                                              .redundant = event->number != 0,
+                                              .number = event->number};
   return 0;
 }
 
@@ -69,17 +72,26 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   return 0;
 }
 
-/* A leader that is announced again is no change; one that was there before the run neither. */
+/* A leader that is announced again is no change, and a primary that answers again after a silence,
+ * on the timeline that it had, is none either. */
 static int collect_changes(struct failover *it, struct error *err) {
   it->changes = calloc((size_t)it->mark_count + 1, sizeof *it->changes);
   if (!it->changes) return error_set(err, STATUS_MEMORY, "out of memory for events");
-  uint8_t leader = HOST_NONE;
+  uint8_t leader = HOST_NONE, primary = HOST_NONE;
+  int64_t timeline = 0;
   for (uint32_t i = 0; i < it->mark_count; i++) {
-    const struct mark *mark = &it->marks[i];
+    struct mark *mark = &it->marks[i];
     if (mark->kind == EVENT_REDUNDANT) continue;
-    bool again = mark->kind == EVENT_LEADER && mark->host == leader;
-    if (mark->kind == EVENT_LEADER) leader = mark->host;
-    if (!again) it->changes[it->change_count++] = mark->time_ns;
+    mark->change = mark->kind == EVENT_LEADER_LOST;
+    if (mark->kind == EVENT_LEADER) {
+      mark->change = mark->host != leader;
+      leader = mark->host;
+    } else if (mark->kind == EVENT_PROMOTED && mark->number >= timeline) {
+      mark->change = mark->host != primary || mark->number > timeline;
+      primary = mark->host;
+      timeline = mark->number;
+    }
+    if (mark->change) it->changes[it->change_count++] = mark->time_ns;
   }
   return 0;
 }
@@ -122,7 +134,9 @@ static int give_promotion(const struct clocks *clocks, struct error *err) {
   for (uint32_t i = 0; i < it->mark_count; i++) {
     const struct mark *mark = &it->marks[i];
     if (mark->time_ns >= clocks->end_ns) break;
-    if (mark->kind == EVENT_PROMOTED && mark->time_ns >= clocks->begin_ns)
+    if (mark->kind != EVENT_PROMOTED || mark->time_ns < clocks->begin_ns) continue;
+    /* The same host again: a restart in place, if writes were disturbed at all. */
+    if (mark->change || clocks->recovery.kind != RECOVERY_NOT_NEEDED)
       return give(clocks, "promotion_time", mark->time_ns, err);
   }
   return give_no_change(clocks, "promotion_time", "no promotion", err);

@@ -234,7 +234,10 @@ static int take_operation(struct loss *it, const struct operation *operation, st
 /* --- events ---------------------------------------------------------------------------------- */
 
 static void take_event(struct loss *it, const struct event *event) {
-  if (event->kind == EVENT_PROMOTED) lost_promoted(&it->lost, event->time_ns, event->host);
+  if (event->kind == EVENT_PROMOTED) {
+    bool told = event->number > 0 && event->number <= UINT32_MAX;
+    lost_promoted(&it->lost, event->time_ns, event->host, told ? (uint32_t)event->number : 0);
+  }
   if (event->kind == EVENT_RUN) it->converging = strcmp(event->text, "converge") == 0;
   /* All that the engine has to warn of while hosts converge is that they did not. */
   if (event->kind == EVENT_WARNING && it->converging) it->not_converged = true;

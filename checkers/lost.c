@@ -36,10 +36,13 @@ static struct lost_epoch *epoch_at(struct lost *lost, uint64_t time_ns) {
   return &lost->epochs[lost->current];
 }
 
-void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host) {
+void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host, uint32_t timeline) {
   struct lost_epoch *epoch = epoch_at(lost, time_ns);
+  if (timeline < lost->timeline) return;
+  lost->timeline = timeline;
   epoch->promoted = true;
   epoch->promoted_host = host;
+  epoch->promoted_timeline = timeline;
 }
 
 void lost_survivor(struct lost *lost, const struct operation *operation) {
@@ -47,11 +50,16 @@ void lost_survivor(struct lost *lost, const struct operation *operation) {
   lost->survivor_ns = operation->done_ns;
 }
 
+static bool is_by_new(const struct lost_epoch *epoch, const struct operation *operation) {
+  if (operation->timeline && epoch->promoted_timeline)
+    return operation->timeline >= epoch->promoted_timeline;
+  return operation->host == epoch->promoted_host;
+}
+
 void lost_write(struct lost *lost, const struct operation *operation) {
   struct lost_epoch *epoch = epoch_at(lost, operation->done_ns);
   struct lost_bucket *bucket = &epoch->before;
-  if (epoch->promoted)
-    bucket = operation->host == epoch->promoted_host ? &epoch->by_new : &epoch->by_old;
+  if (epoch->promoted) bucket = is_by_new(epoch, operation) ? &epoch->by_new : &epoch->by_old;
   if (bucket->count++ > 0) return;
   bucket->no_prefix = lost->survivor_ns == TIME_NEVER;
   bucket->prefix_ns = bucket->no_prefix ? operation->scheduled_ns : lost->survivor_ns;

@@ -17,8 +17,9 @@ struct lost_bucket {
 struct lost_epoch {
   int32_t fault; /* FAULT_NONE: before the first */
   uint64_t begin_ns;
-  bool promoted;             /* a promotion was seen */
-  uint8_t promoted_host;     /* of the last one */
+  bool promoted;         /* a promotion was seen */
+  uint8_t promoted_host; /* of the last one */
+  uint32_t promoted_timeline;
   struct lost_bucket before; /* acknowledged before any promotion */
   struct lost_bucket by_new; /* by the promoted host, after */
   struct lost_bucket by_old; /* by another host, after */
@@ -26,6 +27,7 @@ struct lost_epoch {
 struct lost {
   struct lost_epoch *epochs; /* by time; the first is before all faults */
   uint32_t epoch_count, current;
+  uint32_t timeline;    /* the highest that was promoted; 0: none told */
   uint64_t survivor_ns; /* acknowledgement of the last surviving write; TIME_NEVER: none yet */
 };
 /* What one fault is charged with. */
@@ -36,8 +38,9 @@ struct lost_charge {
 
 int lost_init(struct lost *lost, const struct record_info *info, struct error *err);
 void lost_release(struct lost *lost);
-/* In the order of time. */
-void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host);
+/* In the order of time. `timeline` 0: not known. A host that comes back on an older timeline than
+ * was seen before is no promotion. */
+void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host, uint32_t timeline);
 /* An acknowledged write that survived, or did not. */
 void lost_survivor(struct lost *lost, const struct operation *operation);
 void lost_write(struct lost *lost, const struct operation *operation);

@@ -1,5 +1,5 @@
-/* Records in which the truth is known: a run directory written through the recorder in virtual time,
- * with rates, outages, promotions and lost rows as a test says. Failures abort the test. */
+/* Records in which the truth is known: a run directory written through the recorder in virtual
+ * time, with rates, outages, promotions and lost rows as a test says. Failures abort the test. */
 #ifndef GAMEDAY_TESTS_SYNTHETIC_H
 #define GAMEDAY_TESTS_SYNTHETIC_H
 
@@ -93,7 +93,8 @@ void synthetic_event(struct synthetic *it, double time_s, enum event_kind kind, 
 void synthetic_role(struct synthetic *it, double time_s, uint8_t host, enum role role);
 void synthetic_sample(struct synthetic *it, double time_s, enum metric metric, uint8_t host,
                       double value);
-/* Journaled 10 ms before, injected 5 ms before, confirmed at confirmed_s; healed when healed_s > 0. */
+/* Journaled 10 ms before, injected 5 ms before, confirmed at confirmed_s; healed when healed_s >
+ * 0. */
 void synthetic_fault(struct synthetic *it, int32_t fault, uint8_t host, double confirmed_s,
                      double healed_s);
 /* The crash of pg1 that everyone knows: in effect at 30 s, detected at 50, pg2 promoted at 51 and

@@ -144,6 +144,35 @@ static void test_two_on_one_timeline_are_dual_while_both_acknowledge(void **stat
   synthetic_release(&it);
 }
 
+/* A frozen primary thaws, takes its role back, and goes on alone: history goes back, and what the
+ * other had acknowledged is lost, but there were never two at once. */
+static void test_a_primary_that_takes_its_role_back_is_alone(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add(&it, (struct reign){10, 20, 0.002, PG1, 1});
+  add(&it, (struct reign){40, 60, 0.002, PG2, 2});
+  add(&it, (struct reign){61, 70, 0.002, PG1, 1});
+  expect_innocent(&it);
+}
+
+/* As before, but for a second the other had not noticed. */
+static void test_only_the_time_of_both_counts(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add(&it, (struct reign){10, 20, 0.002, PG1, 1});
+  add(&it, (struct reign){40, 62, 0.002, PG2, 2});
+  add(&it, (struct reign){61, 70, 0.002, PG1, 1});
+  judge(&it);
+  const double seconds = synthetic_value_of(&it, "dual_primary", FAULT_NONE);
+  const double writes = synthetic_value_of(&it, "dual_primary.writes", FAULT_NONE);
+  assert_true(seconds > 0.98 && seconds < 1.01);
+  assert_true(writes >= 99 && writes <= 100);
+  assert_true(synthetic_finding(&it, "dual-primary")->witness_count <= 101);
+  synthetic_release(&it);
+}
+
 static void test_without_timelines_taking_turns_is_undecided(void **state) {
   struct synthetic it;
   (void)state;
@@ -175,6 +204,8 @@ int main(void) {
       cmocka_unit_test(test_a_thawed_primary_is_dual_only_while_it_acknowledges),
       cmocka_unit_test(test_the_lower_timeline_is_the_stale_one),
       cmocka_unit_test(test_two_on_one_timeline_are_dual_while_both_acknowledge),
+      cmocka_unit_test(test_a_primary_that_takes_its_role_back_is_alone),
+      cmocka_unit_test(test_only_the_time_of_both_counts),
       cmocka_unit_test(test_without_timelines_taking_turns_is_undecided),
       cmocka_unit_test(test_without_timelines_one_handover_is_innocent),
   };

@@ -205,6 +205,22 @@ static void test_a_delayed_failover_is_the_faults_doing(void **state) {
   synthetic_release(&it);
 }
 
+/* The observer lost sight of the primary for a moment: it answers again, on the timeline it had. */
+static void test_a_primary_that_answers_again_was_not_promoted(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), DOWN(40), OK_ON(41, PG1, 1)};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_event(&it, 5, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  synthetic_fault(&it, 0, PG3, 30, 60);
+  synthetic_event(&it, 41, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  add_writes(&it, 100, spans, COUNT(spans));
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "failover_time", 0), 0);
+  assert_true(synthetic_measure(&it, "promotion_time", 0)->not_applicable);
+  synthetic_release(&it);
+}
+
 /* A stall long after a replica's crash, without any change of leader, is not its failover; nor is
  * what happens when the replica is healed. */
 static void test_an_unexplained_stall_is_not_the_faults_failover(void **state) {
@@ -409,6 +425,7 @@ int main(void) {
       cmocka_unit_test(test_queued_writes_recover_when_acknowledged),
       cmocka_unit_test(test_writes_in_flight_at_the_fault_are_no_recovery),
       cmocka_unit_test(test_a_delayed_failover_is_the_faults_doing),
+      cmocka_unit_test(test_a_primary_that_answers_again_was_not_promoted),
       cmocka_unit_test(test_an_unexplained_stall_is_not_the_faults_failover),
       cmocka_unit_test(test_partial_failure_counts),
       cmocka_unit_test(test_restart_in_place),

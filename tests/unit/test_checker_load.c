@@ -1,4 +1,5 @@
-/* Latency, load and confirmation: are the numbers those of the cluster, and do they mean anything? */
+/* Latency, load and confirmation: are the numbers those of the cluster, and do they mean
+ * anything? */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -195,6 +195,37 @@ static void test_a_fault_without_failover_is_not_charged_with_loss(void **state)
   synthetic_release(&it);
 }
 
+/* pg1 thaws at 40 s and answers as a primary of its old timeline for a moment: pg2 stays the new
+ * one, and what it acknowledges later and loses is lost by the second fault. */
+static void test_an_old_primary_that_answers_again_is_not_the_new_one(void **state) {
+  struct synthetic it;
+  struct synthetic_options options = synthetic_defaults;
+  const struct synthetic_span spans[] = {
+      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
+      {.from_s = 20, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
+      {.from_s = 25, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = ALL_HOSTS},
+      {.from_s = 54.5, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = 0},
+      {.from_s = 55, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
+      {.from_s = 60, .latency_s = 0.002, .host = PG3, .timeline = 3, .rows = ALL_HOSTS}};
+  (void)state;
+  options.faults = 2;
+  synthetic_begin(&it, &options);
+  synthetic_event(&it, 5, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  synthetic_fault(&it, 0, PG1, 20, 40);
+  synthetic_event(&it, 24, EVENT_PROMOTED, FAULT_NONE, PG2, 2, "");
+  synthetic_event(&it, 40.1, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  synthetic_fault(&it, 1, PG2, 55, 65);
+  synthetic_event(&it, 59, EVENT_PROMOTED, FAULT_NONE, PG3, 3, "");
+  synthetic_role(&it, 59, PG3, ROLE_PRIMARY);
+  add_load(&it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
+  judge(&it);
+  NEAR(VALUE("data_loss", FAULT_NONE), 50);
+  NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
+  NEAR(VALUE("recovery_point", 0), 0);
+  NEAR(VALUE("recovery_point", 1), 55 - 54.492);
+  synthetic_release(&it);
+}
+
 static void test_unknown_writes_are_resolved_by_the_final_state(void **state) {
   struct synthetic it;
   const struct synthetic_span spans[] = {
@@ -470,6 +501,7 @@ int main(void) {
       cmocka_unit_test(test_what_the_old_primary_acknowledged_is_lost_after_the_fault),
       cmocka_unit_test(test_loss_is_charged_to_the_fault_that_caused_it),
       cmocka_unit_test(test_a_fault_without_failover_is_not_charged_with_loss),
+      cmocka_unit_test(test_an_old_primary_that_answers_again_is_not_the_new_one),
       cmocka_unit_test(test_unknown_writes_are_resolved_by_the_final_state),
       cmocka_unit_test(test_guilty_of_a_row_nobody_wrote),
       cmocka_unit_test(test_guilty_of_a_refused_write_that_is_there),

@@ -1,4 +1,5 @@
-/* Lag and staleness: how old is what a replica shows, and is the answer right when nothing moves? */
+/* Lag and staleness: how old is what a replica shows, and is the answer right when nothing
+ * moves? */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +48,8 @@ static double host_value(const struct synthetic *it, const char *name, uint8_t h
   return 0;
 }
 
-/* A beat every 100 ms, acknowledged after 1 ms. pg2 shows each at once; pg3 is five beats behind. */
+/* A beat every 100 ms, acknowledged after 1 ms. pg2 shows each at once; pg3 is five beats
+ * behind. */
 static void add_heartbeats(struct synthetic *it) {
   for (uint64_t beat = 1; beat <= 600; beat++) {
     double sent_s = 10 + (double)beat * 0.1;
