@@ -306,6 +306,52 @@ int postgres_write_conf(const struct postgres_plan *plan, uint32_t member, struc
   return status == 0 ? buf_ok(ret, err) : status;
 }
 
+/* $1 is a member as NAME=ADDRESS. Passwords come from the password file. */
+static const char start_functions[] =
+    "conninfo() {\n"
+    "  echo \"host=${1%=*} hostaddr=${1#*=} port=$port user=replicator dbname=postgres \\\n"
+    "passfile=$home/pgpass sslmode=verify-full sslrootcert=$tls/ca.crt gssencmode=disable \\\n"
+    "connect_timeout=2\"\n"
+    "}\n"
+    "is_primary() {\n"
+    "  [ \"$(\"$bin/psql\" -XAtq -d \"$(conninfo \"$1\")\" \\\n"
+    "    -c 'select not pg_is_in_recovery()' 2>/dev/null)\" = t ]\n"
+    "}\n"
+    "follow() {\n"
+    "  echo \"$1 is primary: copying it\"\n"
+    "  rm -rf \"$home/data.new\"\n"
+    "  \"$bin/pg_basebackup\" -D \"$home/data.new\" -d \"$(conninfo \"$1\")\" -X stream \\\n"
+    "    --checkpoint=fast -S \"$name\" || return 1\n"
+    "  touch \"$home/data.new/standby.signal\"\n"
+    "  rm -rf \"$home/data\"\n"
+    "  mv \"$home/data.new\" \"$home/data\"\n"
+    "}\n"
+    "if [ ! -e \"$home/data/standby.signal\" ]; then\n"
+    "  for other in $others; do\n"
+    "    is_primary \"$other\" || continue\n"
+    "    follow \"$other\" || { sleep 1; exec /bin/sh \"$0\"; }\n"
+    "    break\n"
+    "  done\n"
+    "fi\n";
+
+int postgres_write_start(const struct postgres_plan *plan, uint32_t member,
+                         const struct postgres_host *host, struct buf *ret, struct error *err) {
+  buf_printf(ret,
+             "#!/bin/sh\n"
+             "# Starts PostgreSQL. A former primary that finds another one at work when it boots\n"
+             "# is copied anew from it and follows: without a manager, somebody has to.\n"
+             "bin=%s home=%s tls=%s port=%d name=%s\nothers='",
+             host->bin_directory, POSTGRES_DIRECTORY, TLS_DIRECTORY, POSTGRES_PORT,
+             plan->members[member]->name);
+  for (uint32_t i = 0; i < postgres_instances(plan->config); i++)
+    if (i != member) buf_printf(ret, " %s=%s", plan->members[i]->name, plan->members[i]->address);
+  buf_printf(ret,
+             "'\n%sexec \"$bin/postgres\" -D \"$home/data\" --config-file=%s/postgresql.conf "
+             "--hba-file=%s/pg_hba.conf\n",
+             start_functions, POSTGRES_CONFIG_DIRECTORY, POSTGRES_CONFIG_DIRECTORY);
+  return buf_ok(ret, err);
+}
+
 int postgres_write_hba(struct buf *ret, struct error *err) {
   for (size_t i = 0; i < HBA_LINE_COUNT; i++) buf_printf(ret, "%s\n", hba_lines[i]);
   return buf_ok(ret, err);

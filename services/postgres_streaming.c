@@ -8,6 +8,7 @@
 #define SLOTS_TIMEOUT_NS (5 * NS_PER_S)
 
 static const char data_directory[] = POSTGRES_DATA;
+static const char start_program[] = POSTGRES_CONFIG_DIRECTORY "/start-postgres";
 static const char password_file[] = POSTGRES_DIRECTORY "/pwfile";
 static const char password_option[] = "--pwfile=" POSTGRES_DIRECTORY "/pwfile";
 static const char standby_signal[] = POSTGRES_DATA "/standby.signal";
@@ -60,19 +61,19 @@ static int put_files(struct service_instance *service, uint32_t member, struct e
 }
 
 static int define_unit(struct service_instance *service, uint32_t member, struct error *err) {
-  const struct host *host = service->members[member];
-  char program[160];
-  snprintf(program, sizeof program, "%s/postgres",
-           postgres_state(service)->hosts[member].bin_directory);
-  const char *const argv[] = {program,
-                              "-D",
-                              data_directory,
-                              "--config-file=" POSTGRES_CONFIG_DIRECTORY "/postgresql.conf",
-                              "--hba-file=" POSTGRES_CONFIG_DIRECTORY "/pg_hba.conf",
-                              NULL};
+  static const char *const argv[] = {"/bin/sh", start_program, NULL};
   static const char *const env[] = {"LC_ALL=C.UTF-8", NULL};
-  const struct host_unit unit = {.name = "postgres", .user = "postgres", .argv = argv, .env = env};
-  return service->cluster->provider->unit_define(service->cluster, host, &unit, err);
+  static const struct host_unit unit = {
+      .name = "postgres", .user = "postgres", .argv = argv, .env = env};
+  const struct postgres_plan plan = plan_of(service);
+  CLEANUP(buf_release) struct buf start;
+  buf_init(&start);
+  int status =
+      postgres_write_start(&plan, member, &postgres_state(service)->hosts[member], &start, err);
+  if (status == 0) status = postgres_put(service, member, start_program, &start, 0644, NULL, err);
+  if (status < 0) return status;
+  return service->cluster->provider->unit_define(service->cluster, service->members[member], &unit,
+                                                 err);
 }
 
 static int prepare_member(struct service_instance *service, uint32_t member, void *data,

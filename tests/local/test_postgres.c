@@ -353,6 +353,12 @@ static void test_streaming(void **state) {
   uint32_t follows = fixture_wait_event(&f, promoted, EVENT_ROLE, 2, 30 * NS_PER_S);
   assert_int_not_equal(follows, UINT32_MAX);
   assert_int_equal(f.events[follows].number, 2);
+
+  /* The former primary comes back as a replica of the new one. */
+  assert_ok(provider->host_start(f.cluster, f.members[0], &err), &err);
+  assert_true(fixture_wait_redundant(&f, 60 * NS_PER_S));
+  assert_int_equal(primary_of(&f), 1);
+  assert_true(fixture_wait_converged(&f, 10 * NS_PER_S));
   fixture_down(&f);
 }
 

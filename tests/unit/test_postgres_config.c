@@ -162,6 +162,29 @@ static void test_bootstrap_makes_slots_of_the_others_and_logs_no_password(void *
   assert_non_null(strstr(text.data, "slot('pg3')"));
 }
 
+/* A shell can read the programs that the service writes, and they name every other member. */
+static void test_programs_are_shell(void **state) {
+  (void)state;
+  struct postgres_config config = config_of(3, NULL);
+  config.topology = TOPOLOGY_STREAMING;
+  const struct postgres_plan plan = plan_of(&config);
+  struct error err = ERROR_INIT;
+  CLEANUP(buf_release) struct buf start;
+  CLEANUP(buf_release) struct buf bootstrap;
+  buf_init(&start);
+  buf_init(&bootstrap);
+  assert_ok(postgres_write_start(&plan, 1, &found, &start, &err), &err);
+  assert_ok(postgres_write_post_bootstrap(&plan, 1, &found, &bootstrap, &err), &err);
+  static const char *const argv[] = {"/bin/sh", "-n", NULL};
+  struct process_spec spec = {.argv = argv, .input = start.data, .input_length = start.length};
+  assert_ok(process_check(&spec, &err), &err);
+  spec.input = bootstrap.data;
+  spec.input_length = bootstrap.length;
+  assert_ok(process_check(&spec, &err), &err);
+  assert_non_null(strstr(start.data, "others=' pg1=10.0.0.11 pg3=10.0.0.13'\n"));
+  assert_null(strstr(start.data, "secret"));
+}
+
 /* Numbers that the documentation states; a change of a term must change them knowingly. */
 static void test_bounds(void **state) {
   (void)state;
@@ -250,6 +273,7 @@ int main(void) {
       cmocka_unit_test(test_etcd_arguments),
       cmocka_unit_test(test_postgresql_conf_quotes_values),
       cmocka_unit_test(test_bootstrap_makes_slots_of_the_others_and_logs_no_password),
+      cmocka_unit_test(test_programs_are_shell),
       cmocka_unit_test(test_bounds),
       cmocka_unit_test(test_patroni_4_is_read_as_patroni_3),
       cmocka_unit_test(test_secrets_survive_a_file),
