@@ -240,6 +240,14 @@ int local_list(int (*found)(void *data, const char *id, const char *run_director
 }
 
 void local_registry_remove(const char *id) {
-  char path[PATH_MAX];
-  if (path_format(path, sizeof path, NULL, "%s/%s.json", LOCAL_REGISTRY, id) == 0) unlink(path);
+  char prefix[LOCAL_ID_MAX + 16];
+  snprintf(prefix, sizeof prefix, "%s.json", id);
+  size_t length = strlen(prefix);
+  CLEANUP(cleanup_closedir) DIR *directory = opendir(LOCAL_REGISTRY);
+  if (!directory) return;
+  /* Also one that was just being written by a harness that was killed. */
+  for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+    if (strncmp(entry->d_name, prefix, length) == 0 &&
+        (entry->d_name[length] == 0 || entry->d_name[length] == '.'))
+      unlinkat(dirfd(directory), entry->d_name, 0);
 }
