@@ -1,5 +1,5 @@
-/* A real `postgres` service on real local hosts, watched by a thread of its own; for tests that need
- * servers. What the watcher tells is kept and can be waited for. */
+/* A real `postgres` service on real local hosts, watched by a thread of its own; for tests that
+ * need servers. What the watcher tells is kept and can be waited for. */
 #ifndef GAMEDAY_TESTS_SUPPORT_POSTGRES_FIXTURE_H
 #define GAMEDAY_TESTS_SUPPORT_POSTGRES_FIXTURE_H
 
