@@ -77,7 +77,8 @@ static void take_identity(struct pg_session *session, const PGresult *result) {
 
 static void take_result(struct pg_session *session, struct pg_flight *flight,
                         const PGresult *result) {
-  switch (PQresultStatus(result)) {
+  /* As a number: each libpq knows more statuses than the one before. */
+  switch ((int)PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
       flight->answered = true;
       if (flight->request) {
@@ -89,14 +90,6 @@ static void take_result(struct pg_session *session, struct pg_flight *flight,
     case PGRES_COMMAND_OK: flight->answered = true; break;
     case PGRES_BAD_RESPONSE:
     case PGRES_FATAL_ERROR: take_error(session, flight, result); break;
-    case PGRES_EMPTY_QUERY:
-    case PGRES_COPY_OUT:
-    case PGRES_COPY_IN:
-    case PGRES_COPY_BOTH:
-    case PGRES_NONFATAL_ERROR:
-    case PGRES_SINGLE_TUPLE:
-    case PGRES_PIPELINE_SYNC:
-    case PGRES_PIPELINE_ABORTED:
     default: break; /* no answer to a statement of ours: without one it stays unanswered */
   }
 }
