@@ -13,5 +13,6 @@ extern const struct checker checker_latency;
 extern const struct checker checker_load;
 extern const struct checker checker_loss;
 extern const struct checker checker_staleness;
+extern const struct checker checker_synchrony;
 
 #endif

@@ -212,6 +212,66 @@ static void test_very_old_rows_give_lower_bounds(void **state) {
   synthetic_release(&it);
 }
 
+/* --- synchrony ------------------------------------------------------------------------------- */
+
+/* A look at both replicas every half second; pg2 is synchronous but for [from_s, to_s). */
+static void add_looks(struct synthetic *it, double from_s, double to_s) {
+  for (int i = 10; i < 160; i++) {
+    double time_s = i * 0.5;
+    bool sync = time_s < from_s || time_s >= to_s;
+    synthetic_sample(it, time_s, METRIC_STREAMING, PG2, 1);
+    synthetic_sample(it, time_s, METRIC_SYNC_STATE, PG2, sync ? 2 : 0);
+    synthetic_sample(it, time_s, METRIC_STREAMING, PG3, 1);
+    synthetic_sample(it, time_s, METRIC_SYNC_STATE, PG3, 0);
+  }
+}
+
+static void test_always_synchronous(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add_looks(&it, 0, 0);
+  judge(&it, &checker_synchrony);
+  NEAR(synthetic_value_of(&it, "sync_degraded", FAULT_NONE), 0);
+  assert_null(synthetic_witness(&it, "sync_degraded"));
+  synthetic_release(&it);
+}
+
+static void test_guilty_of_degrading(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add_looks(&it, 30, 42.5);
+  judge(&it, &checker_synchrony);
+  NEAR(synthetic_value_of(&it, "sync_degraded", FAULT_NONE), 12.5);
+  assert_string_equal(synthetic_witness(&it, "sync_degraded"),
+                      "from 30.000 s to 42.500 s the primary reported no synchronous replica");
+  synthetic_release(&it);
+}
+
+static void test_never_synchronous_is_not_degraded(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add_looks(&it, 0, 1000);
+  judge(&it, &checker_synchrony);
+  assert_true(synthetic_measure(&it, "sync_degraded", FAULT_NONE)->not_applicable);
+  synthetic_release(&it);
+}
+
+/* Nobody was primary for 20 s and nobody reported: that is an outage, not a degradation. */
+static void test_silence_is_not_degraded(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_sample(&it, 20, METRIC_SYNC_STATE, PG2, 2);
+  synthetic_sample(&it, 21, METRIC_SYNC_STATE, PG2, 0);
+  synthetic_sample(&it, 41, METRIC_SYNC_STATE, PG2, 2);
+  judge(&it, &checker_synchrony);
+  NEAR(synthetic_value_of(&it, "sync_degraded", FAULT_NONE), 0);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lag_by_heartbeat),
@@ -224,6 +284,10 @@ int main(void) {
       cmocka_unit_test(test_own_reads),
       cmocka_unit_test(test_guilty_of_a_stale_own_read),
       cmocka_unit_test(test_very_old_rows_give_lower_bounds),
+      cmocka_unit_test(test_always_synchronous),
+      cmocka_unit_test(test_guilty_of_degrading),
+      cmocka_unit_test(test_never_synchronous_is_not_degraded),
+      cmocka_unit_test(test_silence_is_not_degraded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
