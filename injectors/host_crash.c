@@ -1,5 +1,5 @@
-/* host-crash: a host loses power. Its link goes silent first, so that no peer sees a FIN or RST, then
- * everything on it dies at once; with `for` it is switched on again after that time. */
+/* host-crash: a host loses power. Its link goes silent first, so that no peer sees a FIN or RST,
+ * then everything on it dies at once; with `for` it is switched on again after that time. */
 #include "injectors.h"
 
 struct host_crash_config {

@@ -31,7 +31,8 @@ void guard_dismiss(struct guard *guard);
 void guard_trip(struct guard *guard);
 
 /* What the guard does, and `gameday heal`: heals the open faults of the journal on a cluster that
- * is to stay (`keep`), removes one that was made for the run. Idempotent. `ret_healed` may be NULL. */
+ * is to stay (`keep`), removes one that was made for the run. Idempotent. `ret_healed` may be NULL.
+ */
 int guard_clean_up(const struct guard_spec *spec, bool keep, uint32_t *ret_healed,
                    struct error *err);
 

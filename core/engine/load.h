@@ -42,8 +42,8 @@ void load_free(struct load *load); /* NULL is fine */
 
 struct load_totals {
   uint64_t scheduled, ok, fail, unknown, skipped;
-  uint32_t identities;   /* handed out so far */
-  uint64_t ready;        /* clients connected now */
+  uint32_t identities; /* handed out so far */
+  uint64_t ready;      /* clients connected now */
   uint64_t clients;
 };
 void load_totals(struct load *load, struct load_totals *ret); /* any thread */

@@ -1,5 +1,5 @@
-/* What a person sees on stderr while a run goes on: a status line on a terminal, a line now and then
- * elsewhere. Also remembers the recent counts, from which recovery is recognised. */
+/* What a person sees on stderr while a run goes on: a status line on a terminal, a line now and
+ * then elsewhere. Also remembers the recent counts, from which recovery is recognised. */
 #ifndef GAMEDAY_ENGINE_PROGRESS_H
 #define GAMEDAY_ENGINE_PROGRESS_H
 

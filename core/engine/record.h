@@ -21,8 +21,8 @@ struct record {
   const char *id, *scenario, *scenario_file, *provider, *gameday_version;
   uint64_t seed, wall_start_ns;
   uint64_t dropped;
-  bool finished;                /* false: the harness died, or was stopped, in the middle */
-  const char *stopped_because;  /* NULL: it ran to its end */
+  bool finished;               /* false: the harness died, or was stopped, in the middle */
+  const char *stopped_because; /* NULL: it ran to its end */
   uint32_t load_minimum;
   const char *settings_json, *versions_json; /* NULL: none */
   struct arena arena;

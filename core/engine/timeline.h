@@ -1,5 +1,6 @@
 /* The timeline: when each fault starts and heals, whom it hits, whether it took effect, and whether
- * the cluster has recovered since. Runs on one loop and clock, in real and in virtual time alike. */
+ * the cluster has recovered since. Runs on one loop and clock, in real and in virtual time alike.
+ */
 #ifndef GAMEDAY_ENGINE_TIMELINE_H
 #define GAMEDAY_ENGINE_TIMELINE_H
 
@@ -20,7 +21,8 @@ struct timeline_spec {
   struct journal *journal;
   uint64_t start_ns; /* clock time of the run's zero */
   uint64_t seed;
-  /* Whether the load has been succeeding since clock time `since_ns`; asked about once in 100 ms. */
+  /* Whether the load has been succeeding since clock time `since_ns`; asked about once in 100 ms.
+   */
   bool (*load_recovered)(void *data, uint64_t since_ns);
   /* Called once, on the loop, when every entry is through (status 0), or one could not be injected
    * (its error). */
@@ -37,8 +39,8 @@ void timeline_free(struct timeline *timeline); /* NULL is fine; heals nothing */
 /* Plans all entries from clock time `begin_ns`, the start of the measured load. */
 int timeline_begin(struct timeline *timeline, uint64_t begin_ns, struct error *err);
 
-/* Heals whatever is in effect, the last one first, and waits (at most 30 s each) until it is seen to
- * be. Goes on after a failure; returns the first. Nothing starts any more. Blocks. */
+/* Heals whatever is in effect, the last one first, and waits (at most 30 s each) until it is seen
+ * to be. Goes on after a failure; returns the first. Nothing starts any more. Blocks. */
 int timeline_heal_all(struct timeline *timeline, struct error *err);
 
 /* "host-crash on pg1, in effect" for the progress line; the entry that is furthest. */

@@ -43,14 +43,14 @@ struct scenario_workload {
 /* When an entry of the timeline begins. Exactly one of: at; after (the end of recovery of the entry
  * before it, plus at_ns). */
 struct timeline_entry {
-  const char *name;            /* given, or "<injector>-<index>" */
+  const char *name; /* given, or "<injector>-<index>" */
   const struct injector *injector;
   void *config;
-  const struct target *target;  /* inside config; NULL: the injector has none */
-  uint64_t at_ns;               /* after the start of the measured load, or after recovery */
-  bool after_recovery;          /* `at: recovery + 5s`: of the entry before */
-  uint64_t jitter_ns;           /* a random delay in [0, jitter) from the seed is added */
-  uint64_t for_ns;              /* heal this long after confirmation; 0: healed at the end */
+  const struct target *target; /* inside config; NULL: the injector has none */
+  uint64_t at_ns;              /* after the start of the measured load, or after recovery */
+  bool after_recovery;         /* `at: recovery + 5s`: of the entry before */
+  uint64_t jitter_ns;          /* a random delay in [0, jitter) from the seed is added */
+  uint64_t for_ns;             /* heal this long after confirmation; 0: healed at the end */
   int line, column;
 };
 
@@ -60,7 +60,7 @@ struct scenario_objective {
   const char *text;      /* the bound as written */
   enum unit unit;
   bool at_least;
-  double bound;          /* seconds, bytes, fractions, counts */
+  double bound; /* seconds, bytes, fractions, counts */
   int line, column;
 };
 
@@ -73,15 +73,15 @@ struct scenario {
   uint32_t repeat;
   const struct provider *provider;
   void *provider_config;
-  uint32_t client_hosts;  /* hosts for clients */
-  uint32_t workers;       /* threads for clients; 0: one a client host */
+  uint32_t client_hosts; /* hosts for clients */
+  uint32_t workers;      /* threads for clients; 0: one a client host */
   uint64_t start_timeout_ns, recovery_timeout_ns, converge_timeout_ns;
-  uint64_t warmup_ns;     /* load before the measured time */
-  uint64_t settle_ns;     /* measured load after the last fault has recovered and healed */
-  uint64_t duration_ns;   /* at least so long is the measured time; 0: as the timeline needs */
+  uint64_t warmup_ns;   /* load before the measured time */
+  uint64_t settle_ns;   /* measured load after the last fault has recovered and healed */
+  uint64_t duration_ns; /* at least so long is the measured time; 0: as the timeline needs */
   uint64_t outage_min_ns;
   uint64_t lag_bound_bytes;
-  uint32_t load_minimum;  /* operations before, during and after each fault (vacuous passes) */
+  uint32_t load_minimum; /* operations before, during and after each fault (vacuous passes) */
   struct scenario_service *services;
   uint32_t service_count;
   struct scenario_workload *workloads;
@@ -95,8 +95,8 @@ struct scenario {
 /* All mistakes of one file, in the order of their places. */
 struct scenario_errors {
   struct error errors[SCENARIO_ERRORS_MAX];
-  uint32_t count;   /* stored */
-  uint32_t total;   /* found */
+  uint32_t count; /* stored */
+  uint32_t total; /* found */
 };
 
 /* `--set path=value` and `--provider P` of the command line; applied to the tree before checking.

@@ -9,7 +9,7 @@
 
 static size_t fold(const char *word, char folded[WORD_MAX]) {
   size_t length = 0;
-  for (; word[length] && length < WORD_MAX; length++) {
+  for (; length < WORD_MAX && word[length]; length++) {
     char c = (char)tolower((unsigned char)word[length]);
     folded[length] = c == '-' ? '_' : c;
   }

@@ -12,13 +12,13 @@ const char *verdict_name(enum verdict verdict);
 
 /* One measured value. Several of the same name (one a fault, one a host) are allowed. */
 struct measure {
-  const char *name;  /* "failover_time", "replication_lag.p99": as objectives name it */
-  enum unit unit;    /* durations in seconds here (double), ratios as fractions, sizes in bytes */
-  double value;      /* meaningless unless known */
-  bool known;        /* false: could not be measured; `why` says so */
-  int32_t fault;     /* FAULT_NONE: of the whole run */
-  uint8_t host;      /* HOST_NONE: of the whole cluster */
-  const char *why;   /* when not known */
+  const char *name; /* "failover_time", "replication_lag.p99": as objectives name it */
+  enum unit unit;   /* durations in seconds here (double), ratios as fractions, sizes in bytes */
+  double value;     /* meaningless unless known */
+  bool known;       /* false: could not be measured; `why` says so */
+  int32_t fault;    /* FAULT_NONE: of the whole run */
+  uint8_t host;     /* HOST_NONE: of the whole cluster */
+  const char *why;  /* when not known */
   /* Only when not known: */
   bool floor;          /* the true value is `value` or more (recovery never came) */
   bool not_applicable; /* there was nothing to measure (no failover happened): objectives skip it */
@@ -28,7 +28,7 @@ struct measure {
 struct interval {
   const char *what; /* "write_outage", "read_outage", "dual_primary", "brownout" ... */
   uint64_t begin_ns, end_ns;
-  int32_t fault;    /* the fault it is charged to, or FAULT_NONE */
+  int32_t fault; /* the fault it is charged to, or FAULT_NONE */
   uint8_t host, other_host;
 };
 
@@ -73,22 +73,22 @@ struct fault_info {
   uint64_t journaled_ns; /* the last moment before it began; a step has none */
 };
 struct record_info {
-  const char *const *hosts; /* by index */
+  const char *const *hosts;  /* by index */
   const uint8_t *host_kinds; /* enum host_kind */
   uint32_t host_count;
   const struct fault_info *faults;
   uint32_t fault_count;
   uint64_t load_begin_ns, load_end_ns; /* the measured time: warmup's end to settle's end */
   uint64_t end_ns;
-  uint32_t identity_count; /* identities are 1 .. identity_count */
+  uint32_t identity_count;      /* identities are 1 .. identity_count */
   double write_rate, read_rate; /* scheduled on ROUTE_PRIMARY, operations a second */
-  uint64_t outage_min_ns;  /* shorter gaps between successes are no outages */
+  uint64_t outage_min_ns;       /* shorter gaps between successes are no outages */
   uint64_t lag_bound_bytes;
-  uint32_t load_minimum;   /* operations before, during and after each fault */
+  uint32_t load_minimum;     /* operations before, during and after each fault */
   uint64_t latency_bound_ns; /* a window whose p99 is above it is a brownout; 0: 1 s */
-  bool complete;           /* the run ended in order and no operation is missing */
-  uint8_t final_primary;   /* the primary when the rows were read; HOST_NONE: none, or several */
-  uint64_t final_hosts;    /* bit h: all rows of host h were read at the end */
+  bool complete;             /* the run ended in order and no operation is missing */
+  uint8_t final_primary;     /* the primary when the rows were read; HOST_NONE: none, or several */
+  uint64_t final_hosts;      /* bit h: all rows of host h were read at the end */
 };
 
 /* What a checker is given. Exactly one pointer is set. */

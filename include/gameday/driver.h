@@ -10,11 +10,11 @@
 #include "gameday/plugin.h"
 
 enum statement_meaning {
-  STATEMENT_APPEND,         /* parameters: identity, sequence, payload; no rows */
-  STATEMENT_READ_OWN,       /* identity -> identity, newest sequence */
-  STATEMENT_READ_NEWEST,    /* -> identity, sequence of the row appended last */
-  STATEMENT_HEARTBEAT_SET,  /* beat; no rows */
-  STATEMENT_HEARTBEAT_GET,  /* -> beat */
+  STATEMENT_APPEND,        /* parameters: identity, sequence, payload; no rows */
+  STATEMENT_READ_OWN,      /* identity -> identity, newest sequence */
+  STATEMENT_READ_NEWEST,   /* -> identity, sequence of the row appended last */
+  STATEMENT_HEARTBEAT_SET, /* beat; no rows */
+  STATEMENT_HEARTBEAT_GET, /* -> beat */
 };
 struct statement {
   enum statement_meaning meaning;
@@ -23,8 +23,8 @@ struct statement {
 };
 
 struct endpoint {
-  uint8_t host;       /* index in the record */
-  const char *name;   /* host name: what clients resolve and certificates carry */
+  uint8_t host;        /* index in the record */
+  const char *name;    /* host name: what clients resolve and certificates carry */
   const char *address; /* numeric */
   uint16_t port;
 };
@@ -62,9 +62,9 @@ struct reply {
 };
 /* One statement execution; preallocated by the caller, who owns it again when `complete` runs. */
 struct request {
-  uint32_t statement; /* index in session_spec.statements */
+  uint32_t statement;                      /* index in session_spec.statements */
   int64_t numbers[REQUEST_PARAMETERS_MAX]; /* integer parameters, in order */
-  const char *text;   /* the parameter after the numbers, or NULL; borrowed until complete */
+  const char *text; /* the parameter after the numbers, or NULL; borrowed until complete */
   uint32_t number_count;
   uint64_t deadline_ns; /* clock time; then the reply is UNKNOWN (GDTMO) and the session is lost */
   uint64_t sent_ns;     /* the driver's: clock time stamped before the send */
@@ -101,8 +101,8 @@ struct session {
   struct session_spec spec;
   struct loop *loop;
   enum session_state state;
-  uint8_t host;         /* connected to; HOST_NONE when not */
-  uint32_t timeline;    /* of the server at connect time; 0: not known (a replica) */
+  uint8_t host;      /* connected to; HOST_NONE when not */
+  uint32_t timeline; /* of the server at connect time; 0: not known (a replica) */
   uint32_t in_flight;
   struct connect_timing timing; /* of the last connect */
 };

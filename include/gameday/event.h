@@ -13,12 +13,12 @@
 #define FAULT_NONE (-1)
 
 enum operation_kind {
-  OPERATION_WRITE,          /* a unique row */
-  OPERATION_READ_OWN,       /* the client's own last write, through its route */
-  OPERATION_READ_NEWEST,    /* the newest row a host shows */
-  OPERATION_HEARTBEAT_WRITE,/* the heartbeat on the primary; sequence is the beat */
-  OPERATION_HEARTBEAT_READ, /* the heartbeat as one host shows it; value is the beat */
-  OPERATION_PROBE,          /* a fresh connection: connect, read, write, close */
+  OPERATION_WRITE,           /* a unique row */
+  OPERATION_READ_OWN,        /* the client's own last write, through its route */
+  OPERATION_READ_NEWEST,     /* the newest row a host shows */
+  OPERATION_HEARTBEAT_WRITE, /* the heartbeat on the primary; sequence is the beat */
+  OPERATION_HEARTBEAT_READ,  /* the heartbeat as one host shows it; value is the beat */
+  OPERATION_PROBE,           /* a fresh connection: connect, read, write, close */
   OPERATION_KIND_COUNT,
 };
 enum outcome {
@@ -32,31 +32,31 @@ enum route { ROUTE_PRIMARY, ROUTE_PINNED, ROUTE_REPLICA, ROUTE_PROXY, ROUTE_COUN
 
 /* One request, written when it is done. 64 bytes. */
 struct operation {
-  uint64_t scheduled_ns; /* when it should have been sent: the open-loop schedule */
-  uint64_t sent_ns;      /* stamped before the send; 0: never sent */
-  uint64_t done_ns;      /* stamped after the receive, or when it was given up */
-  uint64_t sequence;     /* of a write: from 1, unique within its identity */
-  uint64_t value;        /* write: checksum of the payload; read: the sequence that was read
-                            (0: no row); heartbeat read: the beat that was read */
-  uint32_t identity;     /* who wrote: a client until its first unknown, then a new one */
-  uint32_t read_identity;/* reads: whose row was read */
-  uint32_t code;         /* why not ok: code_pack() of an SQLSTATE or of a GD... code; else 0 */
-  uint32_t timeline;     /* of the server that answered (PostgreSQL timeline); 0: not known */
-  uint16_t client;       /* index of the client in the run */
-  uint8_t workload;      /* index of the workload in the scenario */
-  uint8_t kind;          /* enum operation_kind */
-  uint8_t outcome;       /* enum outcome */
-  uint8_t route;         /* enum route */
-  uint8_t host;          /* index of the host that answered; HOST_NONE: none did */
+  uint64_t scheduled_ns;  /* when it should have been sent: the open-loop schedule */
+  uint64_t sent_ns;       /* stamped before the send; 0: never sent */
+  uint64_t done_ns;       /* stamped after the receive, or when it was given up */
+  uint64_t sequence;      /* of a write: from 1, unique within its identity */
+  uint64_t value;         /* write: checksum of the payload; read: the sequence that was read
+                             (0: no row); heartbeat read: the beat that was read */
+  uint32_t identity;      /* who wrote: a client until its first unknown, then a new one */
+  uint32_t read_identity; /* reads: whose row was read */
+  uint32_t code;          /* why not ok: code_pack() of an SQLSTATE or of a GD... code; else 0 */
+  uint32_t timeline;      /* of the server that answered (PostgreSQL timeline); 0: not known */
+  uint16_t client;        /* index of the client in the run */
+  uint8_t workload;       /* index of the workload in the scenario */
+  uint8_t kind;           /* enum operation_kind */
+  uint8_t outcome;        /* enum outcome */
+  uint8_t route;          /* enum route */
+  uint8_t host;           /* index of the host that answered; HOST_NONE: none did */
   uint8_t reserved;
 };
 
 /* Codes of our own, beside SQLSTATEs: five characters too. */
-#define CODE_NO_CONNECTION "GDCON" /* fail: no connection until the operation's deadline */
-#define CODE_TIMEOUT "GDTMO"       /* unknown: sent, no answer until the deadline */
+#define CODE_NO_CONNECTION "GDCON"   /* fail: no connection until the operation's deadline */
+#define CODE_TIMEOUT "GDTMO"         /* unknown: sent, no answer until the deadline */
 #define CODE_CONNECTION_LOST "GDEOF" /* unknown: the connection broke after the send */
-#define CODE_QUEUE_FULL "GDQUE"    /* skipped */
-#define CODE_READ_ONLY "25006"     /* fail: read_only_sql_transaction */
+#define CODE_QUEUE_FULL "GDQUE"      /* skipped */
+#define CODE_READ_ONLY "25006"       /* fail: read_only_sql_transaction */
 
 uint32_t code_pack(const char code[5]); /* [0-9A-Z]{5} in base 36, plus 1; 0 for anything else */
 void code_unpack(uint32_t packed, char ret_code[6]);
@@ -68,20 +68,21 @@ bool operation_is_write(const struct operation *operation);
 
 /* A measured value at a moment. 24 bytes. Names and units are in the table metric_info(). */
 enum metric {
-  METRIC_LAG_BYTES,        /* server-reported: primary's WAL position - replica's replayed */
-  METRIC_LAG_SECONDS,      /* server-reported: pg_stat_replication.replay_lag */
-  METRIC_WAL_POSITION,     /* the host's WAL position (written on a primary, replayed on a replica) */
+  METRIC_LAG_BYTES,    /* server-reported: primary's WAL position - replica's replayed */
+  METRIC_LAG_SECONDS,  /* server-reported: pg_stat_replication.replay_lag */
+  METRIC_WAL_POSITION, /* the host's WAL position (written on a primary, replayed on a replica) */
   METRIC_TIMELINE,
-  METRIC_SYNC_STATE,       /* of a replica as the primary reports it: 0 async 1 potential 2 sync 3 quorum */
-  METRIC_STREAMING,        /* 1: the primary reports this replica as streaming */
-  METRIC_CONNECTIONS,      /* client backends */
-  METRIC_PROBE_RESOLVE,    /* fresh-connection probe, seconds: name resolution */
-  METRIC_PROBE_CONNECT,    /* TCP handshake */
+  METRIC_SYNC_STATE,  /* of a replica as the primary reports it: 0 async 1 potential 2 sync 3 quorum
+                       */
+  METRIC_STREAMING,   /* 1: the primary reports this replica as streaming */
+  METRIC_CONNECTIONS, /* client backends */
+  METRIC_PROBE_RESOLVE,      /* fresh-connection probe, seconds: name resolution */
+  METRIC_PROBE_CONNECT,      /* TCP handshake */
   METRIC_PROBE_AUTHENTICATE, /* TLS and authentication until ready */
-  METRIC_PROBE_READ,       /* first read */
-  METRIC_PROBE_WRITE,      /* first write */
-  METRIC_HARNESS_DELAY,    /* seconds by which a worker's timers fired late: is the harness itself
-                              starved? */
+  METRIC_PROBE_READ,         /* first read */
+  METRIC_PROBE_WRITE,        /* first write */
+  METRIC_HARNESS_DELAY,      /* seconds by which a worker's timers fired late: is the harness itself
+                                starved? */
   METRIC_COUNT,
 };
 struct sample {
@@ -102,9 +103,9 @@ const char *role_name(enum role role);
 
 /* What happened, one line of events.jsonl each. */
 enum event_kind {
-  EVENT_RUN,           /* text: phase of the run: up, start, prepare, warmup, steady, faults, settle,
-                          drain, heal, converge, final-read, end; the measured time is from steady
-                          (warmup where there is none) to drain */
+  EVENT_RUN, /* text: phase of the run: up, start, prepare, warmup, steady, faults, settle,
+                drain, heal, converge, final-read, end; the measured time is from steady
+                (warmup where there is none) to drain */
   EVENT_FAULT_PLANNED, /* fault, text: injector, host when known; number: run time for which it is
                           planned, 0: now */
   EVENT_FAULT_JOURNALED,
@@ -114,17 +115,17 @@ enum event_kind {
   EVENT_FAULT_HEALED,
   EVENT_FAULT_HEAL_CONFIRMED,
   EVENT_FAULT_HEAL_FAILED,
-  EVENT_ROLE,            /* host, role, number: timeline: a server answered with a new role; ROLE_NONE:
-                            it no longer answers */
-  EVENT_LEADER_LOST,     /* the manager treats the leader `host` as gone (leader key deleted) */
-  EVENT_LEADER,          /* host holds the leader key */
-  EVENT_PROMOTED,        /* host answered as writable primary */
-  EVENT_REDUNDANT,       /* number 1: all replicas stream under the lag bound; 0: no longer */
-  EVENT_IDENTITY,        /* number: identity, number2: client, text: workload: a new identity */
-  EVENT_WARNING,         /* text: something that makes numbers less certain */
-  EVENT_FINAL_READ,      /* host, number: rows read; text "" or why it could not be read */
-  EVENT_MANAGER,         /* host, text: the manager's own word on a member changed ("running as
-                            replica, timeline 2"); "" when its interface no longer answers */
+  EVENT_ROLE,        /* host, role, number: timeline: a server answered with a new role; ROLE_NONE:
+                        it no longer answers */
+  EVENT_LEADER_LOST, /* the manager treats the leader `host` as gone (leader key deleted) */
+  EVENT_LEADER,      /* host holds the leader key */
+  EVENT_PROMOTED,    /* host answered as writable primary */
+  EVENT_REDUNDANT,   /* number 1: all replicas stream under the lag bound; 0: no longer */
+  EVENT_IDENTITY,    /* number: identity, number2: client, text: workload: a new identity */
+  EVENT_WARNING,     /* text: something that makes numbers less certain */
+  EVENT_FINAL_READ,  /* host, number: rows read; text "" or why it could not be read */
+  EVENT_MANAGER,     /* host, text: the manager's own word on a member changed ("running as
+                        replica, timeline 2"); "" when its interface no longer answers */
   EVENT_KIND_COUNT,
 };
 

@@ -11,29 +11,29 @@ enum injector_flags {
   INJECTOR_PLANNED = 1 << 0, /* a step (switchover); measured like a fault */
 };
 
-/* One fault of a run. The engine owns it; it has been journaled before inject() is called. Also made
- * again from the journal by the guard and by `gameday heal`, so that inject() must keep nothing that
- * heal() needs but what `note` holds. */
+/* One fault of a run. The engine owns it; it has been journaled before inject() is called. Also
+ * made again from the journal by the guard and by `gameday heal`, so that inject() must keep
+ * nothing that heal() needs but what `note` holds. */
 struct injection {
   const struct injector *injector;
   const void *config;
-  int32_t fault;               /* index in the record */
+  int32_t fault; /* index in the record */
   struct cluster *cluster;
-  const struct host *host;     /* the resolved target; NULL for injectors without one */
-  struct service_instance *service; /* of the target; NULL when host has none or while healing
-                                       from the journal */
+  const struct host *host;               /* the resolved target; NULL for injectors without one */
+  struct service_instance *service;      /* of the target; NULL when host has none or while healing
+                                            from the journal */
   const struct service_process *process; /* for those with a `process` parameter; else NULL */
-  char note[256];              /* the injector's own; journaled again when inject() changed it */
+  char note[256]; /* the injector's own; journaled again when inject() changed it */
   void *state;
 };
 
 struct injector {
   struct plugin plugin;
-  uint32_t needs; /* of the provider: enum capability */
-  uint32_t flags; /* enum injector_flags */
+  uint32_t needs;         /* of the provider: enum capability */
+  uint32_t flags;         /* enum injector_flags */
   enum service_step step; /* INJECTOR_PLANNED: what the service must be able to do */
-  size_t target_offset;  /* of the `struct target` in the configuration; SIZE_MAX: none */
-  size_t process_offset; /* of the process name (const char *); SIZE_MAX: none */
+  size_t target_offset;   /* of the `struct target` in the configuration; SIZE_MAX: none */
+  size_t process_offset;  /* of the process name (const char *); SIZE_MAX: none */
 
   /* Puts the fault into effect. Blocks shortly. */
   int (*inject)(struct injection *in, struct error *err);

@@ -31,11 +31,11 @@ enum param_type {
 struct param {
   const char *key; /* as in the YAML, snake_case */
   enum param_type type;
-  size_t offset;              /* of the field in the configuration struct */
-  const char *default_text;   /* as a user would write it; NULL: none (zero) */
+  size_t offset;                 /* of the field in the configuration struct */
+  const char *default_text;      /* as a user would write it; NULL: none (zero) */
   const char *minimum, *maximum; /* inclusive, as a user would write them; NULL: none */
-  const char *const *choices; /* PARAM_CHOICE: NULL-terminated */
-  const char *help;           /* one sentence; says the source of a default that has one */
+  const char *const *choices;    /* PARAM_CHOICE: NULL-terminated */
+  const char *help;              /* one sentence; says the source of a default that has one */
   bool required;
 };
 
@@ -63,7 +63,8 @@ struct target {
   const char *host;    /* TARGET_HOST */
 };
 
-/* Common head of all descriptors. `params` ends with a row whose key is NULL (or is NULL itself). */
+/* Common head of all descriptors. `params` ends with a row whose key is NULL (or is NULL itself).
+ */
 struct plugin {
   const char *name;    /* kebab-case, as in scenarios */
   const char *summary; /* one line */

@@ -31,8 +31,8 @@ enum capability {
   CAN_FREEZE = 1 << 2,     /* freeze */
   CAN_UNITS = 1 << 3,      /* unit_*: daemons on hosts */
   CAN_EXEC = 1 << 4,
-  CAN_FILES = 1 << 5,      /* file_put */
-  CAN_NETWORK = 1 << 6,    /* network_enter: clients on hosts of their own */
+  CAN_FILES = 1 << 5,   /* file_put */
+  CAN_NETWORK = 1 << 6, /* network_enter: clients on hosts of their own */
 };
 const char *capability_name(enum capability capability); /* "host power", for messages */
 
@@ -74,8 +74,8 @@ struct process_match {
 /* A daemon of a host: started with the host and by unit_start(). stdout and stderr go to
  * RUN_DIRECTORY/logs/HOST/NAME.log. */
 struct host_unit {
-  const char *name; /* [a-z0-9-]+ */
-  const char *user; /* a user name inside the host; NULL: root */
+  const char *name;        /* [a-z0-9-]+ */
+  const char *user;        /* a user name inside the host; NULL: root */
   const char *const *argv; /* argv[0] absolute */
   const char *const *env;  /* "KEY=value"; NULL: none */
 };
@@ -87,7 +87,8 @@ struct provider {
   /* Whether this machine can do it: STATUS_ENVIRONMENT says what is missing and how to get it.
    * Touches nothing. */
   int (*probe)(const void *config, struct error *err);
-  /* Makes all hosts, running, reachable and without services. On failure nothing is left. Blocks. */
+  /* Makes all hosts, running, reachable and without services. On failure nothing is left. Blocks.
+   */
   int (*up)(const void *config, const struct cluster_spec *spec, struct cluster **ret_cluster,
             struct error *err);
   /* Finds a cluster again from what up() left in the run directory. The result is freed by
@@ -97,9 +98,9 @@ struct provider {
   /* Appends a JSON object of what the hosts are made of, as far as it decides what a fault means
    * (container runtime, kind of storage): goes into run.json. NULL: nothing to say. */
   int (*describe)(const struct cluster *cluster, struct buf *json, struct error *err);
-  /* Calls `found` for each cluster of this provider that is to be known of on this machine (kept, or
-   * of a run that goes on); the first non-zero answer ends the listing and is returned. NULL: this
-   * provider keeps no list. */
+  /* Calls `found` for each cluster of this provider that is to be known of on this machine (kept,
+   * or of a run that goes on); the first non-zero answer ends the listing and is returned. NULL:
+   * this provider keeps no list. */
   int (*list)(int (*found)(void *data, const char *id, const char *run_directory), void *data,
               struct error *err);
   /* Removes everything that up() of this id made or began to make: works when up() was cut short,
@@ -108,8 +109,8 @@ struct provider {
 
   /* --- primitives; all block, bounded by 30 s unless said otherwise; any thread --- */
 
-  /* Power off, at once: first the host's link goes down, so that no FIN or RST is seen by its peers,
-   * then every process is killed. Returns when the last one is gone. Already off is fine. */
+  /* Power off, at once: first the host's link goes down, so that no FIN or RST is seen by its
+   * peers, then every process is killed. Returns when the last one is gone. Already off is fine. */
   int (*host_stop)(struct cluster *cluster, const struct host *host, struct error *err);
   /* Power on: link, then the units defined on it. Already on is fine. */
   int (*host_start)(struct cluster *cluster, const struct host *host, struct error *err);

@@ -7,8 +7,8 @@
 
 /* One objective, judged. */
 struct objective_result {
-  const char *name;      /* "failover_time" */
-  const char *bound;     /* "<= 45 s", "p95 <= 45 s" */
+  const char *name;  /* "failover_time" */
+  const char *bound; /* "<= 45 s", "p95 <= 45 s" */
   enum unit unit;
   double bound_value;
   bool at_least;         /* >= rather than <= */
@@ -16,9 +16,9 @@ struct objective_result {
   bool known;
   double measured;
   enum verdict verdict;
-  const char *why;       /* when not PASS */
-  uint32_t count;        /* values that the statistic was taken over */
-  bool interval_known;   /* six values or more: a 95 % confidence interval for their median */
+  const char *why;     /* when not PASS */
+  uint32_t count;      /* values that the statistic was taken over */
+  bool interval_known; /* six values or more: a 95 % confidence interval for their median */
   double interval_low, interval_high;
 };
 
@@ -35,8 +35,8 @@ struct run_result {
   uint64_t wall_start_ns; /* since 1970 */
   double duration_s;
   enum verdict verdict;
-  const char *why;        /* one sentence */
-  bool trusted;           /* false: the measuring itself failed (ring full, starved harness) */
+  const char *why; /* one sentence */
+  bool trusted;    /* false: the measuring itself failed (ring full, starved harness) */
   struct record_info info;
   struct operation_counts writes, reads;
   const struct finding *findings;
@@ -52,13 +52,13 @@ struct record; /* the record reader, core/engine/record.h; opaque here */
 typedef int record_visit(void *data, const struct record_item *item, struct error *err);
 
 struct report_input {
-  const struct run_result *result;   /* the run, or the worst of the repeats */
-  const struct run_result *repeats;  /* all repeats; count 1 when there are none */
+  const struct run_result *result;  /* the run, or the worst of the repeats */
+  const struct run_result *repeats; /* all repeats; count 1 when there are none */
   uint32_t repeat_count;
-  const struct record *record;       /* of `result` */
+  const struct record *record; /* of `result` */
   int (*visit)(const struct record *record, uint32_t wants, record_visit *item, void *data,
                struct error *err);
-  const char *directory;             /* where to write */
+  const char *directory; /* where to write */
 };
 
 struct report {

@@ -12,19 +12,19 @@
 
 /* What a host of the service was last seen to be. */
 struct host_view {
-  enum role role;       /* ROLE_NONE: does not answer */
+  enum role role; /* ROLE_NONE: does not answer */
   bool writable;
-  bool streaming;       /* a replica the primary sends to */
+  bool streaming; /* a replica the primary sends to */
   uint32_t timeline;
-  uint64_t position;    /* WAL position: written (primary) or replayed (replica) */
+  uint64_t position; /* WAL position: written (primary) or replayed (replica) */
   uint64_t lag_bytes;
-  uint64_t seen_ns;     /* clock time of the last answer */
+  uint64_t seen_ns; /* clock time of the last answer */
 };
 struct service_view {
   struct host_view hosts[HOSTS_MAX]; /* by host index */
-  uint8_t primary;  /* host index, or HOST_NONE when none or more than one is writable */
-  uint8_t leader;   /* host that holds the manager's leader key, or HOST_NONE */
-  bool redundant;   /* all members stream under the lag bound from the one primary */
+  uint8_t primary; /* host index, or HOST_NONE when none or more than one is writable */
+  uint8_t leader;  /* host that holds the manager's leader key, or HOST_NONE */
+  bool redundant;  /* all members stream under the lag bound from the one primary */
 };
 
 /* Processes that a fault can name: `process: postmaster`. */
@@ -43,10 +43,10 @@ struct service_instance {
   uint32_t member_count;
   struct sink *sink;
   const struct clock *clock;
-  uint64_t start_ns; /* clock time that is zero in the record */
+  uint64_t start_ns;          /* clock time that is zero in the record */
   uint64_t deadline_ns_start; /* how long start() may take, ns */
-  uint64_t lag_bound_bytes; /* redundant: every replica streams and is no further behind */
-  struct access access; /* filled by start() */
+  uint64_t lag_bound_bytes;   /* redundant: every replica streams and is no further behind */
+  struct access access;       /* filled by start() */
   void *state;
 };
 
@@ -55,7 +55,7 @@ enum service_step { STEP_SWITCHOVER, STEP_PROMOTE, STEP_RESTART, STEP_COUNT };
 
 struct service {
   struct plugin plugin;
-  uint32_t needs; /* of the provider */
+  uint32_t needs;                          /* of the provider */
   const struct service_process *processes; /* ended by a NULL name */
   /* The same under one configuration, where a topology differs (fewer processes, another unit);
    * NULL: always `processes`. */

@@ -14,13 +14,13 @@ struct client_class {
   const char *name; /* "writer", "pinned", "heartbeat", ... for reports */
   uint32_t count;
   enum route route;
-  uint8_t host;      /* pinned to this host index; HOST_NONE: by route */
-  double rate;       /* operations a second for the whole class */
-  bool poisson;      /* exponential gaps; else even ones with a random phase a client */
-  bool fresh;        /* a new connection for each operation (the probe) */
-  bool always_on;    /* runs from prepare to the final read, outside the measured load too */
-  bool saturate;     /* closed loop, for benchmarks only: each client sends as soon as the session
-                        takes another request, `rate` is not used, nothing is ever skipped */
+  uint8_t host;   /* pinned to this host index; HOST_NONE: by route */
+  double rate;    /* operations a second for the whole class */
+  bool poisson;   /* exponential gaps; else even ones with a random phase a client */
+  bool fresh;     /* a new connection for each operation (the probe) */
+  bool always_on; /* runs from prepare to the final read, outside the measured load too */
+  bool saturate;  /* closed loop, for benchmarks only: each client sends as soon as the session
+                     takes another request, `rate` is not used, nothing is ever skipped */
 };
 
 /* What a workload knows of its run. Owned by the engine. */
@@ -40,9 +40,9 @@ struct workload_env {
 struct client {
   const struct workload_env *env;
   const struct client_class *class;
-  uint16_t index;     /* in the run: operation.client */
-  uint32_t identity;  /* operation.identity; renewed by the engine after an unknown write */
-  uint64_t sequence;  /* of the last write sent under this identity */
+  uint16_t index;        /* in the run: operation.client */
+  uint32_t identity;     /* operation.identity; renewed by the engine after an unknown write */
+  uint64_t sequence;     /* of the last write sent under this identity */
   uint64_t acknowledged; /* sequence of the last acknowledged write under this identity */
   struct prng prng;
   struct session *session;

@@ -1,7 +1,7 @@
-/* An independent witness of failovers, for `./dev bench`: one plain thread a host writes in a loop and
- * stamps. It shares nothing with gameday but libpq and the clock. It prints, for each time in which
- * no host acknowledged a write for more than 100 ms, when that began and ended:
- * "BEGIN_NS END_NS", CLOCK_MONOTONIC.
+/* An independent witness of failovers, for `./dev bench`: one plain thread a host writes in a loop
+ * and stamps. It shares nothing with gameday but libpq and the clock. It prints, for each time in
+ * which no host acknowledged a write for more than 100 ms, when that began and ended: "BEGIN_NS
+ * END_NS", CLOCK_MONOTONIC.
  *
  * usage: witness SECONDS USER DATABASE CA_FILE NAME=ADDRESS... (password from PGPASSFILE) */
 #include <errno.h>

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The load of pg-ledger against pgbench: the same INSERT, prepared, on the same server, with the same
-# number of clients and threads, in turns. Prints throughput and client CPU an operation of both.
+# The load of pg-ledger against pgbench: the same INSERT, prepared, on the same server, with the
+# same number of clients and threads, in turns. Prints throughput and client CPU an operation of both.
 #
 #   tests/bench/load.sh BENCH_LOAD [SECONDS [ROUNDS [CLIENTS...]]]
 #
@@ -15,6 +15,7 @@ shift $(($# < 3 ? $# : 3))
 clients=("$@")
 [ ${#clients[@]} -gt 0 ] || clients=(1 8 32)
 
+# shellcheck disable=SC2012 # names of versions: nothing unusual in them
 programs=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 if [ -z "$programs" ] || [ ! -x "$programs/pgbench" ]; then
   echo "skipped: no PostgreSQL server with pgbench is installed" >&2

@@ -1,5 +1,5 @@
-/* What every injector must do, whatever it does: confirm, heal twice, heal after half an inject, heal
- * when the host is gone, heal from the journal alone; and need what it uses. */
+/* What every injector must do, whatever it does: confirm, heal twice, heal after half an inject,
+ * heal when the host is gone, heal from the journal alone; and need what it uses. */
 #include "engine/timeline.h"
 #include "gameday/injector.h"
 #include "scenario/param.h"

@@ -1,5 +1,6 @@
-/* What every registered plug-in must have: a name, words for people, a parameter table that fits its
- * configuration, defaults that are valid, and all hooks that its header does not make optional. */
+/* What every registered plug-in must have: a name, words for people, a parameter table that fits
+ * its configuration, defaults that are valid, and all hooks that its header does not make optional.
+ */
 #include <ctype.h>
 
 #include "engine/judge.h"

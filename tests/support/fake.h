@@ -1,6 +1,6 @@
 /* A cluster that exists in memory only: three servers, a client, a monitor, one service on the
- * servers. Its primitives remember that they were called, keep a little state (off, frozen, how many
- * processes run), and fail when they are told to. */
+ * servers. Its primitives remember that they were called, keep a little state (off, frozen, how
+ * many processes run), and fail when they are told to. */
 #ifndef GAMEDAY_TESTS_SUPPORT_FAKE_H
 #define GAMEDAY_TESTS_SUPPORT_FAKE_H
 

@@ -43,8 +43,8 @@ extern const char fixture_minimal[];
 /* What differs between two scenarios of these tables, for a test's message; NULL: nothing. */
 const char *fixture_difference(const struct scenario *a, const struct scenario *b);
 
-/* Parses a text as "s.yaml" and gives all messages, one a line; "" when it is right. `text` is freed
- * by the caller. */
+/* Parses a text as "s.yaml" and gives all messages, one a line; "" when it is right. `text` is
+ * freed by the caller. */
 char *fixture_mistakes(const char *yaml, const struct scenario_override *overrides,
                        uint32_t override_count);
 

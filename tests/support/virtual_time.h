@@ -1,5 +1,5 @@
-/* A loop in virtual time: waiting moves the clock to the deadline at once, so that a test of minutes
- * takes no time and always goes the same way. */
+/* A loop in virtual time: waiting moves the clock to the deadline at once, so that a test of
+ * minutes takes no time and always goes the same way. */
 #ifndef GAMEDAY_TESTS_SUPPORT_VIRTUAL_TIME_H
 #define GAMEDAY_TESTS_SUPPORT_VIRTUAL_TIME_H
 

@@ -1,6 +1,6 @@
-/* The n-th allocation fails, for every n, while reports are written: an error, no crash, no leak (the
- * leak checker of the build looks at the end), and no report that lacks something without saying
- * so. */
+/* The n-th allocation fails, for every n, while reports are written: an error, no crash, no leak
+ * (the leak checker of the build looks at the end), and no report that lacks something without
+ * saying so. */
 #include <jansson.h>
 
 #include "base/file.h"

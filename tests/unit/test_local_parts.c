@@ -1,5 +1,5 @@
-/* The parts of the provider `local` that need no cluster: what it reads of /proc and mountinfo, which
- * paths it hides, which ids it takes, the state file. */
+/* The parts of the provider `local` that need no cluster: what it reads of /proc and mountinfo,
+ * which paths it hides, which ids it takes, the state file. */
 #include "support/test.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,5 @@
-/* A scenario that is right becomes the struct that was meant: values, defaults, merges, overrides. */
+/* A scenario that is right becomes the struct that was meant: values, defaults, merges, overrides.
+ */
 #include "support/scenario_fixture.h"
 #include "support/test.h"
 
