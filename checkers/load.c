@@ -102,16 +102,23 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   return 0;
 }
 
-/* Faults that strike together share their load: one at the very time of another has no time of its
- * own before or after it. */
+/* Whether there is no time of its own between two faults: they strike together, or the later one is
+ * a step that answers the earlier one while it is in effect (a promotion by hand): until then
+ * nothing can have succeeded. */
+static bool together(const struct load *it, const struct span *earlier, const struct span *later) {
+  if (later->begin_ns == earlier->begin_ns) return true;
+  return it->info->faults[later->fault].planned && later->begin_ns < earlier->during_end_ns;
+}
+
+/* Such faults share the load before the first and after the last of them. */
 static void share(struct load *it) {
   for (uint32_t i = 1; i < it->span_count; i++)
-    if (it->spans[i].begin_ns == it->spans[i - 1].begin_ns)
-      it->spans[i].before = it->spans[i - 1].before;
+    if (together(it, &it->spans[i - 1], &it->spans[i]))
+      it->spans[i].before += it->spans[i - 1].before;
   for (uint32_t i = it->span_count; i-- > 1;)
-    if (it->spans[i].begin_ns == it->spans[i - 1].begin_ns) {
-      it->spans[i - 1].during = it->spans[i].during;
-      it->spans[i - 1].after = it->spans[i].after;
+    if (together(it, &it->spans[i - 1], &it->spans[i])) {
+      it->spans[i - 1].during += it->spans[i].during;
+      it->spans[i - 1].after += it->spans[i].after;
     }
 }
 
