@@ -118,7 +118,7 @@ static const char *const measures[] = {"sync_degraded", NULL};
 
 const struct checker checker_synchrony = {
     .plugin = {.name = "synchrony",
-               .summary = "times without a synchronous replica, where there had been one",
+               .summary = "Times without a synchronous replica, where there had been one",
                .state_size = sizeof(struct synchrony)},
     .wants = WANTS_SAMPLES,
     .measures = measures,
