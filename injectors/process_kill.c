@@ -74,6 +74,7 @@ const struct injector injector_process_kill = {
                .params = params,
                .config_size = sizeof(struct process_kill_config)},
     .needs = CAN_SIGNAL | CAN_UNITS, /* the latter to heal what no manager brings back */
+    .flags = INJECTOR_PASSES,
     .target_offset = offsetof(struct process_kill_config, target),
     .process_offset = offsetof(struct process_kill_config, process),
     .inject = process_kill_inject,

@@ -71,6 +71,11 @@ static const struct scenario_service *service_of(const struct draft *draft,
   return NULL;
 }
 
+static const struct service_process *processes_of(const struct scenario_service *row) {
+  return row->service->processes_for ? row->service->processes_for(row->config)
+                                     : row->service->processes;
+}
+
 static void check_process(struct draft *draft, uint32_t index,
                           const struct scenario_service *service) {
   const struct timeline_entry *entry = &draft->scenario->timeline[index];
@@ -82,7 +87,7 @@ static void check_process(struct draft *draft, uint32_t index,
   char quoted[SHOWN_SIZE], end[SUGGESTION_SIZE];
   struct suggestion suggestion;
   suggestion_init(&suggestion, name);
-  for (const struct service_process *p = service->service->processes; p && p->name; p++) {
+  for (const struct service_process *p = processes_of(service); p && p->name; p++) {
     if (strcmp(p->name, name) == 0) return;
     suggestion_offer(&suggestion, p->name);
   }

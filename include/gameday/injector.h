@@ -9,6 +9,8 @@
 /* A fault that the servers do not see as one: a planned action. It has no heal. */
 enum injector_flags {
   INJECTOR_PLANNED = 1 << 0, /* a step (switchover); measured like a fault */
+  INJECTOR_PASSES = 1 << 1,  /* over by itself where the process has no unit: its manager brings it
+                                back, and the cluster is not whole before that */
 };
 
 /* One fault of a run. The engine owns it; it has been journaled before inject() is called. Also

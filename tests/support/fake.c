@@ -10,6 +10,7 @@
 
 static const struct service_process processes[] = {
     {.name = "server", .match = {.program = "server", .tree = true}, .unit = "db"},
+    {.name = "managed", .match = {.program = "server", .tree = true}}, /* a manager starts it */
     {.name = "agent", .match = {.program = "agent"}},
     {0},
 };

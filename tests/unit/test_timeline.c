@@ -64,6 +64,35 @@ static const struct injector injector_pause = {
     .heal = pause_heal,
 };
 
+static int kill_inject(struct injection *in, struct error *err) {
+  return in->cluster->provider->process_signal(in->cluster, in->host, &in->process->match, 9, NULL,
+                                               err);
+}
+
+static int kill_confirm(const struct injection *in, bool *ret_active, struct error *err) {
+  uint32_t count = 0;
+  int status = in->cluster->provider->process_signal(in->cluster, in->host, &in->process->match, 0,
+                                                     &count, err);
+  if (status == 0) *ret_active = count == 0;
+  return status;
+}
+
+static int kill_heal(struct injection *in, struct error *err) {
+  (void)in;
+  (void)err;
+  return 0;
+}
+
+static const struct injector injector_kill = {
+    .plugin = {.name = "kill", .config_size = sizeof(struct test_config)},
+    .flags = INJECTOR_PASSES,
+    .target_offset = offsetof(struct test_config, target),
+    .process_offset = offsetof(struct test_config, process),
+    .inject = kill_inject,
+    .confirm = kill_confirm,
+    .heal = kill_heal,
+};
+
 static int step_inject(struct injection *in, struct error *err) {
   return in->service->service->step(in->service, in->injector->step, in->host, err);
 }
@@ -338,6 +367,31 @@ static void test_fault_without_for_recovers_before_it_is_healed(void **state) {
   assert_ok(timeline_heal_all(f->timeline, &err), &err);
   assert_int_equal(fake_count(&f->fake, EVENT_FAULT_HEAL_CONFIRMED), 1);
   assert_int_equal(open_faults(f), 0);
+}
+
+/* A kill that is never healed on purpose used to count as broken for ever: what came after it did
+ * not wait for redundancy, and hit a cluster that was not whole. */
+static void test_what_a_manager_restarts_is_healed_and_redundancy_awaited(void **state) {
+  struct fixture *f = *state;
+  add(f, &injector_kill, target_primary, 5, 0);
+  f->configs[0].process = "managed";
+  add(f, &injector_power, target_replica, 1, 2)->after_recovery = true;
+  f->fake.view.redundant = false;
+  begin(f);
+  go_on(f, 15); /* the load recovered on another host, the manager is not there yet */
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_HEALED), 0);
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_INJECTED), 1);
+  f->fake.processes[0] = 2; /* at 15 s */
+  go_on(f, 15);
+  assert_at(f, EVENT_FAULT_HEALED, 0, 15.1);
+  assert_at(f, EVENT_FAULT_HEAL_CONFIRMED, 0, 15.1);
+  assert_int_equal(open_faults(f), 0);
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_INJECTED), 1); /* still not redundant */
+  f->fake.view.redundant = true;
+  go_on(f, 300);
+  assert_true(f->done);
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_INJECTED), 2);
+  assert_at(f, EVENT_FAULT_INJECTED, 1, 31);
 }
 
 static void test_empty_timeline_is_over_at_once(void **state) {
@@ -698,6 +752,7 @@ int main(void) {
       TEST(test_recovery_needs_successful_load),
       TEST(test_recovery_timeout_warns_and_goes_on),
       TEST(test_fault_without_for_recovers_before_it_is_healed),
+      TEST(test_what_a_manager_restarts_is_healed_and_redundancy_awaited),
       TEST(test_empty_timeline_is_over_at_once),
       TEST(test_target_waits_until_somebody_has_the_role),
       TEST(test_target_that_never_comes_ends_the_timeline),
