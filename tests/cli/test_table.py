@@ -80,7 +80,7 @@ ROWS = [
     # --set.
     ("validate {good} --set x", USAGE, [], ["--set takes path=value, not 'x'"]),
     ("validate {good} --set =x", USAGE, [], ["--set takes path=value, not '=x'"]),
-    ("validate {good} --set " + "x" * 300 + "=1", USAGE, [], ["the path of 'x{40}...' is too long"]),
+    ("validate {good} --set " + "x" * 300 + "=1", USAGE, [], ["path of 'x{40}...' is too long"]),
     ("validate {good} --set nope=1", USAGE, [], ['--set nope=1: unknown key "nope"']),
     ("validate {good} --set cluster.services.postgres.tt=20s", USAGE, [], ["did you mean 'ttl'"]),
     ("validate {good} --set cluster.services.postgres.ttl=20", USAGE, [], ["has no unit"]),
@@ -162,7 +162,7 @@ def check_help(checks):
         checks.check(result.returncode == MET, f"{command} --help: exit {result.returncode}")
         checks.check(result.stderr == "", f"{command} --help says something on stderr")
         checks.check(
-            result.stdout.startswith(f"usage: gameday {command}"), f"{command} --help has its usage")
+            result.stdout.startswith(f"usage: gameday {command}"), f"{command} --help: usage")
         checks.check("  --help" in result.stdout, f"{command} --help lists --help")
         checks.check(run([command, "-h"]).stdout == result.stdout, f"{command} -h is --help")
         for option in re.findall(r"^  (--[a-z]+) [A-Z]", result.stdout, re.MULTILINE):

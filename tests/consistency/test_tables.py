@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Tables, file names, pages, scenarios and exit codes tell the same story.
 
-A unit is a file, a descriptor, a row in its family's table and a page; every parameter is on its page
-with its default; every injector has a shipped scenario that uses it; every example of the pages is
-valid; every link leads somewhere.
+A unit is a file, a descriptor, a row in its family's table and a page; every parameter is on its
+page with its default; every injector has a shipped scenario that uses it; every example of the
+pages is valid; every link leads somewhere.
 """
 
 import os
@@ -164,7 +164,8 @@ def check_defaults_of_sections(checks):
 def seconds(text):
     """2min is 120s; what is no duration stays."""
     match = re.fullmatch(r"(\d+)(ms|s|min)", text)
-    return int(match.group(1)) * {"ms": 1, "s": 1000, "min": 60000}[match.group(2)] if match else text
+    scales = {"ms": 1, "s": 1000, "min": 60000}
+    return int(match.group(1)) * scales[match.group(2)] if match else text
 
 
 def example_scenario(block):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A harness killed by SIGKILL, at random moments from the first of a run to its last: the guard removes
-everything within 5 seconds, and the record can be read as far as it got."""
+"""A harness killed by SIGKILL, at random moments from the first of a run to its last: the guard
+removes everything within 5 seconds, and the record can be read as far as it got."""
 
 import json
 import os

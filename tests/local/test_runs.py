@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Runs that do not go as planned: broken off by a signal, with servers that cannot start, two at once,
-with everybody killed who could clean up. Each says what was, and leaves nothing."""
+"""Runs that do not go as planned: broken off by a signal, with servers that cannot start, two at
+once, with everybody killed who could clean up. Each says what was, and leaves nothing."""
 
 import json
 import os
@@ -153,80 +153,31 @@ def check_everybody_killed(checks, machine, place):
     checks.check(again.returncode == MET, f"{name}: heal, again", again.stderr)
 
 
-def main():
-    if os.geteuid() != 0:
-        skip("local hosts need root")
-    doctor = run(["doctor"])
-    if doctor.returncode != 0:
-        skip("local hosts do not work here:\n" + doctor.stdout)
-    checks = Checks()
-    machine = Machine()
-    with Place() as place:
-        check_interrupted(checks, machine, place, signal.SIGINT, "start", 130)
-        check_interrupted(checks, machine, place, signal.SIGINT, "fault_confirmed", 130)
-        check_interrupted(checks, machine, place, signal.SIGTERM, "warmup", 143)
-        check_bad_parameter(checks, machine, place, "cannot-start",
-                            "shared_preload_libraries: nosuchlibrary",
-                            'FATAL: +could not access file "nosuchlibrary"')
-        # Patroni drops it, starts the server without it, and says so where nobody looks.
-        check_bad_parameter(checks, machine, place, "dropped", "shared_buffers: lots",
-                            "shared_buffers = lots is not in effect[^$]*invalid value=lots")
-        check_everybody_killed(checks, machine, place)
-        check_two_at_once(checks, machine, place)
-    checks.finish()
-
-
-if __name__ == "__main__":
-    main()
-def check_two_at_once(checks, machine, place):
-    """Two runs on one machine do not meet."""
-    options = ["--set", "cluster.services.postgres.topology=single", "--set",
-               "timeline=[{at: 1s, for: 2s, process-pause: {target: postgres.primary}}]"]
-    both = [Run(place, f"two-{i}", *options) for i in range(2)]
-    codes = [one.wait() for one in both]
-    for one, code in zip(both, codes):
-        # On a machine that is short of processors the harness may find itself starved.
-        checks.check(code in (MET, UNTRUSTED), f"two at once: exit {code}", one.said())
-        checks.check(one.record()["finished"], "two at once: finished", one.said())
-        check_left(checks, machine, "two at once", one)
-        result = json.loads(read_bytes(os.path.join(one.out, "result.json")))
-        checks.check(result["writes"]["ok"] > 0, "two at once: writes succeeded")
-        checks.check(result["writes"]["phantom"] == 0, "two at once: no row of the other")
-    checks.check(both[0].record()["id"] != both[1].record()["id"], "two at once: two clusters")
-
-
-def children_named(parent, comm):
-    for pid in processes():
-        stat = read_bytes(f"/proc/{pid}/stat").decode(errors="replace")
-        fields = stat.rpartition(") ")[2].split()
-        if fields and int(fields[1]) == parent and f"({comm})" in stat:
-            yield pid
-
-
-def check_everybody_killed(checks, machine, place):
-    """Harness, guard and the hosts' own first process, all by SIGKILL: `gameday heal` is left."""
-    name = "all-killed"
-    one = Run(place, name)
-    checks.check(one.await_event("fault_confirmed"), f"{name}: gets there", one.said())
-    cluster = one.record()["id"]
-    alive = run(["heal", one.out])
+def check_kept_cluster(checks, machine, place):
+    """up, list, exec, down: a cluster for a person, which outlives the command that made it."""
+    out = os.path.join(place, "kept")
+    up = run(["cluster", "up", SCENARIO, "--out", out, "--set",
+              "cluster.services.postgres.topology=single", "--set",
+              "timeline=[]"], timeout=DEADLINE_S)
+    if not checks.check(up.returncode == MET, "cluster up", up.stderr):
+        return
+    cluster = re.search(r"^cluster (\S+) is up", up.stdout, re.MULTILINE).group(1)
+    checks.check(cluster in run(["cluster", "list"]).stdout, "cluster list has it")
+    inside = run(["cluster", "exec", cluster, "pg1", "--", "sh", "-c", "hostname; exit 7"])
+    checks.check(inside.stdout == "pg1\n", "cluster exec is on the host", inside.stdout)
+    checks.check(inside.returncode == 7, f"cluster exec passes {inside.returncode} on")
+    nowhere = run(["cluster", "exec", cluster, "pg9", "--", "true"])
     checks.check(
-        alive.returncode == USAGE and "seems to be alive" in alive.stderr,
-        f"{name}: heal refuses while the run goes on", alive.stderr)
-    guards = list(children_named(one.process.pid, "gameday-guard"))
-    anchors = [pid for pid in children_named(one.process.pid, "gameday-anchor")
-               if mark_of(pid) == cluster]
-    checks.check(len(guards) == 1, f"{name}: there is a guard")
-    checks.check(len(anchors) == 1, f"{name}: there is an anchor")
-    for pid in [*guards, one.process.pid, *anchors]:
-        os.kill(pid, signal.SIGKILL)
-    one.wait()
-    checks.check(machine.left(cluster, one.out), f"{name}: something is left at first")
-    healed = run(["heal", one.out], timeout=120)
-    checks.check(healed.returncode == MET, f"{name}: heal: {healed.returncode}", healed.stderr)
-    check_left(checks, machine, name, one)
-    again = run(["heal", one.out], timeout=120)
-    checks.check(again.returncode == MET, f"{name}: heal, again", again.stderr)
+        nowhere.returncode == USAGE and "has no host pg9" in nowhere.stderr, "cluster exec pg9",
+        nowhere.stderr)
+    secrets = os.path.join(out, "secrets")
+    checks.check(os.stat(secrets).st_mode & 0o077 == 0, "secrets are for the owner alone")
+    down = run(["cluster", "down", cluster], timeout=120)
+    checks.check(down.returncode == MET, "cluster down", down.stderr)
+    left = machine.left(cluster, out)
+    checks.check(not left, "cluster down: left", "\n".join(left))
+    checks.check(cluster not in run(["cluster", "list"]).stdout, "cluster list has it no more")
+    checks.check(run(["cluster", "down", cluster]).returncode == USAGE, "cluster down, again")
 
 
 def main():
@@ -249,6 +200,7 @@ def main():
                             "shared_buffers = lots is not in effect[^$]*invalid value=lots")
         check_everybody_killed(checks, machine, place)
         check_two_at_once(checks, machine, place)
+        check_kept_cluster(checks, machine, place)
     checks.finish()
 
 

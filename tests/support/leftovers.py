@@ -1,5 +1,5 @@
-"""What a run may have left on this machine: looked for by the marks that the provider `local` puts on
-what it makes, and as a difference to what was there before."""
+"""What a run may have left on this machine: looked for by the marks that the provider `local` puts
+on what it makes, and as a difference to what was there before."""
 
 import glob
 import os
