@@ -5,7 +5,7 @@
 
 #include "base/checksum.h"
 
-/* SplitMix64 (https://prng.di.unimi.it/splitmix64.c). */
+/* SplitMix64 (https://prng.di.unimi.it/splitmix64.c), for the beginning of a payload. */
 static uint64_t next_bits(uint64_t *state) {
   uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
   z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
@@ -13,10 +13,13 @@ static uint64_t next_bits(uint64_t *state) {
   return z ^ (z >> 31);
 }
 
-/* Eight characters from '0' to 'O' at once: five random bits in each byte, added to '0'. A payload
- * is made for every write, so its making must be cheap. */
+/* Eight characters from '0' to 'O' at once: five bits of a multiplicative hash in each byte, added
+ * to '0'. A payload is made for every write, so its making must be cheap. */
 static uint64_t next_text(uint64_t *state) {
-  return (next_bits(state) & UINT64_C(0x1F1F1F1F1F1F1F1F)) + UINT64_C(0x3030303030303030);
+  uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+  z = (z ^ (z >> 32)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z ^= z >> 29;
+  return (z & UINT64_C(0x1F1F1F1F1F1F1F1F)) + UINT64_C(0x3030303030303030);
 }
 
 void pg_ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size_t size,
@@ -24,6 +27,7 @@ void pg_ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size
   uint64_t state = seed;
   state = next_bits(&state) ^ identity;
   state = next_bits(&state) ^ sequence;
+  state = next_bits(&state);
   size_t done = 0;
   for (; size - done >= sizeof(uint64_t); done += sizeof(uint64_t)) {
     uint64_t text = next_text(&state);

@@ -9,8 +9,8 @@
 set -euo pipefail
 
 bench_load=$(realpath "$1")
-seconds=${2:-5}
-rounds=${3:-5}
+seconds=${2:-3}
+rounds=${3:-9}
 shift $(($# < 3 ? $# : 3))
 clients=("$@")
 [ ${#clients[@]} -gt 0 ] || clients=(1 8 32)
@@ -99,10 +99,14 @@ for count in "${clients[@]}"; do
 import statistics, sys
 def read(path):
     rows = [list(map(float, line.split())) for line in open(path)]
-    rate = statistics.median(r[0] / float(sys.argv[5]) for r in rows)
-    cost = statistics.median((r[1] + r[2]) / r[0] * 1e6 for r in rows)
-    return rate, cost
-(a, x), (b, y) = read(sys.argv[1]), read(sys.argv[2])
-print(f"{sys.argv[3]:>8} {sys.argv[4]:>8}  {a:12.0f} {b:12.0f} {b / a:6.2f}   {x:10.2f} {y:10.2f} {y / x:6.2f}")
+    return [(r[0] / float(sys.argv[5]), (r[1] + r[2]) / r[0] * 1e6) for r in rows]
+theirs, ours = read(sys.argv[1]), read(sys.argv[2])
+median = statistics.median
+# The ratio of each pair of neighbouring runs, so that a busy minute of the machine meets both.
+rate = median(b[0] / a[0] for a, b in zip(theirs, ours))
+cost = median(b[1] / a[1] for a, b in zip(theirs, ours))
+print(f"{sys.argv[3]:>8} {sys.argv[4]:>8}"
+      f"  {median(a[0] for a in theirs):12.0f} {median(b[0] for b in ours):12.0f} {rate:6.2f}"
+      f"   {median(a[1] for a in theirs):10.2f} {median(b[1] for b in ours):10.2f} {cost:6.2f}")
 PY
 done
