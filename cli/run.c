@@ -2,6 +2,7 @@
 #include "engine/run.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,6 +21,8 @@
 #include "reporting.h"
 
 #define REPEATS_MAX 1000
+/* A whole number in JSON and in scenarios; the seeds of the repeats follow it. */
+#define SEED_MAX ((uint64_t)INT64_MAX - REPEATS_MAX)
 /* How long a run may take to end in order after a signal, before its cluster is pulled away from
  * under it. */
 #define GRACE_S 5
@@ -149,6 +152,8 @@ static int choose_seed(const struct run_options *options, const struct scenario 
   if (repeat < 1 || repeat > REPEATS_MAX)
     return error_set(err, STATUS_USAGE, "--repeat must be from 1 to %d", REPEATS_MAX);
   uint64_t seed = options->seed.given ? options->seed.value : scenario->seed;
+  if (seed > SEED_MAX)
+    return error_set(err, STATUS_USAGE, "--seed must be at most %" PRIu64, SEED_MAX);
   if (!options->seed.given && !scenario->seed_given) {
     int status = random_bytes(&seed, sizeof seed, err);
     if (status < 0) return status;

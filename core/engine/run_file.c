@@ -11,6 +11,17 @@
 #include "base/file.h"
 #include "base/version.h"
 
+/* Bytes that are no UTF-8 (in a file's name, in a server's words) become question marks: JSON has
+ * no place for them, and the text is not to be lost for their sake. */
+static json_t *text_json(const char *text) {
+  json_t *value = json_string(text);
+  if (value) return value;
+  CLEANUP_FREE char *plain = strdup(text);
+  for (char *c = plain; c && *c; c++)
+    if ((unsigned char)*c >= 0x80) *c = '?';
+  return plain ? json_string(plain) : NULL;
+}
+
 static json_t *hosts_json(const struct cluster *cluster) {
   static const char *const kinds[] = {"server", "client", "monitor"};
   json_t *array = json_array();
@@ -68,36 +79,41 @@ static json_t *versions_json(void) {
 
 int run_file_write(const struct run_file *file, struct error *err) {
   const struct scenario *scenario = file->scenario;
+  int failed = 0;
   json_t *root = json_object();
-  json_object_set_new(root, "schema", json_string("gameday/run/v1"));
-  json_object_set_new(root, "id", json_string(file->cluster_id));
-  json_object_set_new(root, "scenario", json_string(scenario->name));
-  json_object_set_new(root, "scenario_file", json_string(scenario->file));
-  json_object_set_new(root, "provider", json_string(scenario->provider->plugin.name));
-  json_object_set_new(root, "seed", json_integer((json_int_t)file->seed));
-  json_object_set_new(root, "wall_start_ns", json_integer((json_int_t)file->wall_start_ns));
-  json_object_set_new(root, "monotonic_start_ns",
-                      json_integer((json_int_t)file->monotonic_start_ns));
-  json_object_set_new(root, "gameday_version", json_string(GAMEDAY_VERSION));
-  json_object_set_new(root, "versions", versions_json());
-  json_object_set_new(root, "process", json_integer(getpid()));
-  json_object_set_new(root, "kept", json_boolean(file->kept));
-  json_object_set_new(root, "hosts", hosts_json(file->cluster));
-  json_object_set_new(root, "faults", faults_json(scenario));
-  json_object_set_new(root, "workloads", workloads_json(scenario));
-  json_object_set_new(root, "identity_count", json_integer(file->identity_count));
-  json_object_set_new(root, "dropped", json_integer((json_int_t)file->dropped));
-  json_object_set_new(root, "finished", json_boolean(file->finished));
-  json_object_set_new(root, "stopped_because",
-                      file->stopped_because ? json_string(file->stopped_because) : json_null());
-  json_object_set_new(root, "outage_min_ns", json_integer((json_int_t)scenario->outage_min_ns));
-  json_object_set_new(root, "lag_bound_bytes", json_integer((json_int_t)scenario->lag_bound_bytes));
-  json_object_set_new(root, "load_minimum", json_integer(scenario->load_minimum));
+  failed |= json_object_set_new(root, "schema", json_string("gameday/run/v1"));
+  failed |= json_object_set_new(root, "id", json_string(file->cluster_id));
+  failed |= json_object_set_new(root, "scenario", json_string(scenario->name));
+  failed |= json_object_set_new(root, "scenario_file", text_json(scenario->file));
+  failed |= json_object_set_new(root, "provider", json_string(scenario->provider->plugin.name));
+  failed |= json_object_set_new(root, "seed", json_integer((json_int_t)file->seed));
+  failed |=
+      json_object_set_new(root, "wall_start_ns", json_integer((json_int_t)file->wall_start_ns));
+  failed |= json_object_set_new(root, "monotonic_start_ns",
+                                json_integer((json_int_t)file->monotonic_start_ns));
+  failed |= json_object_set_new(root, "gameday_version", json_string(GAMEDAY_VERSION));
+  failed |= json_object_set_new(root, "versions", versions_json());
+  failed |= json_object_set_new(root, "process", json_integer(getpid()));
+  failed |= json_object_set_new(root, "kept", json_boolean(file->kept));
+  failed |= json_object_set_new(root, "hosts", hosts_json(file->cluster));
+  failed |= json_object_set_new(root, "faults", faults_json(scenario));
+  failed |= json_object_set_new(root, "workloads", workloads_json(scenario));
+  failed |= json_object_set_new(root, "identity_count", json_integer(file->identity_count));
+  failed |= json_object_set_new(root, "dropped", json_integer((json_int_t)file->dropped));
+  failed |= json_object_set_new(root, "finished", json_boolean(file->finished));
+  failed |=
+      json_object_set_new(root, "stopped_because",
+                          file->stopped_because ? text_json(file->stopped_because) : json_null());
+  failed |=
+      json_object_set_new(root, "outage_min_ns", json_integer((json_int_t)scenario->outage_min_ns));
+  failed |= json_object_set_new(root, "lag_bound_bytes",
+                                json_integer((json_int_t)scenario->lag_bound_bytes));
+  failed |= json_object_set_new(root, "load_minimum", json_integer(scenario->load_minimum));
   json_t *facts = file->provider_json ? json_loads(file->provider_json, 0, NULL) : NULL;
-  json_object_set_new(root, "provider_facts", facts ? facts : json_object());
+  failed |= json_object_set_new(root, "provider_facts", facts ? facts : json_object());
   json_t *settings = file->settings_json ? json_loads(file->settings_json, 0, NULL) : NULL;
-  json_object_set_new(root, "settings", settings ? settings : json_object());
-  CLEANUP_FREE char *text = json_dumps(root, JSON_INDENT(2));
+  failed |= json_object_set_new(root, "settings", settings ? settings : json_object());
+  CLEANUP_FREE char *text = failed ? NULL : json_dumps(root, JSON_INDENT(2));
   json_decref(root);
   if (!text) return error_set(err, STATUS_MEMORY, "out of memory for run.json");
   char path[PATH_MAX];

@@ -77,6 +77,7 @@ ROWS = [
     ("validate {good} --provider local", MET, [], ["valid"]),
     ("run {good} --repeat 0", USAGE, [], ["--repeat must be from 1 to 1000"]),
     ("run {good} --repeat 1001", USAGE, [], ["--repeat must be from 1 to 1000"]),
+    ("run {good} --seed 9223372036854775807", USAGE, [], ["--seed must be at most 9223372036"]),
     # --set.
     ("validate {good} --set x", USAGE, [], ["--set takes path=value, not 'x'"]),
     ("validate {good} --set =x", USAGE, [], ["--set takes path=value, not '=x'"]),
