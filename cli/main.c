@@ -117,7 +117,15 @@ static const char **measure_names(void) {
   return names;
 }
 
+/* libpq takes what a caller left out from PGSERVICE and its like: a run must not depend on them. */
+static void forget_postgres_environment(void) {
+  static const char *const names[] = {"PGSERVICE",   "PGSERVICEFILE", "PGSYSCONFDIR", "PGOPTIONS",
+                                      "PGDATESTYLE", "PGTZ",          "PGGEQO"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) unsetenv(names[i]);
+}
+
 int main(int argc, char **argv) {
+  forget_postgres_environment();
   signal(SIGPIPE, SIG_IGN);
   if (!hold_standard_descriptors()) return EXIT_ENVIRONMENT;
   CLEANUP_FREE const char **names = measure_names();
