@@ -34,26 +34,27 @@ def mark_of(pid):
     return ""
 
 
+def command_of(pid):
+    return read_bytes(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")
+
+
 def cluster_processes(cluster, run_directory):
     """Processes that carry the cluster's mark, or have its files open or in their arguments."""
     found = []
     for pid in processes():
-        command = read_bytes(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")
+        command = command_of(pid)
         if mark_of(pid) == cluster or run_directory in command:
             found.append(f"process {pid}: {command.strip() or read_bytes(f'/proc/{pid}/comm')}")
     return found
 
 
 def namespaces():
-    """The namespaces that processes are in, those of marked processes of other clusters left out:
-    somebody else's cluster may come and go while we look."""
-    found = set()
+    """The namespaces that processes are in, with one of these processes."""
+    found = {}
     for pid in processes():
-        if mark_of(pid):
-            continue
         for path in glob.glob(f"/proc/{pid}/ns/*"):
             try:
-                found.add(os.readlink(path))
+                found[os.readlink(path)] = pid
             except OSError:
                 continue
     return found
@@ -111,13 +112,17 @@ class Machine:
                   for path in glob.glob(os.path.join(run_directory, name))]
         return found
 
-    def changed(self):
-        """What differs from before and is not known to be another cluster's; asked once."""
+    def changed(self, clusters, place):
+        """What differs from before. Somebody else may use the machine meanwhile, so a namespace
+        counts when a process is in it that belongs to `clusters` or has files below `place`."""
         found = sorted(network() - self.network)
         if "interface docker0" in found:
             print("not checked: a Docker daemon was started meanwhile, and changed the machine")
             return []
         found += [f"mount {line}" for line in mounts() - self.mounts if "gameday" in line
                   and "/run/gameday" not in line]
-        found += [f"namespace {name}" for name in namespaces() - self.namespaces]
+        for name, pid in namespaces().items():
+            command = command_of(pid)
+            if name not in self.namespaces and (mark_of(pid) in clusters or place in command):
+                found.append(f"namespace {name} of process {pid}: {command[:200]}")
         return found
