@@ -1,5 +1,6 @@
 /* Waiting until a just started service can be used, and saying why when it never will. */
 #include <errno.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,14 +75,44 @@ static bool leader_key_held(struct service_instance *service, struct waiting *wa
   return false;
 }
 
+/* How many replicas may take over by what Patroni has written to etcd. It does so 2 seconds or more
+ * after PostgreSQL calls them synchronous; a primary that is lost in between has no successor. */
+static uint32_t count_successors(struct service_instance *service, struct waiting *waiting) {
+  long code = 0;
+  uint32_t count = 0;
+  size_t i;
+  const json_t *member;
+  CLEANUP(buf_release) struct buf answer;
+  buf_init(&answer);
+  if (postgres_rest(service, waiting->primary, "GET", "/cluster", NULL, ATTEMPT_NS, &code, &answer,
+                    NULL) < 0)
+    return 0;
+  json_t *root = json_loadb(answer.data, answer.length, 0, NULL);
+  json_array_foreach(json_object_get(root, "members"), i, member) {
+    const char *role = json_string_value(json_object_get(member, "role"));
+    if (role && (strcmp(role, "sync_standby") == 0 || strcmp(role, "quorum_standby") == 0)) count++;
+  }
+  json_decref(root);
+  return count;
+}
+
+static bool successors_known(struct service_instance *service, struct waiting *waiting) {
+  const struct postgres_config *config = postgres_config(service);
+  if (!config->synchronous_mode || postgres_instances(config) == 1) return true;
+  uint32_t count = count_successors(service, waiting);
+  if (count >= config->synchronous_node_count) return true;
+  snprintf(waiting->why, sizeof waiting->why, "%u of %u replicas are synchronous", count,
+           config->synchronous_node_count);
+  poke_patroni(service, waiting);
+  return false;
+}
+
 /* The names of our members: pg_basebackup's walsenders have none of them. */
 static const char ready_query[] =
     "select (select count(*) from pg_database where datname = '" POSTGRES_USER
     "'),"
     " (select count(distinct application_name) from pg_stat_replication"
-    "   where state = 'streaming' and application_name ~ '^pg[0-9]+$'),"
-    " (select count(*) from pg_stat_replication"
-    "   where state = 'streaming' and sync_state in ('sync', 'quorum'))";
+    "   where state = 'streaming' and application_name ~ '^pg[0-9]+$')";
 
 static void look(struct service_instance *service, struct waiting *waiting) {
   const struct postgres_config *config = postgres_config(service);
@@ -97,17 +128,12 @@ static void look(struct service_instance *service, struct waiting *waiting) {
   }
   uint32_t replicas = postgres_instances(config) - 1;
   uint32_t streaming = (uint32_t)strtoul(PQgetvalue(result, 0, 1), NULL, 10);
-  uint32_t synchronous = (uint32_t)strtoul(PQgetvalue(result, 0, 2), NULL, 10);
   if (PQgetvalue(result, 0, 0)[0] != '1') {
     snprintf(waiting->why, sizeof waiting->why, "the database %s is not there yet", POSTGRES_USER);
   } else if (streaming < replicas) {
     snprintf(waiting->why, sizeof waiting->why, "%u of %u replicas stream", streaming, replicas);
-  } else if (config->synchronous_mode && replicas > 0 &&
-             synchronous < config->synchronous_node_count) {
-    snprintf(waiting->why, sizeof waiting->why, "%u of %u replicas are synchronous", synchronous,
-             config->synchronous_node_count);
-    poke_patroni(service, waiting);
-  } else if (config->topology != TOPOLOGY_PATRONI || leader_key_held(service, waiting)) {
+  } else if (config->topology != TOPOLOGY_PATRONI ||
+             (leader_key_held(service, waiting) && successors_known(service, waiting))) {
     waiting->ready = true;
   }
 }
