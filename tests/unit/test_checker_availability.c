@@ -137,6 +137,29 @@ static void test_hung_operations_are_demand(void **state) {
   synthetic_release(&it);
 }
 
+/* The measured time begins in the middle of a slow time: writes of the warm-up that were waiting
+ * succeed in it, one after the other. There is no moment without success, so no outage. */
+static void test_late_successes_of_the_warmup_end_outages(void **state) {
+  struct synthetic it;
+  const struct synthetic_span late[] = {
+      {.from_s = 0, .outcome = OUTCOME_OK, .latency_s = 2, .host = PG1, .timeline = 1}};
+  const struct synthetic_load warmup = {.kind = OPERATION_WRITE,
+                                        .route = ROUTE_PRIMARY,
+                                        .rate = 20,
+                                        .from_s = 8,
+                                        .to_s = 10,
+                                        .spans = late,
+                                        .span_count = COUNT(late)};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_add_load(&it, &warmup);
+  add_load(&it, OPERATION_WRITE, ROUTE_PRIMARY, 20, late, COUNT(late));
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "write_outage.count", FAULT_NONE), 0);
+  NEAR(synthetic_value_of(&it, "availability.writes", FAULT_NONE), 1);
+  synthetic_release(&it);
+}
+
 static void test_flapping_gives_several_outages(void **state) {
   struct synthetic it;
   const struct synthetic_span spans[] = {OK(0), DOWN(30), OK(35), DOWN(35.3), OK(50)};
@@ -258,6 +281,21 @@ static void test_without_load_nothing_is_available(void **state) {
   synthetic_release(&it);
 }
 
+/* Two workers were late at the same time; that time counts once: 2 s of 22 are less than a tenth.
+ */
+static void test_delays_of_two_workers_count_once(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_crash(&it, 100);
+  synthetic_sample(&it, 40, METRIC_HARNESS_DELAY, HOST_NONE, 0.5);
+  synthetic_sample(&it, 40, METRIC_HARNESS_DELAY, HOST_NONE, 2);
+  synthetic_sample(&it, 40, METRIC_HARNESS_DELAY, HOST_NONE, 1.9);
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "write_outage", FAULT_NONE), 22.002);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_innocent),
@@ -265,6 +303,7 @@ int main(void) {
       cmocka_unit_test(test_absence_of_load_is_no_outage),
       cmocka_unit_test(test_one_stuck_client_is_no_outage),
       cmocka_unit_test(test_hung_operations_are_demand),
+      cmocka_unit_test(test_late_successes_of_the_warmup_end_outages),
       cmocka_unit_test(test_flapping_gives_several_outages),
       cmocka_unit_test(test_an_outage_that_is_not_over_is_a_lower_bound),
       cmocka_unit_test(test_a_last_write_that_hangs_is_no_outage),
@@ -274,6 +313,7 @@ int main(void) {
       cmocka_unit_test(test_a_starved_harness_is_not_an_outage_of_the_cluster),
       cmocka_unit_test(test_a_short_delay_in_a_long_outage_does_not_matter),
       cmocka_unit_test(test_without_load_nothing_is_available),
+      cmocka_unit_test(test_delays_of_two_workers_count_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

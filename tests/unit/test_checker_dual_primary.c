@@ -195,6 +195,29 @@ static void test_without_timelines_one_handover_is_innocent(void **state) {
   expect_innocent(&it);
 }
 
+/* Demoted: it still answers its pinned client, but refuses each write. */
+static void test_a_replaced_primary_that_refuses_is_innocent(void **state) {
+  struct synthetic it;
+  const struct synthetic_span refusing = {.outcome = OUTCOME_FAIL,
+                                          .latency_s = 0.002,
+                                          .host = PG1,
+                                          .timeline = 1,
+                                          .code = CODE_READ_ONLY};
+  const struct synthetic_load load = {.kind = OPERATION_WRITE,
+                                      .route = ROUTE_PINNED,
+                                      .rate = 100,
+                                      .from_s = 22,
+                                      .to_s = 30,
+                                      .spans = &refusing,
+                                      .span_count = 1};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add(&it, (struct reign){10, 20, 0.002, PG1, 1});
+  add(&it, (struct reign){21, 30, 0.002, PG2, 2});
+  synthetic_add_load(&it, &load);
+  expect_innocent(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_handovers_and_a_return_are_innocent),
@@ -208,6 +231,7 @@ int main(void) {
       cmocka_unit_test(test_only_the_time_of_both_counts),
       cmocka_unit_test(test_without_timelines_taking_turns_is_undecided),
       cmocka_unit_test(test_without_timelines_one_handover_is_innocent),
+      cmocka_unit_test(test_a_replaced_primary_that_refuses_is_innocent),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -414,6 +414,60 @@ static void test_a_starved_harness_gives_no_failover_time(void **state) {
   synthetic_release(&it);
 }
 
+/* Two writes a second: a second holds too few of them to tell, so that ten writes' time is looked
+ * at.
+ */
+static void test_a_slow_load_is_watched_longer(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), DOWN(30), OK_ON(35, PG2, 2), DOWN(35.5),
+                                         OK_ON(50, PG3, 3)};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_fault(&it, 0, PG1, 29.9, 60);
+  add_writes(&it, 2, spans, COUNT(spans));
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "failover_time", 0), 20.102);
+  synthetic_release(&it);
+}
+
+/* A replica crashes while writes are down: the promotion is the first fault's too. */
+static void test_a_fault_keeps_its_events_while_writes_are_down(void **state) {
+  struct synthetic it;
+  struct synthetic_options options = synthetic_defaults;
+  const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), DOWN(30), OK_ON(45, PG2, 2)};
+  (void)state;
+  options.faults = 2;
+  synthetic_begin(&it, &options);
+  synthetic_fault(&it, 0, PG1, 30, 60);
+  synthetic_fault(&it, 1, PG3, 40, 60);
+  synthetic_event(&it, 44, EVENT_PROMOTED, FAULT_NONE, PG2, 2, "");
+  add_writes(&it, 100, spans, COUNT(spans));
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "failover_time", 0), 15.002);
+  NEAR(synthetic_value_of(&it, "promotion_time", 0), 14);
+  NEAR(synthetic_value_of(&it, "failover_time", 1), 5.002); /* down when it struck */
+  NEAR(synthetic_value_of(&it, "promotion_time", 1), 4);
+  synthetic_release(&it);
+}
+
+/* The manager is frozen and its primary goes on: clients notice nothing while another is promoted.
+ */
+static void test_a_promotion_that_no_client_noticed_is_timed(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {OK_ON(0, PG1, 1)};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_event(&it, 5, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  synthetic_fault(&it, 0, PG1, 30, 60);
+  synthetic_event(&it, 31, EVENT_PROMOTED, FAULT_NONE, PG1, 1, ""); /* answers again */
+  synthetic_event(&it, 42, EVENT_PROMOTED, FAULT_NONE, PG2, 2, "");
+  add_writes(&it, 100, spans, COUNT(spans));
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "failover_time", 0), 0);
+  NEAR(synthetic_value_of(&it, "promotion_time", 0), 12);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_clocks_of_a_crash),
@@ -436,6 +490,9 @@ int main(void) {
       cmocka_unit_test(test_no_load_after_the_fault_is_no_failover_time),
       cmocka_unit_test(test_a_step_is_timed_from_the_request),
       cmocka_unit_test(test_a_starved_harness_gives_no_failover_time),
+      cmocka_unit_test(test_a_slow_load_is_watched_longer),
+      cmocka_unit_test(test_a_fault_keeps_its_events_while_writes_are_down),
+      cmocka_unit_test(test_a_promotion_that_no_client_noticed_is_timed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

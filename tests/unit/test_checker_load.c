@@ -264,7 +264,15 @@ static void test_guilty_of_no_effect(void **state) {
   synthetic_event(&it, 40, EVENT_FAULT_UNCONFIRMED, 0, PG1, 0, "no effect seen within 10 s");
   synthetic_event(&it, 50, EVENT_FAULT_HEALED, 0, PG1, 0, "");
   synthetic_event(&it, 50, EVENT_FAULT_HEAL_CONFIRMED, 0, PG1, 0, "");
-  expect_doubt(&it, "fault-0 (fault 0, on pg1) was not seen in effect: no effect seen within 10 s");
+  synthetic_finish(&it);
+  synthetic_judge(&it, &checker_confirmation, NULL);
+  assert_false(synthetic_measure(&it, "injection_time", 0)->known);
+  NEAR(synthetic_value_of(&it, "faults_confirmed", FAULT_NONE), 0);
+  const char *why = "fault-0 (fault 0, on pg1) was not seen in effect: no effect seen within 10 s";
+  assert_string_equal(synthetic_finding(&it, "confirmation")->why, why);
+  assert_string_equal(synthetic_witness(&it, "unconfirmed"), why);
+  assert_int_equal(it.result.verdict, VERDICT_UNKNOWN);
+  synthetic_release(&it);
 }
 
 static void test_guilty_of_a_step_that_failed(void **state) {
@@ -305,6 +313,44 @@ static void test_guilty_of_being_in_effect_after_the_heal(void **state) {
                "fault-0 (fault 0, on pg1) was healed, but not seen to be gone: still in effect");
 }
 
+/* Each kind of operation has a latency of its own. */
+static void test_kinds_are_not_mixed(void **state) {
+  static const struct {
+    enum operation_kind kind;
+    enum route route;
+    double latency_s;
+    const char *measure;
+  } cases[] = {{OPERATION_WRITE, ROUTE_PRIMARY, 0.010, "write_latency.max"},
+               {OPERATION_WRITE, ROUTE_PINNED, 0.200, NULL},
+               {OPERATION_READ_OWN, ROUTE_PRIMARY, 0.020, "read_latency.max"},
+               {OPERATION_READ_NEWEST, ROUTE_REPLICA, 0.030, "replica_read_latency.max"},
+               {OPERATION_PROBE, ROUTE_PRIMARY, 0.040, "probe_latency.max"},
+               {OPERATION_HEARTBEAT_WRITE, ROUTE_PRIMARY, 0.300, NULL}};
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  for (size_t i = 0; i < COUNT(cases); i++) {
+    const struct synthetic_span span = {
+        .latency_s = cases[i].latency_s, .host = PG1, .timeline = 1};
+    const struct synthetic_load load = {.kind = cases[i].kind,
+                                        .route = cases[i].route,
+                                        .rate = 10,
+                                        .from_s = 10,
+                                        .to_s = 70,
+                                        .spans = &span,
+                                        .span_count = 1};
+    synthetic_add_load(&it, &load);
+  }
+  synthetic_sample(&it, 5, METRIC_PROBE_READ, PG1, 0.5); /* before the load */
+  synthetic_sample(&it, 20, METRIC_PROBE_READ, PG1, 0.1);
+  judge(&it, &checker_latency);
+  for (size_t i = 0; i < COUNT(cases); i++)
+    if (cases[i].measure)
+      NEAR(synthetic_value_of(&it, cases[i].measure, FAULT_NONE), cases[i].latency_s);
+  NEAR(synthetic_value_of(&it, "probe_read.max", FAULT_NONE), 0.1);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_latency_counts_from_the_schedule),
@@ -324,6 +370,7 @@ int main(void) {
       cmocka_unit_test(test_guilty_of_never_being_injected),
       cmocka_unit_test(test_guilty_of_not_being_healed),
       cmocka_unit_test(test_guilty_of_being_in_effect_after_the_heal),
+      cmocka_unit_test(test_kinds_are_not_mixed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

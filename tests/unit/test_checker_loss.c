@@ -493,6 +493,27 @@ static void test_probes_append_rows_too(void **state) {
   synthetic_release(&it);
 }
 
+/* A failover of the cluster's own before the first fault: what it lost reaches back before that
+ * fault all the same. */
+static void test_what_was_lost_before_any_fault_is_the_first_ones(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {
+      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
+      {.from_s = 14.9, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = 0},
+      {.from_s = 15, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = ALL_HOSTS}};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_event(&it, 16, EVENT_PROMOTED, FAULT_NONE, PG2, 2, "");
+  synthetic_role(&it, 16, PG2, ROLE_PRIMARY);
+  synthetic_fault(&it, 0, PG3, 30, 60);
+  add_load(&it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
+  judge(&it);
+  NEAR(VALUE("data_loss", FAULT_NONE), 10);
+  NEAR(VALUE("recovery_point", 0), 30 - 14.892);
+  NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_innocent),
@@ -518,6 +539,7 @@ int main(void) {
       cmocka_unit_test(test_without_a_final_read_nothing_is_lost_or_kept),
       cmocka_unit_test(test_an_incomplete_record_gives_lower_bounds),
       cmocka_unit_test(test_probes_append_rows_too),
+      cmocka_unit_test(test_what_was_lost_before_any_fault_is_the_first_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,6 +272,44 @@ static void test_silence_is_not_degraded(void **state) {
   synthetic_release(&it);
 }
 
+/* Beats and reads that were not acknowledged tell nothing. */
+static void test_failed_reads_tell_nothing(void **state) {
+  struct synthetic it;
+  const struct operation beat = {.scheduled_ns = SECONDS(20),
+                                 .sent_ns = SECONDS(20),
+                                 .done_ns = SECONDS(20.1),
+                                 .sequence = 1000,
+                                 .kind = OPERATION_HEARTBEAT_WRITE,
+                                 .outcome = OUTCOME_UNKNOWN,
+                                 .host = PG1};
+  struct operation read = {.scheduled_ns = SECONDS(30),
+                           .sent_ns = SECONDS(30),
+                           .done_ns = SECONDS(30.1),
+                           .kind = OPERATION_HEARTBEAT_READ,
+                           .outcome = OUTCOME_FAIL,
+                           .route = ROUTE_REPLICA,
+                           .host = PG2};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add_heartbeats(&it);
+  add_rows(&it);
+  synthetic_operation(&it, &beat);
+  synthetic_operation(&it, &read);
+  read.kind = OPERATION_READ_NEWEST;
+  synthetic_operation(&it, &read);
+  read.kind = OPERATION_READ_OWN;
+  read.route = ROUTE_PRIMARY;
+  read.identity = 1;
+  synthetic_operation(&it, &read);
+  synthetic_finish(&it);
+  synthetic_judge(&it, &checker_lag, NULL);
+  NEAR(synthetic_value_of(&it, "replication_lag.max", FAULT_NONE), 0.449);
+  synthetic_judge(&it, &checker_staleness, NULL);
+  assert_true(synthetic_measure(&it, "staleness.max", FAULT_NONE)->not_applicable);
+  assert_true(synthetic_measure(&it, "stale_own_reads", FAULT_NONE)->not_applicable);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lag_by_heartbeat),
@@ -288,6 +326,7 @@ int main(void) {
       cmocka_unit_test(test_guilty_of_degrading),
       cmocka_unit_test(test_never_synchronous_is_not_degraded),
       cmocka_unit_test(test_silence_is_not_degraded),
+      cmocka_unit_test(test_failed_reads_tell_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

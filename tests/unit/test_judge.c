@@ -166,14 +166,17 @@ static void test_statistics(void **state) {
 static void test_a_statistic_that_is_none(void **state) {
   struct error err = ERROR_INIT;
   struct made made;
-  struct scenario_objective objective = {.name = "x", .statistic = "mode", .text = ""};
-  const struct scenario scenario = {.objectives = &objective, .objective_count = 1};
+  static const char *const wrong[] = {"mode", "p0", "p101", "p", "p95x", "p-5"};
   struct run_result result;
   (void)state;
   made_init(&made);
   add(&made, 0, "x", FAULT_NONE, 45);
-  assert_int_equal(judge_repeats(made.runs, 1, &scenario, &made.arena, &result, &err),
-                   STATUS_INTERNAL);
+  for (size_t i = 0; i < COUNT(wrong); i++) {
+    struct scenario_objective objective = {.name = "x", .statistic = wrong[i], .text = ""};
+    const struct scenario scenario = {.objectives = &objective, .objective_count = 1};
+    assert_int_equal(judge_repeats(made.runs, 1, &scenario, &made.arena, &result, &err),
+                     STATUS_INTERNAL);
+  }
   arena_release(&made.arena);
 }
 

@@ -281,6 +281,10 @@ static void test_damaged_events_are_located(void **state) {
        "events.jsonl:2:1: kind is missing or not known to this version"},
       {"H{\"time_ns\":1,\"kind\":\"run\",\"fault\":1}\n",
        "events.jsonl:2:1: fault is not an index of run.json's faults"},
+      {"H{\"time_ns\":1,\"kind\":\"run\",\"fault\":-1}\n",
+       "events.jsonl:2:1: fault is not an index of run.json's faults"},
+      {"H{\"time_ns\":1,\"kind\":\"run\",\"fault\":\"0\"}\n",
+       "events.jsonl:2:1: fault is not an index of run.json's faults"},
       {"H{\"time_ns\":1,\"kind\":\"run\",\"host\":4}\n",
        "events.jsonl:2:1: host is not an index of run.json's hosts"},
       {"H{\"time_ns\":1,\"kind\":\"role\",\"host\":1}\n",
@@ -457,6 +461,24 @@ static void test_a_run_cut_short(void **state) {
   synthetic_release(&it);
 }
 
+/* Samples come from several threads; they are put in order however far apart. */
+static void test_samples_are_put_in_order(void **state) {
+  static const double times_s[] = {50, 20, 49, 21, 48, 22, 60, 30};
+  struct error err = ERROR_INIT;
+  struct synthetic it;
+  struct order order = {.last_ns = 0};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_crash(&it, 20);
+  for (size_t i = 0; i < 8; i++) synthetic_sample(&it, times_s[i], METRIC_LAG_BYTES, PG2, 1);
+  synthetic_finish(&it);
+  must(record_visit_all(&it.record, WANTS_OPERATIONS | WANTS_SAMPLES | WANTS_EVENTS, check_item,
+                        &order, &err),
+       &err);
+  assert_int_equal(order.samples, 8);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_facts_follow_from_the_events),
@@ -474,6 +496,7 @@ int main(void) {
       cmocka_unit_test(test_damaged_samples_are_located),
       cmocka_unit_test(test_a_file_that_shrinks_while_it_is_read),
       cmocka_unit_test(test_a_run_cut_short),
+      cmocka_unit_test(test_samples_are_put_in_order),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
