@@ -183,9 +183,6 @@ static int each_entry(int (*visit)(void *data, json_t *entry, const char *path),
                       struct error *err) {
   CLEANUP(cleanup_closedir) DIR *directory = opendir(LOCAL_REGISTRY);
   if (!directory && errno == ENOENT) return 0;
-  if (!directory && errno == EACCES)
-    return error_set(err, STATUS_ENVIRONMENT,
-                     "root is missing: run with sudo to see local clusters");
   if (!directory) return error_set_errno(err, errno, "%s", LOCAL_REGISTRY);
   for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
     /* Only whole entries: a temporary one may tell of an earlier life of a cluster that lives. */
@@ -235,6 +232,10 @@ static int list_entry(void *data, json_t *entry, const char *path) {
 
 int local_list(int (*found)(void *data, const char *id, const char *run_directory), void *data,
                struct error *err) {
+  /* Also before there was a first cluster: the answer should not depend on who used the machine. */
+  if (geteuid() != 0)
+    return error_set(err, STATUS_ENVIRONMENT,
+                     "root is missing: run with sudo to see local clusters");
   struct listing listing = {.found = found, .data = data};
   return each_entry(list_entry, &listing, err);
 }
