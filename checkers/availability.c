@@ -43,14 +43,16 @@ static int item(void *state, const struct record_item *item, struct error *err) 
                       : outage_sample(&it->classes[CLASS_READS].outages, item->sample, err);
   }
   const struct operation *operation = item->operation;
-  if (operation->route != ROUTE_PRIMARY || !is_measured(it->info, operation)) return 0;
+  if (operation->route != ROUTE_PRIMARY) return 0;
   struct class_state *class = NULL;
   if (operation->kind == OPERATION_WRITE) class = &it->classes[CLASS_WRITES];
   if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST)
     class = &it->classes[CLASS_READS];
   if (!class) return 0;
-  class->scheduled++;
-  if (operation->outcome == OUTCOME_OK) class->ok++;
+  if (is_measured(it->info, operation)) {
+    class->scheduled++;
+    if (operation->outcome == OUTCOME_OK) class->ok++;
+  }
   return outage_operation(&class->outages, operation, err);
 }
 

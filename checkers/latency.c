@@ -74,9 +74,10 @@ static int take_sample(struct latency *it, const struct sample *sample) {
 }
 
 static int take_write(struct latency *it, const struct operation *operation, struct error *err) {
-  it->writes++;
   int status = outage_operation(&it->outages, operation, err);
-  if (status < 0 || operation->outcome != OUTCOME_OK) return status;
+  if (status < 0 || !is_measured(it->info, operation)) return status;
+  it->writes++;
+  if (operation->outcome != OUTCOME_OK) return 0;
   struct grid_cell *window = grid_cell(&it->windows, operation->scheduled_ns, err);
   if (!window) return STATUS_MEMORY;
   window->ok++;
@@ -95,14 +96,13 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   struct latency *it = state;
   if (item->sample) return take_sample(it, item->sample);
   const struct operation *operation = item->operation;
-  if (!is_measured(it->info, operation)) return 0;
   bool primary = operation->route == ROUTE_PRIMARY;
   bool read = operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST;
   if (operation->kind == OPERATION_WRITE && primary) {
     int status = take_write(it, operation, err);
     if (status < 0) return status;
   }
-  if (operation->outcome != OUTCOME_OK) return 0;
+  if (!is_measured(it->info, operation) || operation->outcome != OUTCOME_OK) return 0;
   uint64_t total_ns = difference_ns(operation->done_ns, operation->scheduled_ns);
   if (operation->kind == OPERATION_WRITE && primary)
     add_both(it, operation, LATENCY_WRITE, LATENCY_WRITE_SENT);

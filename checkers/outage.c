@@ -55,14 +55,18 @@ static void lend_demand(struct outage_tracker *tracker, uint64_t scheduled_ns) {
 
 int outage_operation(struct outage_tracker *tracker, const struct operation *operation,
                      struct error *err) {
-  if (!is_measured(tracker->info, operation)) return 0;
+  const struct record_info *info = tracker->info;
   uint64_t done_ns = operation->done_ns;
   bool success = operation->outcome == OUTCOME_OK;
-  if (success && done_ns >= tracker->last_success_ns + tracker->info->outage_min_ns) {
+  bool measured = is_measured(info, operation);
+  /* What was scheduled before the measured time is no demand, but when it succeeds late it is a
+   * success like any other: what follows it is not the end of an outage. */
+  if (!measured && !(success && operation->scheduled_ns < info->load_begin_ns)) return 0;
+  if (success && done_ns >= tracker->last_success_ns + info->outage_min_ns) {
     int status = add_gap(tracker, done_ns, err);
     if (status < 0) return status;
   }
-  lend_demand(tracker, operation->scheduled_ns);
+  if (measured) lend_demand(tracker, operation->scheduled_ns);
   if (!success) {
     if (operation->scheduled_ns >= tracker->last_success_ns &&
         operation->scheduled_ns < tracker->tail_ns)

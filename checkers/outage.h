@@ -31,7 +31,7 @@ void outage_init(struct outage_tracker *tracker, const struct record_info *info)
 void outage_release(struct outage_tracker *tracker);
 
 /* One operation of the population, in the order of done_ns. Those outside the measured time are
- * ignored. */
+ * no demand; the late successes of those scheduled before it count as successes. */
 int outage_operation(struct outage_tracker *tracker, const struct operation *operation,
                      struct error *err);
 /* Any sample; only METRIC_HARNESS_DELAY is looked at. */

@@ -87,11 +87,9 @@ static int add_candidate(struct recovery_tracker *tracker, const struct operatio
 
 int recovery_operation(struct recovery_tracker *tracker, const struct operation *operation,
                        struct error *err) {
-  if (operation->kind != OPERATION_WRITE || operation->route != ROUTE_PRIMARY ||
-      !is_measured(tracker->info, operation))
-    return 0;
+  if (operation->kind != OPERATION_WRITE || operation->route != ROUTE_PRIMARY) return 0;
   int status = outage_operation(&tracker->outages, operation, err);
-  if (status < 0) return status;
+  if (status < 0 || !is_measured(tracker->info, operation)) return status;
   struct grid_cell *cell = grid_cell(&tracker->grid, operation->scheduled_ns, err);
   if (!cell) return STATUS_MEMORY;
   cell->scheduled++;
