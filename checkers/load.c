@@ -76,10 +76,12 @@ static void take_operation(struct load *it, const struct operation *operation) {
   if (ok && done < it->span_count) it->spans[done].before++;
   uint32_t scheduled = begun_at(it, operation->scheduled_ns);
   if (scheduled == 0) return;
+  for (uint32_t i = 0; i < scheduled; i++)
+    if (operation->scheduled_ns >= it->spans[i].confirmed_ns &&
+        operation->scheduled_ns < it->spans[i].during_end_ns)
+      it->spans[i].during++;
   struct span *span = &it->spans[scheduled - 1];
-  if (operation->scheduled_ns < span->confirmed_ns) return;
-  if (operation->scheduled_ns < span->during_end_ns) span->during++;
-  if (ok && done == scheduled) span->after++;
+  if (ok && done == scheduled && operation->scheduled_ns >= span->confirmed_ns) span->after++;
 }
 
 static int item(void *state, const struct record_item *item, struct error *err) {
@@ -102,11 +104,11 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   return 0;
 }
 
-/* Whether there is no time of its own between two faults: they strike together, or the later one is
- * a step that answers the earlier one while it is in effect (a promotion by hand): until then
- * nothing can have succeeded. */
+/* Whether there is no time of its own between two faults, so that nothing can have succeeded in it:
+ * they strike together (those of one moment are made one after the other, some milliseconds apart),
+ * or the later one is a step that answers the earlier one in effect (a promotion by hand). */
 static bool together(const struct load *it, const struct span *earlier, const struct span *later) {
-  if (later->begin_ns == earlier->begin_ns) return true;
+  if (later->begin_ns < earlier->begin_ns + DURING_MIN_NS) return true;
   return it->info->faults[later->fault].planned && later->begin_ns < earlier->during_end_ns;
 }
 
@@ -116,10 +118,8 @@ static void share(struct load *it) {
     if (together(it, &it->spans[i - 1], &it->spans[i]))
       it->spans[i].before += it->spans[i - 1].before;
   for (uint32_t i = it->span_count; i-- > 1;)
-    if (together(it, &it->spans[i - 1], &it->spans[i])) {
-      it->spans[i - 1].during += it->spans[i].during;
+    if (together(it, &it->spans[i - 1], &it->spans[i]))
       it->spans[i - 1].after += it->spans[i].after;
-    }
 }
 
 static int judge_span(const struct load *it, const struct span *span, struct finding *finding,
