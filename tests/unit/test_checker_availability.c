@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "base/prng.h"
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
 
@@ -296,6 +298,77 @@ static void test_delays_of_two_workers_count_once(void **state) {
   synthetic_release(&it);
 }
 
+/* --- against the definition, word by word ---------------------------------------------------- */
+
+#define RANDOM_OPERATIONS 300
+#define MINIMUM_NS (200 * NS_PER_MS)
+
+static struct operation random_operation(struct prng *prng) {
+  struct operation operation = {.kind = OPERATION_WRITE, .route = ROUTE_PRIMARY, .host = PG1};
+  /* Crowded and sparse times, quick and hung operations, many that fail. */
+  uint64_t part = prng_below(prng, 6) * 10;
+  operation.scheduled_ns = SECONDS(10 + (double)part) + prng_below(prng, 10 * NS_PER_S);
+  uint64_t latency_ns =
+      prng_below(prng, 10) < 8 ? prng_below(prng, 20 * NS_PER_MS) : prng_below(prng, 15 * NS_PER_S);
+  operation.sent_ns = operation.scheduled_ns;
+  operation.done_ns = operation.scheduled_ns + latency_ns;
+  operation.outcome = (uint8_t)(prng_below(prng, 3) == 0 ? OUTCOME_UNKNOWN : OUTCOME_OK);
+  return operation;
+}
+
+static int compare_times(const void *left, const void *right) {
+  uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+  return a < b ? -1 : a > b;
+}
+
+/* All gaps between successes, and what was scheduled in each, the slow way. */
+static uint32_t outages_by_definition(const struct operation *operations, struct interval *ret) {
+  uint64_t successes[RANDOM_OPERATIONS + 2] = {SECONDS(10)};
+  uint32_t count = 1, found = 0;
+  for (uint32_t i = 0; i < RANDOM_OPERATIONS; i++)
+    if (operations[i].outcome == OUTCOME_OK) successes[count++] = operations[i].done_ns;
+  qsort(successes, count, sizeof *successes, compare_times);
+  successes[count] = TIME_NEVER;
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t begin_ns = TIME_NEVER;
+    for (uint32_t j = 0; j < RANDOM_OPERATIONS; j++) {
+      uint64_t scheduled_ns = operations[j].scheduled_ns;
+      if (scheduled_ns >= successes[i] && scheduled_ns < successes[i + 1] &&
+          scheduled_ns < begin_ns)
+        begin_ns = scheduled_ns;
+    }
+    uint64_t end_ns = successes[i + 1] == TIME_NEVER ? SECONDS(70) : successes[i + 1];
+    if (begin_ns == TIME_NEVER || end_ns < begin_ns + MINIMUM_NS) continue;
+    ret[found++] = (struct interval){.begin_ns = begin_ns, .end_ns = successes[i + 1]};
+  }
+  return found;
+}
+
+static void test_random_records_agree_with_the_definition(void **state) {
+  struct prng prng;
+  (void)state;
+  prng_init(&prng, 7, "outages");
+  for (int round = 0; round < 60; round++) {
+    struct synthetic it;
+    struct operation operations[RANDOM_OPERATIONS];
+    struct interval expected[RANDOM_OPERATIONS + 1];
+    synthetic_begin(&it, NULL);
+    for (uint32_t i = 0; i < RANDOM_OPERATIONS; i++) {
+      operations[i] = random_operation(&prng);
+      synthetic_operation(&it, &operations[i]);
+    }
+    uint32_t count = outages_by_definition(operations, expected);
+    judge(&it);
+    const struct finding *finding = synthetic_finding(&it, "availability");
+    assert_int_equal(finding->interval_count, count);
+    for (uint32_t i = 0; i < count; i++) {
+      assert_int_equal(finding->intervals[i].begin_ns, expected[i].begin_ns);
+      assert_int_equal(finding->intervals[i].end_ns, expected[i].end_ns);
+    }
+    synthetic_release(&it);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_innocent),
@@ -314,6 +387,7 @@ int main(void) {
       cmocka_unit_test(test_a_short_delay_in_a_long_outage_does_not_matter),
       cmocka_unit_test(test_without_load_nothing_is_available),
       cmocka_unit_test(test_delays_of_two_workers_count_once),
+      cmocka_unit_test(test_random_records_agree_with_the_definition),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
