@@ -18,7 +18,6 @@ struct command {
   const char *more; /* further paragraphs of --help; NULL: none */
   const struct option_row *options;
   size_t options_size;
-  bool stop_at_word; /* options end at the first word */
   /* `options` is filled; argv holds the positional words. Returns an exit code. */
   int (*main)(struct cli *cli, const void *options, int argc, char **argv);
 };

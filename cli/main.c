@@ -43,11 +43,10 @@ static const struct command *find_command(const char *name) {
   return NULL;
 }
 
-static bool wants_help(const struct command *command, int argc, char **argv) {
+static bool wants_help(int argc, char **argv) {
   for (int i = 0; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
     if (strcmp(argv[i], "--") == 0) return false;
-    if (command->stop_at_word && i > 0 && argv[i][0] != '-' && argv[i - 1][0] != '-') return false;
   }
   return false;
 }
@@ -60,7 +59,7 @@ static int close_stdout(struct cli *cli, int code) {
 }
 
 static int run_command(struct cli *cli, const struct command *command, int argc, char **argv) {
-  if (wants_help(command, argc, argv)) {
+  if (wants_help(argc, argv)) {
     print_help(command, stdout);
     return EXIT_MET;
   }
@@ -70,7 +69,7 @@ static int run_command(struct cli *cli, const struct command *command, int argc,
     (void)error_set(&err, STATUS_MEMORY, "out of memory");
     return cli_fail(cli, &err);
   }
-  int status = options_parse(command->options, options, command->stop_at_word, &argc, argv, &err);
+  int status = options_parse(command->options, options, &argc, argv, &err);
   if (status < 0) {
     int code = cli_fail(cli, &err);
     log_print(&cli->log, LOG_INFO, "usage: gameday %s", command->usage);

@@ -78,15 +78,14 @@ static int take_option(const struct option_row *rows, void *options, int argc, c
   return store(row, options, value, err);
 }
 
-int options_parse(const struct option_row *rows, void *options, bool stop_at_word, int *argc,
-                  char **argv, struct error *err) {
+int options_parse(const struct option_row *rows, void *options, int *argc, char **argv,
+                  struct error *err) {
   int kept = 0;
   bool words_only = false;
   for (int i = 0; i < *argc; i++) {
     const char *word = argv[i];
     if (words_only || word[0] != '-' || word[1] == '\0') {
       argv[kept++] = argv[i];
-      words_only = words_only || stop_at_word;
     } else if (strcmp(word, "--") == 0) {
       words_only = true;
     } else if (word[1] != '-') {

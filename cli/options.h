@@ -36,10 +36,10 @@ struct option_row {
 
 /* Takes `--name value`, `--name=value` and `--` out of argv, which is rewritten to hold the
  * positional words only. STATUS_USAGE on an unknown option (with a suggestion), a missing or a
- * malformed value. `stop_at_word`: the first positional word ends the options (exec HOST CMD -x).
+ * malformed value.
  */
-int options_parse(const struct option_row *rows, void *options, bool stop_at_word, int *argc,
-                  char **argv, struct error *err);
+int options_parse(const struct option_row *rows, void *options, int *argc, char **argv,
+                  struct error *err);
 void options_help(const struct option_row *rows, FILE *out);
 
 #endif

@@ -96,9 +96,10 @@ static void signals_end(struct signals *signals) {
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* One run into an existing empty directory. Returns an exit code; EXIT_MET: there is a record. */
+/* One run into an existing empty directory. Returns an exit code; `ret_record`: the measured time
+ * had begun, so that there is a record to judge, whatever became of the run. */
 static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t seed,
-                    const char *directory) {
+                    const char *directory, bool *ret_record) {
   char id[16];
   struct error err = ERROR_INIT;
   struct guard guard = {.pid = 0};
@@ -123,7 +124,7 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
                           .cluster_id = id,
                           .log = &cli->log,
                           .interrupt = &signals.interrupt};
-  status = run_execute(&spec, &err);
+  status = run_execute(&spec, ret_record, &err);
   signals_end(&signals);
   guard_dismiss(&guard);
   int number = atomic_load(&signals.interrupt.signal);
@@ -198,8 +199,9 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
     if (status < 0) return cli_fail(cli, &err);
     log_print(&cli->log, LOG_INFO, "%s: seed %llu, record in %s", scenario->name,
               (unsigned long long)(seed + count), made[count]);
-    code = run_once(cli, scenario, seed + count, made[count]);
-    if (code == EXIT_MET || code == EXIT_UNTRUSTED) count++;
+    bool record = false;
+    code = run_once(cli, scenario, seed + count, made[count], &record);
+    if (record && code < EXIT_SIGINT) count++;
   }
   if (count == 0) return code;
   code = cli_worse(code, reporting_write(cli, made, count, out));

@@ -446,7 +446,11 @@ static int read_back(struct run *run, struct error *err) {
 static int begin_record(struct run *run, struct error *err) {
   const struct scenario *scenario = run->scenario;
   const char *directory = run->spec->run_directory;
-  int status = run_file_write_scenario(scenario, directory, err);
+  struct scenario resolved = *scenario; /* so that it gives this very run again */
+  resolved.seed = run->spec->seed;
+  resolved.seed_given = true;
+  resolved.repeat = 1;
+  int status = run_file_write_scenario(&resolved, directory, err);
   if (status == 0) status = run_file_write(&run->file, err);
   if (status == 0) status = journal_open(&run->journal, directory, err);
   if (status == 0) status = loop_new(&run->loop, err);
@@ -507,7 +511,7 @@ static void release(struct run *run) {
   arena_release(&run->arena);
 }
 
-int run_execute(const struct run_spec *spec, struct error *err) {
+int run_execute(const struct run_spec *spec, bool *ret_measured, struct error *err) {
   struct error why = ERROR_INIT;
   uint32_t workers =
       spec->scenario->workers ? spec->scenario->workers : spec->scenario->client_hosts;
@@ -529,6 +533,7 @@ int run_execute(const struct run_spec *spec, struct error *err) {
   int status = begin_record(&run, &why);
   if (status == 0) status = bring_up(&run, &why);
   if (status == 0) status = start_load(&run, &why);
+  *ret_measured = status == 0;
   if (status == 0) status = measure(&run, &why);
   if (status == 0) status = read_back(&run, &why);
   /* What a signal broke off may have failed in its own words: say what it was. */

@@ -20,7 +20,8 @@ struct run_spec {
 
 /* Makes the record. Whatever happens, faults are healed and the cluster is gone when it returns;
  * what failed is also in the record (run.json, stopped_because). The caller has started the guard
- * and has one thread. Blocks for the length of the run. */
-int run_execute(const struct run_spec *spec, struct error *err);
+ * and has one thread. Blocks for the length of the run. `ret_measured`: whether load ran before it
+ * ended, so that the record can be judged; set in any case. */
+int run_execute(const struct run_spec *spec, bool *ret_measured, struct error *err);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/version.h"
+#include "scenario/param.h"
 
 /* Bytes that are no UTF-8 (in a file's name, in a server's words) become question marks: JSON has
  * no place for them, and the text is not to be lost for their sake. */
@@ -33,27 +34,16 @@ static json_t *hosts_json(const struct cluster *cluster) {
   return array;
 }
 
-static void target_text(const struct target *target, char *text, size_t size) {
-  static const char *const names[] = {"", "", "primary", "replica", "any"};
-  if (!target || target->kind == TARGET_NONE)
-    snprintf(text, size, "%s", "");
-  else if (target->kind == TARGET_HOST)
-    snprintf(text, size, "host/%s", target->host);
-  else if (target->kind == TARGET_REPLICA)
-    snprintf(text, size, "%s.replica[%u]", target->service, target->index);
-  else
-    snprintf(text, size, "%s.%s", target->service, names[target->kind]);
-}
-
 static json_t *faults_json(const struct scenario *scenario) {
   json_t *array = json_array();
   for (uint32_t i = 0; i < scenario->timeline_count; i++) {
     const struct timeline_entry *entry = &scenario->timeline[i];
-    char target[128];
-    target_text(entry->target, target, sizeof target);
+    CLEANUP(buf_release) struct buf target;
+    buf_init(&target);
+    if (entry->target) target_print(entry->target, &target);
     json_array_append_new(array,
                           json_pack("{s:s, s:s, s:s, s:b}", "name", entry->name, "injector",
-                                    entry->injector->plugin.name, "target", target, "planned",
+                                    entry->injector->plugin.name, "target", target.data, "planned",
                                     (entry->injector->flags & INJECTOR_PLANNED) != 0));
   }
   return array;

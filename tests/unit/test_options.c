@@ -26,17 +26,16 @@ struct parse {
   struct error error;
 };
 
-static void parse_rows(struct parse *p, const struct option_row *table, bool stop_at_word,
-                       const char *line) {
+static void parse_rows(struct parse *p, const struct option_row *table, const char *line) {
   *p = (struct parse){.error = ERROR_INIT};
   snprintf(p->text, sizeof p->text, "%s", line);
   char *rest = *line ? p->text : NULL;
   for (char *word = strsep(&rest, " "); word; word = strsep(&rest, " ")) p->argv[p->argc++] = word;
-  p->status = options_parse(table, &p->options, stop_at_word, &p->argc, p->argv, &p->error);
+  p->status = options_parse(table, &p->options, &p->argc, p->argv, &p->error);
 }
 
 static void parse(struct parse *p, const char *line) {
-  parse_rows(p, rows, false, line);
+  parse_rows(p, rows, line);
 }
 
 static void assert_refused(const char *line, const char *message) {
@@ -117,16 +116,6 @@ static void test_empty_value_is_a_value(void **state) {
   assert_string_equal(p.options.out, "");
 }
 
-static void test_stop_at_word(void **state) {
-  struct parse p;
-  (void)state;
-  parse_rows(&p, rows, true, "--force host --out x");
-  assert_int_equal(p.status, 0);
-  assert_true(p.options.force);
-  assert_int_equal(p.argc, 3);
-  assert_null(p.options.out);
-}
-
 static void test_unknown_options_with_suggestion(void **state) {
   (void)state;
   assert_refused("--froce", "unknown option --froce; did you mean --force?");
@@ -168,7 +157,7 @@ static void test_numbers_are_whole_and_positive(void **state) {
   struct error err = ERROR_INIT;
   char *argv[] = {(char[]){"--seed"}, (char[]){" -1"}};
   int argc = 2;
-  assert_int_equal(options_parse(rows, &options, false, &argc, argv, &err), STATUS_USAGE);
+  assert_int_equal(options_parse(rows, &options, &argc, argv, &err), STATUS_USAGE);
   struct parse p;
   parse(&p, "--seed 18446744073709551615");
   assert_int_equal(p.status, 0);
@@ -183,20 +172,20 @@ static void test_list_is_bounded(void **state) {
   (void)state;
   for (int i = 0; i <= OPTION_LIST_MAX; i++) argv[i] = word;
   int argc = OPTION_LIST_MAX;
-  assert_ok(options_parse(rows, &options, false, &argc, argv, &err), &err);
+  assert_ok(options_parse(rows, &options, &argc, argv, &err), &err);
   assert_int_equal(options.sets.count, OPTION_LIST_MAX);
   options.sets.count = 0;
   argc = OPTION_LIST_MAX + 1;
-  assert_int_equal(options_parse(rows, &options, false, &argc, argv, &err), STATUS_USAGE);
+  assert_int_equal(options_parse(rows, &options, &argc, argv, &err), STATUS_USAGE);
 }
 
 static void test_command_without_options(void **state) {
   struct parse p;
   (void)state;
-  parse_rows(&p, NULL, false, "a b");
+  parse_rows(&p, NULL, "a b");
   assert_int_equal(p.status, 0);
   assert_int_equal(p.argc, 2);
-  parse_rows(&p, NULL, false, "--force");
+  parse_rows(&p, NULL, "--force");
   assert_int_equal(p.status, STATUS_USAGE);
 }
 
@@ -224,7 +213,6 @@ int main(void) {
       cmocka_unit_test(test_one_dash_is_a_word),
       cmocka_unit_test(test_value_may_look_like_an_option),
       cmocka_unit_test(test_empty_value_is_a_value),
-      cmocka_unit_test(test_stop_at_word),
       cmocka_unit_test(test_unknown_options_with_suggestion),
       cmocka_unit_test(test_very_long_unknown_option),
       cmocka_unit_test(test_missing_and_superfluous_values),
