@@ -96,6 +96,8 @@ int run_file_write(const struct run_file *file, struct error *err) {
                           file->stopped_because ? text_json(file->stopped_because) : json_null());
   failed |=
       json_object_set_new(root, "outage_min_ns", json_integer((json_int_t)scenario->outage_min_ns));
+  failed |= json_object_set_new(root, "latency_bound_ns",
+                                json_integer((json_int_t)scenario->latency_bound_ns));
   failed |= json_object_set_new(root, "lag_bound_bytes",
                                 json_integer((json_int_t)scenario->lag_bound_bytes));
   failed |= json_object_set_new(root, "load_minimum", json_integer(scenario->load_minimum));

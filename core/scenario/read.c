@@ -413,6 +413,7 @@ static int read_load_and_measure(struct draft *draft, const struct node *root, s
   scenario->outage_min_ns = measure.outage_min_ns;
   scenario->lag_bound_bytes = measure.lag_bound_bytes;
   scenario->recovery_timeout_ns = measure.recovery_timeout_ns;
+  scenario->latency_bound_ns = measure.latency_bound_ns;
   scenario->converge_timeout_ns = measure.converge_timeout_ns;
   return 0;
 }

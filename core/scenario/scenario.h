@@ -80,6 +80,7 @@ struct scenario {
   uint64_t settle_ns;   /* measured load after the last fault has recovered and healed */
   uint64_t duration_ns; /* at least so long is the measured time; 0: as the timeline needs */
   uint64_t outage_min_ns;
+  uint64_t latency_bound_ns; /* a second with a higher 99th percentile is a brownout */
   uint64_t lag_bound_bytes;
   uint32_t load_minimum; /* operations before, during and after each fault (vacuous passes) */
   struct scenario_service *services;

@@ -137,6 +137,13 @@ const struct param measure_params[] = {
      .minimum = "1ms",
      .maximum = "1h",
      .help = "Shorter gaps between two successes are no outages."},
+    {.key = "latency_bound",
+     .type = PARAM_DURATION,
+     .offset = offsetof(struct measure_section, latency_bound_ns),
+     .default_text = "1s",
+     .minimum = "1ms",
+     .maximum = "1h",
+     .help = "A second whose 99th percentile of latency is above this is a brownout."},
     {.key = "lag_bound",
      .type = PARAM_SIZE,
      .offset = offsetof(struct measure_section, lag_bound_bytes),
@@ -188,6 +195,7 @@ struct load_section load_of(const struct scenario *scenario) {
 
 struct measure_section measure_of(const struct scenario *scenario) {
   return (struct measure_section){.outage_min_ns = scenario->outage_min_ns,
+                                  .latency_bound_ns = scenario->latency_bound_ns,
                                   .lag_bound_bytes = scenario->lag_bound_bytes,
                                   .recovery_timeout_ns = scenario->recovery_timeout_ns,
                                   .converge_timeout_ns = scenario->converge_timeout_ns};

@@ -26,7 +26,8 @@ struct entry_section {
   const char *name;
 };
 struct measure_section {
-  uint64_t outage_min_ns, lag_bound_bytes, recovery_timeout_ns, converge_timeout_ns;
+  uint64_t outage_min_ns, latency_bound_ns, lag_bound_bytes, recovery_timeout_ns,
+      converge_timeout_ns;
 };
 
 extern const struct param head_params[];

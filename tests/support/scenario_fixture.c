@@ -406,7 +406,8 @@ const char *fixture_difference(const struct scenario *a, const struct scenario *
   if (a->client_hosts != b->client_hosts || a->workers != b->workers) return "hosts or workers";
   if (a->start_timeout_ns != b->start_timeout_ns) return "start_timeout";
   if (a->recovery_timeout_ns != b->recovery_timeout_ns ||
-      a->converge_timeout_ns != b->converge_timeout_ns)
+      a->converge_timeout_ns != b->converge_timeout_ns ||
+      a->latency_bound_ns != b->latency_bound_ns)
     return "timeouts";
   if (a->warmup_ns != b->warmup_ns || a->settle_ns != b->settle_ns ||
       a->duration_ns != b->duration_ns || a->load_minimum != b->load_minimum)

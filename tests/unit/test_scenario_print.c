@@ -70,6 +70,7 @@ static void test_every_default_is_written(void **state) {
                       "      target: store.primary\n"
                       "measure:\n"
                       "  outage_min: 250ms\n"
+                      "  latency_bound: 1s\n"
                       "  lag_bound: 1MiB\n"
                       "  recovery_timeout: 2min\n"
                       "  converge_timeout: 2min\n"
