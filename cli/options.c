@@ -96,6 +96,8 @@ int options_parse(const struct option_row *rows, void *options, int *argc, char 
       if (status < 0) return status;
     }
   }
+  /* Who passes the words on to a program needs the end marked, as main() was given it. */
+  if (kept < *argc) argv[kept] = NULL;
   *argc = kept;
   return 0;
 }

@@ -54,6 +54,16 @@ static void test_nothing(void **state) {
   assert_false(p.options.force || p.options.out || p.options.seed.given || p.options.sets.count);
 }
 
+/* `cluster exec ID HOST -- cat FILE` ran `cat FILE FILE`: the last word was left behind the end. */
+static void test_words_end_where_they_end(void **state) {
+  struct parse p;
+  (void)state;
+  parse(&p, "id pg1 -- cat file");
+  assert_int_equal(p.argc, 4);
+  assert_string_equal(p.argv[3], "file");
+  assert_null(p.argv[4]);
+}
+
 static void test_every_type_in_both_spellings(void **state) {
   struct parse p;
   (void)state;
@@ -207,6 +217,7 @@ static void test_help_has_every_option(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_nothing),
+      cmocka_unit_test(test_words_end_where_they_end),
       cmocka_unit_test(test_every_type_in_both_spellings),
       cmocka_unit_test(test_last_one_counts),
       cmocka_unit_test(test_two_dashes_end_options),
