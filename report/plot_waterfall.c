@@ -232,7 +232,7 @@ static void group(struct canvas *canvas, uint32_t fault, double y) {
   double previous_s = 0;
   row_fault(canvas, fault, y);
   for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-    row_phase(canvas, fault, phase, y + ROW_HEIGHT * (ROW_PHASE + (double)phase), &previous_s);
+    row_phase(canvas, fault, phase, y + ROW_HEIGHT * (double)(ROW_PHASE + (int)phase), &previous_s);
   }
   row_outages(canvas, fault, "write_outage", "writes down", y + ROW_HEIGHT * (double)ROW_WRITES);
   row_outages(canvas, fault, "read_outage", "reads down", y + ROW_HEIGHT * (double)ROW_READS);
