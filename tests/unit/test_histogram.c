@@ -40,7 +40,7 @@ static void test_quantiles_are_within_the_bound(void **state) {
   assert_true(histogram.minimum == values[0]);
   assert_true(histogram.maximum == values[COUNT - 1]);
   for (double q = 0; q <= 1; q += 0.001) {
-    double rank = ceil(q * COUNT - 1e-6);
+    double rank = ceil(q * (double)COUNT - 1e-6);
     uint64_t exact = values[rank < 1 ? 0 : (size_t)rank - 1];
     uint64_t measured = histogram_quantile(&histogram, q);
     assert_true(measured >= exact);

@@ -52,8 +52,8 @@ static void test_below_is_uniform(void **state) {
   for (int i = 0; i < DRAWS; i++) counts[prng_below(&prng, BINS)]++;
   double chi_squared = 0;
   for (int i = 0; i < BINS; i++) {
-    double difference = counts[i] - (double)DRAWS / BINS;
-    chi_squared += difference * difference / ((double)DRAWS / BINS);
+    double difference = counts[i] - (double)DRAWS / (double)BINS;
+    chi_squared += difference * difference / ((double)DRAWS / (double)BINS);
   }
   assert_true(chi_squared < 22.5); /* 6 degrees of freedom, p = 0.001; the seed is fixed */
   assert_true(prng_below(&prng, 1) == 0);
