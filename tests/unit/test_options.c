@@ -186,6 +186,7 @@ static void test_list_is_bounded(void **state) {
   assert_int_equal(options.sets.count, OPTION_LIST_MAX);
   options.sets.count = 0;
   argc = OPTION_LIST_MAX + 1;
+  argv[0] = word; /* argv was rewritten */
   assert_int_equal(options_parse(rows, &options, &argc, argv, &err), STATUS_USAGE);
 }
 
