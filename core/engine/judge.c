@@ -130,6 +130,7 @@ static const char *why_untrusted(const struct record *record, const struct run_r
     return arena_printf(arena, "the run did not come to its end%s%s",
                         record->stopped_because ? ": " : "",
                         record->stopped_because ? record->stopped_because : "");
+  if (record->damage) return record->damage;
   if (record->dropped > 0)
     return arena_printf(arena, "%" PRIu64 " elements did not fit into the record", record->dropped);
   const struct measure *delay = find_measure(run, "harness_delay.max");

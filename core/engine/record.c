@@ -142,6 +142,19 @@ static void settle_times(struct record_info *info) {
   }
 }
 
+/* A file that was cut or added to after the run reads like any other, so that only its length
+ * tells. It is judged all the same, but nothing that is missing in it proves anything. */
+static int check_length(struct record *record, const struct record_elements *elements,
+                        uint64_t written, const char *what, struct error *err) {
+  if (!record->finished || written == UINT64_MAX || written == elements->count) return 0;
+  record->info.complete = false;
+  record->damage =
+      arena_printf(&record->arena,
+                   "%s holds %" PRIu64 " %s, and the run wrote %" PRIu64 ": the record is damaged",
+                   elements->path, elements->count, what, written);
+  return record->damage ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a record");
+}
+
 static int read_all(struct record *record, struct error *err) {
   struct record_files *files = record->files;
   struct record_info *info = &record->info;
@@ -153,6 +166,11 @@ static int read_all(struct record *record, struct error *err) {
   if (status == 0)
     status = record_elements_open(record, "samples.bin", RECORD_SAMPLES, sizeof(struct sample),
                                   &files->samples, err);
+  if (status == 0)
+    status = check_length(record, &files->samples, record->samples_written, "samples", err);
+  if (status == 0)
+    status =
+        check_length(record, &files->operations, record->operations_written, "operations", err);
   if (status == 0) status = open_rows(record, err);
   if (status < 0) return status;
   record_derive(record);

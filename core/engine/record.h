@@ -21,6 +21,9 @@ struct record {
   const char *id, *scenario, *scenario_file, *provider, *gameday_version;
   uint64_t seed, wall_start_ns;
   uint64_t dropped;
+  /* How many run.json says were written; UINT64_MAX: it does not say. */
+  uint64_t operations_written, samples_written;
+  const char *damage;          /* what its files no longer hold; NULL: nothing is missing */
   bool finished;               /* false: the harness died, or was stopped, in the middle */
   const char *stopped_because; /* NULL: it ran to its end */
   uint32_t load_minimum;

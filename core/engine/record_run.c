@@ -153,6 +153,11 @@ static int read_numbers(const struct run_reader *reader, const json_t *root, str
   if (status == 0)
     status = get_integer(reader, root, "identity_count", RECORD_IDENTITY_MAX, &identities, err);
   if (status == 0) status = get_integer(reader, root, "dropped", INT64_MAX, &record->dropped, err);
+  record->operations_written = record->samples_written = UINT64_MAX;
+  if (status == 0)
+    status = get_integer(reader, root, "operations", INT64_MAX, &record->operations_written, err);
+  if (status == 0)
+    status = get_integer(reader, root, "samples", INT64_MAX, &record->samples_written, err);
   if (status == 0)
     status = get_integer(reader, root, "outage_min_ns", RECORD_TIME_MAX, &info->outage_min_ns, err);
   if (status == 0)

@@ -489,6 +489,8 @@ static int tear_down(struct run *run, int status, struct error *err) {
     int finished = recorder_finish(run->recorder, &totals, result == 0 ? &late : NULL);
     if (result == 0) result = finished;
     run->file.dropped = totals.dropped;
+    run->file.operations = totals.operations;
+    run->file.samples = totals.samples;
   }
   for (uint32_t i = 0; i < run->started; i++) run->services[i].service->release(&run->services[i]);
   int gone = guard_remove_cluster(run->scenario->provider, run->spec->run_directory,

@@ -90,6 +90,10 @@ int run_file_write(const struct run_file *file, struct error *err) {
   failed |= json_object_set_new(root, "workloads", workloads_json(scenario));
   failed |= json_object_set_new(root, "identity_count", json_integer(file->identity_count));
   failed |= json_object_set_new(root, "dropped", json_integer((json_int_t)file->dropped));
+  if (file->finished) {
+    failed |= json_object_set_new(root, "operations", json_integer((json_int_t)file->operations));
+    failed |= json_object_set_new(root, "samples", json_integer((json_int_t)file->samples));
+  }
   failed |= json_object_set_new(root, "finished", json_boolean(file->finished));
   failed |=
       json_object_set_new(root, "stopped_because",

@@ -14,6 +14,7 @@ struct run_file {
   uint64_t monotonic_start_ns; /* CLOCK_MONOTONIC of the same moment: for other witnesses */
   uint32_t identity_count;
   uint64_t dropped;
+  uint64_t operations, samples; /* how many the record holds, once it is finished */
   bool finished, kept;
   const char *stopped_because; /* NULL: not stopped */
   const char *provider_json;   /* NULL: the provider says nothing */

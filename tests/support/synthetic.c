@@ -277,10 +277,12 @@ static void write_run(struct synthetic *it) {
                f ? ", " : "", f, it->options.planned[f] ? "true" : "false");
   buf_printf(&text,
              "], \"workloads\": [\"ledger\"], \"identity_count\": %u, \"dropped\": %" PRIu64
-             ", \"finished\": %s, \"stopped_because\": null, \"outage_min_ns\": %" PRIu64
+             ", \"operations\": %u, \"finished\": %s, \"stopped_because\": null, "
+             "\"outage_min_ns\": %" PRIu64
              ", \"lag_bound_bytes\": 16777216, \"load_minimum\": %u, \"settings\": {}}",
-             it->identities, it->options.dropped, it->options.unfinished ? "false" : "true",
-             it->options.outage_min_ns, it->options.load_minimum);
+             it->identities, it->options.dropped, it->operation_count,
+             it->options.unfinished ? "false" : "true", it->options.outage_min_ns,
+             it->options.load_minimum);
   char path[128];
   snprintf(path, sizeof path, "%s/run.json", it->directory);
   must(buf_ok(&text, &err), &err);

@@ -323,6 +323,25 @@ static void test_torn_ends_are_dropped(void **state) {
   synthetic_release(&it);
 }
 
+/* A finished record whose end was cut off said FAIL: of the rows whose writes were gone it said
+ * that nobody had written them. */
+static void test_a_cut_record_accuses_nobody(void **state) {
+  struct synthetic it;
+  struct buf file;
+  (void)state;
+  begin(&it);
+  read_file(&it, "operations.bin", &file);
+  write_file(&it, "operations.bin", file.data, file.length - 100 * sizeof(struct operation));
+  buf_release(&file);
+  reopen(&it);
+  assert_non_null(strstr(it.record.damage, "operations.bin holds "));
+  assert_false(it.record.info.complete);
+  synthetic_judge(&it, NULL, NULL);
+  assert_int_equal(it.result.verdict, VERDICT_UNKNOWN);
+  assert_false(it.result.trusted);
+  synthetic_release(&it);
+}
+
 static void test_damaged_heads(void **state) {
   struct synthetic it;
   struct buf file;
@@ -490,6 +509,7 @@ int main(void) {
       cmocka_unit_test(test_damaged_run_json),
       cmocka_unit_test(test_damaged_events_are_located),
       cmocka_unit_test(test_torn_ends_are_dropped),
+      cmocka_unit_test(test_a_cut_record_accuses_nobody),
       cmocka_unit_test(test_damaged_heads),
       cmocka_unit_test(test_missing_files),
       cmocka_unit_test(test_damaged_operations_are_located),
