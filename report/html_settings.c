@@ -2,6 +2,7 @@
  * again. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,21 +191,23 @@ static void shell_word(struct html_page *page, const char *word) {
 }
 
 void html_reproduce(struct html_page *page) {
-  const struct run_result *result = page->result;
   html_section(page, "reproduce", "Do it again");
-  html_note(page, "The same schedule of load and faults, from the same seed:");
+  /* Not the file that was run: it may have been overridden, or changed since. */
+  html_note(
+      page,
+      "The same schedule of load and faults, from the same seed. The scenario is the resolved "
+      "one of the record, with every default and override:");
+  char scenario[PATH_MAX];
+  const char *directory = page->input->repeats[0].run_directory;
+  snprintf(scenario, sizeof scenario, "%s/scenario.yaml", directory ? directory : ".");
   buf_puts(page->out, "<pre>gameday run ");
-  shell_word(page, result->scenario_file ? result->scenario_file : result->scenario);
-  buf_puts(page->out, " --provider ");
-  shell_word(page, result->provider);
+  shell_word(page, scenario);
   buf_printf(page->out, " --seed %" PRIu64, page->input->repeats[0].seed);
   if (page->input->repeat_count > 1) {
     buf_printf(page->out, " --repeat %" PRIu32, page->input->repeat_count);
   }
   buf_puts(page->out, "</pre>\n");
-  html_note(page,
-            "The resolved scenario, with every default and override, is scenario.yaml in the "
-            "run directory. Verdict and pictures again from the record alone:");
+  html_note(page, "Verdict and pictures again, from the record alone:");
   buf_puts(page->out, "<pre>gameday report ");
   shell_word(page, page->input->directory);
   buf_puts(page->out, "</pre>\n");

@@ -259,6 +259,17 @@ static void test_html_has_its_pictures(void **state) {
   assert_null(strstr(content.data, "\"black\""));
 }
 
+/* The command named the file that was run, without what --set had changed in it. */
+static void test_html_repeats_the_resolved_scenario(void **state) {
+  need_gnuplot();
+  CLEANUP(buf_release) struct buf content;
+  write_and_read(state, &report_html, &plain, &content);
+  const char *command = strstr(content.data, "<pre>gameday run ");
+  assert_non_null(command);
+  const char *end = strchr(command, '\n'), *scenario = strstr(command, "/scenario.yaml --seed ");
+  assert_true(scenario && scenario < end);
+}
+
 /* No text of the run becomes markup, and nothing is loaded from anywhere. */
 static void test_html_with_hostile_names(void **state) {
   need_gnuplot();
@@ -447,6 +458,7 @@ int main(void) {
       TEST(test_junit_of_nothing_has_no_pass),
       TEST(test_markdown),
       TEST(test_html_has_its_pictures),
+      TEST(test_html_repeats_the_resolved_scenario),
       TEST(test_html_with_hostile_names),
       TEST(test_html_ids_are_unique),
       TEST(test_html_of_nothing_says_why),
