@@ -7,10 +7,13 @@
 
 static const struct option_row rows[] = {{0}};
 
-/* Programs that reports use; what providers and services need they tell themselves. */
+/* Programs that services and reports use; what providers need they tell themselves. */
 static const struct {
   const char *program, *package, *use;
 } programs[] = {
+    {"openssl", "openssl", "the certificates of a run"},
+    {"patroni", "patroni", "scenarios with the topology patroni"},
+    {"etcd", "etcd-server", "scenarios with the topology patroni"},
     {"gnuplot", "gnuplot-nox", "the plots of a report"},
     {"rsvg-convert", "librsvg2-bin", "PNG pictures where gnuplot cannot draw them"},
 };

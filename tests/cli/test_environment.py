@@ -137,6 +137,10 @@ def check_without_rights(checks, place):
     result = run(["doctor"], **options)
     checks.check(result.returncode == ENVIRONMENT, "doctor without rights: exit code")
     checks.check("root is missing" in result.stdout, "doctor says why", result.stdout)
+    bare = run(["doctor"], env={"PATH": place}, **options)
+    checks.check(
+        "openssl      missing" in bare.stdout and "apt-get install openssl" in bare.stdout,
+        "doctor names the programs of services too", bare.stdout)
     for args in [["list"], ["schema"], ["validate", scenario]]:
         checks.check(run(args, **options).returncode == MET, f"{args} needs no rights")
     checks.check(os.listdir(home) == [], "nothing is left", str(os.listdir(home)))
