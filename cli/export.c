@@ -1,6 +1,7 @@
 /* gameday export: the operations of a record as JSON Lines, CSV or Jepsen's EDN, on stdout. */
 #include <inttypes.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -20,7 +21,6 @@ static const struct option_row rows[] = {
 struct writer {
   FILE *out;
   const struct record *record;
-  uint64_t index; /* of EDN entries */
 };
 
 static const char *host_name(const struct writer *writer, uint8_t host) {
@@ -64,28 +64,90 @@ static int write_csv(void *data, const struct record_item *item, struct error *e
   return check_output(writer, err);
 }
 
-/* One invocation and one completion, as Jepsen writes them. The pair is written when the operation
- * is done, so :index is in the order of completion and :time in that of each event. */
-static int write_edn(void *data, const struct record_item *item, struct error *err) {
-  static const char *const types[] = {"ok", "fail", "info", "fail"};
-  struct writer *writer = data;
+/* --- a Jepsen history --------------------------------------------------------------------------
+ */
+
+/* Jepsen wants invocations and completions in the order of time, so they are collected and sorted:
+ * this format alone takes memory with the length of the record. */
+struct history {
+  struct operation *operations;
+  size_t count, capacity;
+};
+struct history_entry {
+  uint64_t time_ns;
+  size_t operation;
+  bool done; /* the completion */
+};
+
+/* Rows written and rows read; heartbeats and what was never sent are no part of it. */
+static int collect(void *data, const struct record_item *item, struct error *err) {
+  struct history *history = data;
   const struct operation *op = item->operation;
-  const char *function = operation_is_write(op) ? "write" : "read";
-  fprintf(writer->out,
-          "{:index %" PRIu64 ", :type :invoke, :process %u, :time %" PRIu64
-          ", :f :%s, :value [%" PRIu32 " %" PRIu64 "]}\n",
-          writer->index, op->client, op->sent_ns ? op->sent_ns : op->scheduled_ns, function,
-          op->identity, op->sequence);
-  fprintf(writer->out,
-          "{:index %" PRIu64 ", :type :%s, :process %u, :time %" PRIu64 ", :f :%s, :value [%" PRIu32
-          " %" PRIu64 "]}\n",
-          writer->index + 1, types[op->outcome < OUTCOME_COUNT ? op->outcome : OUTCOME_UNKNOWN],
-          op->client, op->done_ns, function,
-          operation_is_write(op) ? op->identity : op->read_identity,
-          operation_is_write(op) ? op->sequence : op->value);
-  writer->index += 2;
-  return check_output(writer, err);
+  bool row = op->kind == OPERATION_WRITE || op->kind == OPERATION_PROBE ||
+             op->kind == OPERATION_READ_OWN || op->kind == OPERATION_READ_NEWEST;
+  if (!row || op->sent_ns == 0) return 0;
+  if (history->count == history->capacity) {
+    size_t capacity = history->capacity ? history->capacity * 2 : 4096;
+    struct operation *larger = realloc(history->operations, capacity * sizeof *larger);
+    if (!larger) return error_set(err, STATUS_MEMORY, "out of memory for the history");
+    history->operations = larger;
+    history->capacity = capacity;
+  }
+  history->operations[history->count++] = *op;
+  return 0;
 }
+
+/* At one moment completions come first: their process is free again then. */
+static int compare_entries(const void *left, const void *right) {
+  const struct history_entry *a = left, *b = right;
+  if (a->time_ns != b->time_ns) return a->time_ns < b->time_ns ? -1 : 1;
+  if (a->done != b->done) return a->done ? -1 : 1;
+  return a->operation < b->operation ? -1 : a->operation > b->operation;
+}
+
+/* A process is an identity: one that has written something unknown writes no more, as Jepsen asks
+ * of a process after :info. A read that was not answered has changed nothing, so it failed. */
+static void write_entry(FILE *out, const struct operation *op, const struct history_entry *entry,
+                        size_t index) {
+  static const char *const types[] = {"ok", "fail", "info", "fail"};
+  bool write = op->kind == OPERATION_WRITE || op->kind == OPERATION_PROBE;
+  enum outcome outcome = op->outcome < OUTCOME_COUNT ? (enum outcome)op->outcome : OUTCOME_UNKNOWN;
+  if (!write && outcome == OUTCOME_UNKNOWN) outcome = OUTCOME_FAIL;
+  fprintf(out, "{:index %zu, :type :%s, :process %" PRIu32 ", :time %" PRIu64 ", :f :%s, :value ",
+          index, entry->done ? types[outcome] : "invoke", op->identity, entry->time_ns,
+          write                            ? "write"
+          : op->kind == OPERATION_READ_OWN ? "read-own"
+                                           : "read-newest");
+  if (write)
+    fprintf(out, "[%" PRIu32 " %" PRIu64 "]}\n", op->identity, op->sequence);
+  else if (entry->done && outcome == OUTCOME_OK)
+    fprintf(out, "[%" PRIu32 " %" PRIu64 "]}\n", op->read_identity, op->value);
+  else
+    fprintf(out, "nil}\n");
+}
+
+static int write_history(const struct record *record, FILE *out, struct error *err) {
+  struct history history = {.count = 0};
+  int status = record_visit_all(record, WANTS_OPERATIONS, collect, &history, err);
+  struct history_entry *entries = calloc(2 * history.count + 1, sizeof *entries);
+  if (status == 0 && !entries)
+    status = error_set(err, STATUS_MEMORY, "out of memory for the history");
+  for (size_t i = 0; i < history.count && status == 0; i++) {
+    const struct operation *op = &history.operations[i];
+    entries[2 * i] = (struct history_entry){.time_ns = op->sent_ns, .operation = i};
+    entries[2 * i + 1] =
+        (struct history_entry){.time_ns = op->done_ns, .operation = i, .done = true};
+  }
+  if (status == 0) qsort(entries, 2 * history.count, sizeof *entries, compare_entries);
+  for (size_t i = 0; i < 2 * history.count && status == 0; i++)
+    write_entry(out, &history.operations[entries[i].operation], &entries[i], i);
+  free(entries);
+  free(history.operations);
+  return status;
+}
+
+/* --- the command -------------------------------------------------------------------------------
+ */
 
 static int main_export(struct cli *cli, const void *data, int argc, char **argv) {
   const struct export_options *options = data;
@@ -93,11 +155,11 @@ static int main_export(struct cli *cli, const void *data, int argc, char **argv)
   struct error err = ERROR_INIT;
   struct record record;
   if (argc != 1) return cli_usage(cli, &command_export);
+  bool history = strcmp(format, "edn") == 0;
   record_visit *visit = strcmp(format, "jsonl") == 0 ? write_jsonl
                         : strcmp(format, "csv") == 0 ? write_csv
-                        : strcmp(format, "edn") == 0 ? write_edn
                                                      : NULL;
-  if (!visit) {
+  if (!visit && !history) {
     (void)error_set(&err, STATUS_USAGE, "--format is jsonl, csv or edn, not '%s'", format);
     return cli_fail(cli, &err);
   }
@@ -107,7 +169,8 @@ static int main_export(struct cli *cli, const void *data, int argc, char **argv)
     printf(
         "kind,outcome,route,client,identity,sequence,value,read_identity,host,timeline,code,"
         "scheduled_ns,sent_ns,done_ns\n");
-  int status = record_visit_all(&record, WANTS_OPERATIONS, visit, &writer, &err);
+  int status = history ? write_history(&record, stdout, &err)
+                       : record_visit_all(&record, WANTS_OPERATIONS, visit, &writer, &err);
   record_close(&record);
   return status < 0 ? cli_fail(cli, &err) : EXIT_MET;
 }

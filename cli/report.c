@@ -1,6 +1,7 @@
 /* gameday report: every verdict and picture again, from the record alone. */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
@@ -43,7 +44,7 @@ static int main_report(struct cli *cli, const void *data, int argc, char **argv)
   while (length > 1 && directory[length - 1] == '/') directory[--length] = '\0';
   status = find_repeats(directory, &arena, directories, &count, &err);
   if (status < 0) return cli_fail(cli, &err);
-  return reporting_write(cli, directories, count, directory);
+  return reporting_write(cli, directories, count, directory, STDOUT_FILENO);
 }
 
 const struct command command_report = {

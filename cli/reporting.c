@@ -78,20 +78,19 @@ static int verdict_code(enum verdict verdict) {
   return EXIT_INTERNAL;
 }
 
-static int print_summary(struct cli *cli, const char *directory) {
+static int print_summary(struct cli *cli, const char *directory, int fd) {
   char path[PATH_MAX];
   struct error err = ERROR_INIT;
   CLEANUP(buf_release) struct buf text;
   buf_init(&text);
   int status = path_format(path, sizeof path, &err, "%s/summary.txt", directory);
   if (status == 0) status = file_read(path, 1u << 20, &text, &err);
-  if (status == 0)
-    status = file_write_all(cli->log.fd, text.data, text.length, "standard error", &err);
+  if (status == 0) status = file_write_all(fd, text.data, text.length, "the summary", &err);
   return status < 0 ? cli_fail(cli, &err) : EXIT_MET;
 }
 
 int reporting_write(struct cli *cli, const char *const *run_directories, uint32_t count,
-                    const char *directory) {
+                    const char *directory, int summary_fd) {
   CLEANUP(judged_release) struct judged judged = {.opened = 0};
   struct run_result result;
   struct error err = ERROR_INIT;
@@ -114,5 +113,5 @@ int reporting_write(struct cli *cli, const char *const *run_directories, uint32_
     /* A picture that cannot be drawn here takes nothing from the verdict. */
     if (status != STATUS_ENVIRONMENT) code = cli_worse(code, failure);
   }
-  return cli_worse(code, print_summary(cli, directory));
+  return cli_worse(code, print_summary(cli, directory, summary_fd));
 }

@@ -204,8 +204,9 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
     if (record && code < EXIT_SIGINT) count++;
   }
   if (count == 0) return code;
-  code = cli_worse(code, reporting_write(cli, made, count, out));
-  log_print(&cli->log, LOG_INFO, "report: %s/report.html", out);
+  code = cli_worse(code, reporting_write(cli, made, count, out, cli->log.fd));
+  const char *page = arena_printf(&arena, "%s/report.html", out);
+  if (page && file_exists(page)) log_print(&cli->log, LOG_INFO, "report: %s", page);
   return code;
 }
 

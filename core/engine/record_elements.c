@@ -50,7 +50,7 @@ int record_elements_open(struct record *record, const char *name, const char mag
                          struct record_elements *ret, struct error *err) {
   const char *path = arena_printf(&record->arena, "%s/%s", record->directory, name);
   if (!path) return error_set(err, STATUS_MEMORY, "out of memory for %s", name);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
   if (fd < 0 && errno == ENOENT) return error_set(err, STATUS_USAGE, "%s is not there", path);
   if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
   struct stat stat;

@@ -74,7 +74,7 @@ static void interrupt_attach(struct run *run, struct loop *loop) {
 static int check_interrupt(const struct run *run, struct error *err) {
   int number = atomic_load(&run->spec->interrupt->signal);
   if (number == 0) return 0;
-  return error_set(err, STATUS_INTERRUPTED, "interrupted by %s", strsignal(number));
+  return error_set(err, STATUS_INTERRUPTED, "interrupted by SIG%s", sigabbrev_np(number));
 }
 
 /* --- phases and waiting ---------------------------------------------------------------------- */
