@@ -257,7 +257,21 @@ static void test_a_starved_harness_is_not_an_outage_of_the_cluster(void **state)
   synthetic_sample(&it, 30.9, METRIC_HARNESS_DELAY, HOST_NONE, 0.7);
   judge(&it);
   assert_false(synthetic_measure(&it, "write_outage", FAULT_NONE)->known);
-  assert_int_equal(synthetic_finding(&it, "availability")->verdict, VERDICT_UNKNOWN);
+  assert_int_equal(synthetic_finding(&it, "availability")->verdict, VERDICT_PASS);
+  synthetic_release(&it);
+}
+
+/* A moment of starvation used to make a whole run inconclusive, whatever its objectives. */
+static void test_a_starved_outage_does_not_hide_a_longer_one(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {OK(0), DOWN(30), OK(31), DOWN(40), OK(45)};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add_load(&it, OPERATION_WRITE, ROUTE_PRIMARY, 100, spans, COUNT(spans));
+  synthetic_sample(&it, 30.9, METRIC_HARNESS_DELAY, HOST_NONE, 0.7);
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "write_outage", FAULT_NONE), 5.002);
+  assert_false(synthetic_measure(&it, "write_outage.sum", FAULT_NONE)->known);
   synthetic_release(&it);
 }
 
@@ -384,6 +398,7 @@ int main(void) {
       cmocka_unit_test(test_an_outage_is_charged_though_it_begins_in_flight),
       cmocka_unit_test(test_an_outage_before_the_fault_is_nobodys),
       cmocka_unit_test(test_a_starved_harness_is_not_an_outage_of_the_cluster),
+      cmocka_unit_test(test_a_starved_outage_does_not_hide_a_longer_one),
       cmocka_unit_test(test_a_short_delay_in_a_long_outage_does_not_matter),
       cmocka_unit_test(test_without_load_nothing_is_available),
       cmocka_unit_test(test_delays_of_two_workers_count_once),
