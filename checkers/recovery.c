@@ -171,7 +171,9 @@ static const struct outage *outage_of(const struct recovery_tracker *tracker, in
     const struct outage *outage = &tracker->outages.outages[i];
     bool under_way = outage->begin_ns < confirmed_ns && outage->end_ns > confirmed_ns;
     if (outage->fault != fault && !under_way) continue;
-    if (!info->planned && outage->begin_ns >= info->healed_ns) continue;
+    /* A step is over when it returns; what it breaks, it breaks by then. */
+    uint64_t grace_ns = info->planned ? soon_ns : 0;
+    if (info->healed_ns != TIME_NEVER && outage->begin_ns >= info->healed_ns + grace_ns) continue;
     if (outage->begin_ns <= confirmed_ns + soon_ns ||
         mark_between(marks, mark_count, fault_begin_ns(info), outage->end_ns))
       return outage;

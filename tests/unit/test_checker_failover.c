@@ -381,6 +381,28 @@ static void test_no_load_after_the_fault_is_no_failover_time(void **state) {
 }
 
 /* A step has no journal entry; it is counted from when it was asked for. */
+/* A promotion without any outage used to be charged with the stall of a busy machine, seconds
+ * later. */
+static void test_a_stall_after_a_step_is_not_the_step(void **state) {
+  struct synthetic it;
+  struct synthetic_options options = synthetic_defaults;
+  const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), OK_ON(31, PG2, 2), DOWN(36),
+                                         OK_ON(37, PG2, 2)};
+  (void)state;
+  options.planned[0] = true;
+  synthetic_begin(&it, &options);
+  synthetic_event(&it, 5, EVENT_LEADER, FAULT_NONE, PG1, 0, "");
+  synthetic_event(&it, 30, EVENT_FAULT_INJECTED, 0, PG1, 0, "");
+  synthetic_event(&it, 30, EVENT_FAULT_CONFIRMED, 0, PG1, 0, "");
+  synthetic_event(&it, 30.8, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
+  synthetic_event(&it, 31, EVENT_FAULT_HEALED, 0, PG1, 0, "");
+  synthetic_event(&it, 31, EVENT_FAULT_HEAL_CONFIRMED, 0, PG1, 0, "");
+  add_writes(&it, 100, spans, COUNT(spans));
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "failover_time", 0), 0);
+  synthetic_release(&it);
+}
+
 static void test_a_step_is_timed_from_the_request(void **state) {
   struct synthetic it;
   struct synthetic_options options = synthetic_defaults;
@@ -489,6 +511,7 @@ int main(void) {
       cmocka_unit_test(test_an_unconfirmed_fault_has_no_clocks),
       cmocka_unit_test(test_no_load_after_the_fault_is_no_failover_time),
       cmocka_unit_test(test_a_step_is_timed_from_the_request),
+      cmocka_unit_test(test_a_stall_after_a_step_is_not_the_step),
       cmocka_unit_test(test_a_starved_harness_gives_no_failover_time),
       cmocka_unit_test(test_a_slow_load_is_watched_longer),
       cmocka_unit_test(test_a_fault_keeps_its_events_while_writes_are_down),
