@@ -166,8 +166,12 @@ static void bound(void *data, const struct settings_bound *bound) {
   buf_init(&line);
   char seconds[FORMAT_SIZE];
   format_seconds(bound->seconds, seconds);
-  buf_printf(&line, "By its settings %s fails over from %s within %s: %s", bound->service,
-             bound->injector, bound->known ? seconds : "no bounded time", bound->because);
+  if (bound->known)
+    buf_printf(&line, "By its settings %s fails over from a %s of its primary within %s: %s",
+               bound->service, bound->injector, seconds, bound->because);
+  else
+    buf_printf(&line, "Its settings do not bound how %s fails over from a %s of its primary: %s",
+               bound->service, bound->injector, bound->because);
   buf_puts(out, "  ");
   output_join_failure(out, &line);
   wrapped(out, line.data, 2, 4);
