@@ -7,36 +7,7 @@
 #include "report/writers.h"
 #include "support/report_fixture.h"
 #include "support/test.h"
-
-/* Allocations left until one fails; below 0: none does. */
-static long allocations_left = -1;
-
-static bool fails_now(void) {
-  if (allocations_left < 0) return false;
-  return allocations_left-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-  return fails_now() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size) {
-  return fails_now() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *memory, size_t size) {
-  return fails_now() ? NULL : __real_realloc(memory, size);
-}
-char *__wrap_strdup(const char *text) {
-  return fails_now() ? NULL : __real_strdup(text);
-}
+#include "torture/wrapped.h"
 
 /* A record of a few events: each of thousands of attempts visits it. */
 static int visit_little(const struct record *record, uint32_t wants, record_visit *item, void *data,
