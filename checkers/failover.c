@@ -177,12 +177,11 @@ static int give_redundancy(const struct clocks *clocks, struct error *err) {
                        "the replicas did not all stream again before the run ended", err);
 }
 
-static int give_recovery(const struct clocks *clocks, struct error *err) {
-  const char *name = "failover_time";
-  const struct recovery *recovery = &clocks->recovery;
+static int give_recovery(const struct clocks *clocks, const char *name, uint64_t at_ns,
+                         struct error *err) {
   struct finding *finding = clocks->finding;
-  double value = seconds_of(difference_ns(recovery->at_ns, clocks->confirmed_ns));
-  switch (recovery->kind) {
+  double value = seconds_of(difference_ns(at_ns, clocks->confirmed_ns));
+  switch (clocks->recovery.kind) {
     case RECOVERY_NOT_NEEDED:
       return measure_known(finding, name, UNIT_DURATION, 0, clocks->fault, err);
     case RECOVERY_DONE:
@@ -204,12 +203,27 @@ static int give_recovery(const struct clocks *clocks, struct error *err) {
                          "the harness itself was starved during the outage", err);
 }
 
+static int give_recoveries(const struct clocks *clocks, struct error *err) {
+  if (clocks->it->info->write_rate > 0) {
+    const struct recovery *recovery = &clocks->recovery;
+    int status = give_recovery(clocks, "failover_time", recovery->at_ns, err);
+    if (status < 0) return status;
+    return give_recovery(clocks, "client_recovery_time", recovery->clients_ns, err);
+  }
+  const char *why = "no writes were scheduled on the primary in the measured time";
+  int status =
+      measure_none(clocks->finding, "failover_time", UNIT_DURATION, clocks->fault, why, err);
+  if (status < 0) return status;
+  return measure_none(clocks->finding, "client_recovery_time", UNIT_DURATION, clocks->fault, why,
+                      err);
+}
+
 static int give_witness(const struct clocks *clocks, struct error *err) {
   const struct recovery *recovery = &clocks->recovery;
   if (recovery->kind == RECOVERY_NOT_NEEDED || recovery->kind == RECOVERY_THIN ||
       recovery->kind == RECOVERY_STARVED)
     return 0;
-  char label[128], stopped[96], back[160];
+  char label[128], stopped[96], back[160], reached[96] = "";
   fault_label(clocks->it->info, clocks->fault, label);
   snprintf(stopped, sizeof stopped, "writes failed in part");
   if (recovery->outage)
@@ -219,14 +233,19 @@ static int give_witness(const struct clocks *clocks, struct error *err) {
            seconds_of(recovery->at_ns));
   if (recovery->kind != RECOVERY_NEVER)
     snprintf(back, sizeof back,
-             "the recovery began with the write scheduled at %.6f s and acknowledged at %.6f s",
-             seconds_of(recovery->scheduled_ns), seconds_of(recovery->at_ns));
+             "the recovery began with the write%s scheduled at %.6f s and acknowledged at %.6f s",
+             recovery->pinned ? " of a pinned client" : "", seconds_of(recovery->scheduled_ns),
+             seconds_of(recovery->at_ns));
+  if (recovery->pinned)
+    snprintf(reached, sizeof reached, ", and reached the clients that follow the primary at %.6f s",
+             seconds_of(recovery->clients_ns));
   return witness_add(clocks->finding, "failover", clocks->confirmed_ns, err,
-                     "%s was in effect at %.6f s; %s; %s", label, seconds_of(clocks->confirmed_ns),
-                     stopped, back);
+                     "%s was in effect at %.6f s; %s; %s%s", label,
+                     seconds_of(clocks->confirmed_ns), stopped, back, reached);
 }
 
-static const char *const measures[] = {"failover_time", "detection_time", "promotion_time",
+static const char *const measures[] = {"failover_time",           "client_recovery_time",
+                                       "detection_time",          "promotion_time",
                                        "time_to_full_redundancy", NULL};
 
 static int give_unconfirmed(struct finding *finding, int32_t fault, struct error *err) {
@@ -250,12 +269,7 @@ static int give_fault(const struct failover *it, int32_t fault, struct finding *
   clocks.recovery = recovery_of(&it->recovery, fault, it->changes, it->change_count);
   /* While writes are still down, what the cluster does is still about this fault. */
   if (clocks.recovery.at_ns > clocks.end_ns) clocks.end_ns = clocks.recovery.at_ns;
-  int status = 0;
-  if (it->info->write_rate > 0)
-    status = give_recovery(&clocks, err);
-  else
-    status = measure_none(finding, "failover_time", UNIT_DURATION, fault,
-                          "no writes were scheduled on the primary in the measured time", err);
+  int status = give_recoveries(&clocks, err);
   if (status == 0) status = give_witness(&clocks, err);
   if (status == 0) status = give_detection(&clocks, err);
   if (status == 0) status = give_promotion(&clocks, err);

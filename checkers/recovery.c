@@ -22,10 +22,20 @@ static int compare_times(const void *left, const void *right) {
   return a < b ? -1 : a > b;
 }
 
+static void stream_init(struct recovery_stream *stream, const struct record_info *info) {
+  *stream = (struct recovery_stream){.cell = UINT64_MAX};
+  outage_init(&stream->outages, info);
+}
+
+static void stream_release(struct recovery_stream *stream) {
+  outage_release(&stream->outages);
+  free(stream->candidates);
+}
+
 int recovery_init(struct recovery_tracker *tracker, const struct record_info *info,
                   struct error *err) {
-  *tracker = (struct recovery_tracker){.info = info, .cell = UINT64_MAX};
-  outage_init(&tracker->outages, info);
+  *tracker = (struct recovery_tracker){.info = info};
+  stream_init(&tracker->route, info);
   uint64_t step_ns = info->outage_min_ns / 2;
   if (step_ns > GRID_STEP_MAX_NS) step_ns = GRID_STEP_MAX_NS;
   if (step_ns < GRID_STEP_MIN_NS) step_ns = GRID_STEP_MIN_NS;
@@ -44,10 +54,11 @@ int recovery_init(struct recovery_tracker *tracker, const struct record_info *in
 }
 
 void recovery_release(struct recovery_tracker *tracker) {
-  outage_release(&tracker->outages);
+  stream_release(&tracker->route);
+  for (uint32_t i = 0; i < tracker->pinned_count; i++) stream_release(&tracker->pinned[i]);
+  free(tracker->pinned);
   grid_release(&tracker->grid);
   free(tracker->confirmed);
-  free(tracker->candidates);
   *tracker = (struct recovery_tracker){.info = NULL};
 }
 
@@ -66,45 +77,81 @@ static uint32_t faults_before(const struct recovery_tracker *tracker, uint64_t t
 
 /* Kept: of each cell of completion time the first success, and each later one that was scheduled
  * after more faults. So the first success of a cell scheduled after any given fault is kept. */
-static int add_candidate(struct recovery_tracker *tracker, const struct operation *operation,
-                         struct error *err) {
+static int add_candidate(const struct recovery_tracker *tracker, struct recovery_stream *stream,
+                         const struct operation *operation, struct error *err) {
   uint32_t faults = faults_before(tracker, operation->scheduled_ns);
   uint64_t cell = operation->done_ns / tracker->grid.step_ns;
-  if (faults == 0 || (cell == tracker->cell && faults <= tracker->highest)) return 0;
-  tracker->cell = cell;
-  tracker->highest = faults;
-  if (tracker->candidate_count == tracker->candidate_capacity) {
-    uint32_t capacity = tracker->candidate_capacity ? tracker->candidate_capacity * 2 : 1024;
-    struct recovery_candidate *larger = realloc(tracker->candidates, capacity * sizeof *larger);
+  if (faults == 0 || (cell == stream->cell && faults <= stream->highest)) return 0;
+  stream->cell = cell;
+  stream->highest = faults;
+  if (stream->candidate_count == stream->candidate_capacity) {
+    uint32_t capacity = stream->candidate_capacity ? stream->candidate_capacity * 2 : 1024;
+    struct recovery_candidate *larger = realloc(stream->candidates, capacity * sizeof *larger);
     if (!larger) return error_set(err, STATUS_MEMORY, "out of memory for recoveries");
-    tracker->candidates = larger;
-    tracker->candidate_capacity = capacity;
+    stream->candidates = larger;
+    stream->candidate_capacity = capacity;
   }
-  tracker->candidates[tracker->candidate_count++] = (struct recovery_candidate){
-      .done_ns = operation->done_ns, .scheduled_ns = operation->scheduled_ns, .faults = faults};
+  stream->candidates[stream->candidate_count++] =
+      (struct recovery_candidate){.done_ns = operation->done_ns,
+                                  .scheduled_ns = operation->scheduled_ns,
+                                  .faults = faults,
+                                  .timeline = operation->timeline,
+                                  .host = operation->host};
+  return 0;
+}
+
+static struct recovery_stream *pinned_stream(struct recovery_tracker *tracker, uint16_t client,
+                                             struct error *err) {
+  /* One a host: few. */
+  for (uint32_t i = 0; i < tracker->pinned_count; i++)
+    if (tracker->pinned[i].client == client) return &tracker->pinned[i];
+  struct recovery_stream *more =
+      realloc(tracker->pinned, (tracker->pinned_count + 1) * sizeof *more);
+  if (!more) {
+    error_set(err, STATUS_MEMORY, "out of memory for pinned clients");
+    return NULL;
+  }
+  tracker->pinned = more;
+  struct recovery_stream *stream = &more[tracker->pinned_count++];
+  stream_init(stream, tracker->info);
+  stream->client = client;
+  return stream;
+}
+
+static int count_in_grid(struct recovery_tracker *tracker, const struct operation *operation,
+                         struct error *err) {
+  struct grid_cell *cell = grid_cell(&tracker->grid, operation->scheduled_ns, err);
+  if (!cell) return STATUS_MEMORY;
+  cell->scheduled++;
+  if (operation->outcome == OUTCOME_OK) cell->ok++;
   return 0;
 }
 
 int recovery_operation(struct recovery_tracker *tracker, const struct operation *operation,
                        struct error *err) {
-  if (operation->kind != OPERATION_WRITE || operation->route != ROUTE_PRIMARY) return 0;
-  int status = outage_operation(&tracker->outages, operation, err);
+  if (operation->kind != OPERATION_WRITE) return 0;
+  bool route = operation->route == ROUTE_PRIMARY;
+  if (!route && operation->route != ROUTE_PINNED) return 0;
+  struct recovery_stream *stream =
+      route ? &tracker->route : pinned_stream(tracker, operation->client, err);
+  if (!stream) return STATUS_MEMORY;
+  int status = outage_operation(&stream->outages, operation, err);
   if (status < 0 || !is_measured(tracker->info, operation)) return status;
-  struct grid_cell *cell = grid_cell(&tracker->grid, operation->scheduled_ns, err);
-  if (!cell) return STATUS_MEMORY;
-  cell->scheduled++;
-  if (operation->outcome != OUTCOME_OK) return 0;
-  cell->ok++;
-  return add_candidate(tracker, operation, err);
+  if (route) status = count_in_grid(tracker, operation, err);
+  if (status < 0 || operation->outcome != OUTCOME_OK) return status;
+  return add_candidate(tracker, stream, operation, err);
 }
 
 int recovery_sample(struct recovery_tracker *tracker, const struct sample *sample,
                     struct error *err) {
-  return outage_sample(&tracker->outages, sample, err);
+  return outage_sample(&tracker->route.outages, sample, err);
 }
 
 int recovery_finish(struct recovery_tracker *tracker, struct error *err) {
-  return outage_finish(&tracker->outages, err);
+  int status = outage_finish(&tracker->route.outages, err);
+  for (uint32_t i = 0; i < tracker->pinned_count && status == 0; i++)
+    status = outage_finish(&tracker->pinned[i].outages, err);
+  return status;
 }
 
 /* --- the search ------------------------------------------------------------------------------ */
@@ -125,32 +172,78 @@ static enum window look_after(const struct recovery_tracker *tracker, uint64_t f
 /* Whether a further outage lies within the window: writes that succeed late, after it, do not make
  * the recovery a sustained one. */
 static bool outage_follows(const struct recovery_tracker *tracker, uint64_t from_ns) {
-  for (uint32_t i = 0; i < tracker->outages.count; i++) {
-    const struct outage *outage = &tracker->outages.outages[i];
+  for (uint32_t i = 0; i < tracker->route.outages.count; i++) {
+    const struct outage *outage = &tracker->route.outages.outages[i];
     if (outage->begin_ns >= from_ns + tracker->window_ns) break;
     if (outage->end_ns > from_ns) return true;
   }
   return false;
 }
 
+/* Whether a pinned client's write is of the recovery that `clients` begins on the route: the same
+ * host answered it as the same primary. */
+static bool same_reign(const struct recovery_candidate *pinned,
+                       const struct recovery_candidate *clients) {
+  return pinned->host == clients->host && pinned->timeline == clients->timeline;
+}
+
+/* The first acknowledgement after the last outage that this pinned client saw before `clients`.
+ * NULL: it saw none that ended between `from_ns` and then, so it says nothing of this recovery. A
+ * pinned client that was served all through an outage of the route was served by somebody else, or
+ * the clients' way was broken and not the cluster. */
+static const struct recovery_candidate *pinned_first(const struct recovery_stream *stream,
+                                                     uint32_t faults, uint64_t from_ns,
+                                                     const struct recovery_candidate *clients) {
+  uint64_t back_ns = 0;
+  for (uint32_t i = 0; i < stream->outages.count; i++) {
+    const struct outage *outage = &stream->outages.outages[i];
+    if (outage->begin_ns >= clients->done_ns) break;
+    if (outage->end_ns > clients->done_ns) return NULL;
+    back_ns = outage->end_ns;
+  }
+  if (back_ns <= from_ns) return NULL;
+  for (uint32_t i = 0; i < stream->candidate_count; i++) {
+    const struct recovery_candidate *candidate = &stream->candidates[i];
+    if (candidate->done_ns >= clients->done_ns) break;
+    if (candidate->done_ns >= back_ns && candidate->faults >= faults)
+      return same_reign(candidate, clients) ? candidate : NULL;
+  }
+  return NULL;
+}
+
+static struct recovery recovered(const struct recovery_tracker *tracker, uint32_t faults,
+                                 uint64_t from_ns, const struct outage *outage,
+                                 const struct recovery_candidate *clients) {
+  const struct recovery_candidate *first = clients;
+  for (uint32_t i = 0; outage && i < tracker->pinned_count; i++) {
+    const struct recovery_candidate *pinned =
+        pinned_first(&tracker->pinned[i], faults, from_ns, clients);
+    if (pinned && pinned->done_ns < first->done_ns) first = pinned;
+  }
+  return (struct recovery){.kind = RECOVERY_DONE,
+                           .at_ns = first->done_ns,
+                           .scheduled_ns = first->scheduled_ns,
+                           .clients_ns = clients->done_ns,
+                           .pinned = first != clients,
+                           .outage = outage};
+}
+
 static struct recovery search(const struct recovery_tracker *tracker, uint64_t confirmed_ns,
                               uint64_t from_ns, const struct outage *outage) {
   uint32_t faults = faults_before(tracker, confirmed_ns);
-  for (uint32_t i = 0; i < tracker->candidate_count; i++) {
-    const struct recovery_candidate *candidate = &tracker->candidates[i];
-    if (candidate->done_ns < from_ns || candidate->scheduled_ns < confirmed_ns ||
-        candidate->faults < faults)
-      continue;
+  for (uint32_t i = 0; i < tracker->route.candidate_count; i++) {
+    const struct recovery_candidate *candidate = &tracker->route.candidates[i];
+    if (candidate->done_ns < from_ns || candidate->faults < faults) continue;
     enum window window = look_after(tracker, candidate->done_ns);
-    if (window == WINDOW_CUT ||
-        (window == WINDOW_GOOD && !outage_follows(tracker, candidate->done_ns)))
-      return (struct recovery){.kind = window == WINDOW_CUT ? RECOVERY_CUT : RECOVERY_DONE,
-                               .at_ns = candidate->done_ns,
-                               .scheduled_ns = candidate->scheduled_ns,
-                               .outage = outage};
+    bool good = window == WINDOW_GOOD && !outage_follows(tracker, candidate->done_ns);
+    if (!good && window != WINDOW_CUT) continue;
+    struct recovery recovery = recovered(tracker, faults, from_ns, outage, candidate);
+    if (!good) recovery.kind = RECOVERY_CUT;
+    return recovery;
   }
+  uint64_t end_ns = tracker->info->load_end_ns;
   return (struct recovery){
-      .kind = RECOVERY_NEVER, .at_ns = tracker->info->load_end_ns, .outage = outage};
+      .kind = RECOVERY_NEVER, .at_ns = end_ns, .clients_ns = end_ns, .outage = outage};
 }
 
 static bool mark_between(const uint64_t *marks, uint32_t count, uint64_t from_ns, uint64_t to_ns) {
@@ -167,8 +260,8 @@ static const struct outage *outage_of(const struct recovery_tracker *tracker, in
   uint64_t confirmed_ns = info->confirmed_ns;
   uint64_t soon_ns = 2 * tracker->info->outage_min_ns;
   if (soon_ns < NS_PER_S) soon_ns = NS_PER_S;
-  for (uint32_t i = 0; i < tracker->outages.count; i++) {
-    const struct outage *outage = &tracker->outages.outages[i];
+  for (uint32_t i = 0; i < tracker->route.outages.count; i++) {
+    const struct outage *outage = &tracker->route.outages.outages[i];
     bool under_way = outage->begin_ns < confirmed_ns && outage->end_ns > confirmed_ns;
     if (outage->fault != fault && !under_way) continue;
     /* A step is over when it returns; what it breaks, it breaks by then. */
@@ -185,7 +278,7 @@ struct recovery recovery_of(const struct recovery_tracker *tracker, int32_t faul
                             const uint64_t *marks, uint32_t mark_count) {
   uint64_t confirmed_ns = tracker->info->faults[fault].confirmed_ns;
   const struct outage *outage = outage_of(tracker, fault, marks, mark_count);
-  if (outage && outage_starved(&tracker->outages, outage))
+  if (outage && outage_starved(&tracker->route.outages, outage))
     return (struct recovery){.kind = RECOVERY_STARVED, .outage = outage};
   if (outage) {
     uint64_t from_ns = outage->begin_ns > confirmed_ns ? outage->begin_ns : confirmed_ns;

@@ -1,5 +1,8 @@
 /* When writes came back after a fault: the first acknowledged write, scheduled after the fault,
- * that begins a sustained recovery. Definition and reasons: docs/measurement.md. */
+ * that begins a sustained recovery. That it is sustained is asked of the writes on the route to the
+ * primary, as applications send them; the moment itself is given by whichever client was served
+ * first, and that is mostly one pinned to the host, because it need not search for the primary.
+ * Definition and reasons: docs/measurement.md. */
 #ifndef GAMEDAY_CHECKERS_RECOVERY_H
 #define GAMEDAY_CHECKERS_RECOVERY_H
 
@@ -11,19 +14,29 @@
 struct recovery_candidate {
   uint64_t done_ns, scheduled_ns;
   uint32_t faults; /* confirmed before it was scheduled */
+  uint32_t timeline;
+  uint8_t host;
 };
 
-struct recovery_tracker {
-  const struct record_info *info;
+/* The writes of all clients on the route to the primary, or those of one pinned client. */
+struct recovery_stream {
+  uint16_t client; /* pinned only */
   struct outage_tracker outages;
-  struct grid grid;
-  uint64_t window_ns;  /* how long a recovery must hold */
-  uint64_t *confirmed; /* of all faults in effect, sorted */
-  uint32_t confirmed_count;
   struct recovery_candidate *candidates; /* by done_ns */
   uint32_t candidate_count, candidate_capacity;
   uint64_t cell;    /* of the last candidate */
   uint32_t highest; /* faults of the candidates in that cell */
+};
+
+struct recovery_tracker {
+  const struct record_info *info;
+  struct recovery_stream route;   /* all clients on ROUTE_PRIMARY */
+  struct recovery_stream *pinned; /* a client each */
+  uint32_t pinned_count;
+  struct grid grid;    /* of `route` */
+  uint64_t window_ns;  /* how long a recovery must hold */
+  uint64_t *confirmed; /* of all faults in effect, sorted */
+  uint32_t confirmed_count;
 };
 
 enum recovery_kind {
@@ -36,15 +49,18 @@ enum recovery_kind {
 };
 struct recovery {
   enum recovery_kind kind;
-  uint64_t at_ns;              /* DONE, CUT: of the acknowledgement; NEVER: when the load ended */
-  uint64_t scheduled_ns;       /* DONE, CUT: of that write */
+  uint64_t at_ns;        /* DONE, CUT: of the acknowledgement; NEVER: when the load ended */
+  uint64_t scheduled_ns; /* DONE, CUT: of that write */
+  uint64_t clients_ns;   /* as at_ns, of the first write on the route to the primary; not earlier */
+  bool pinned;           /* at_ns is of a pinned client's write */
   const struct outage *outage; /* the one it ended; NULL: writes failed in part only */
 };
 
 int recovery_init(struct recovery_tracker *tracker, const struct record_info *info,
                   struct error *err);
 void recovery_release(struct recovery_tracker *tracker);
-/* Writes on ROUTE_PRIMARY, in the order of done_ns; others are ignored. */
+/* Operations in the order of done_ns; those that are no writes on ROUTE_PRIMARY or ROUTE_PINNED are
+ * ignored. */
 int recovery_operation(struct recovery_tracker *tracker, const struct operation *operation,
                        struct error *err);
 int recovery_sample(struct recovery_tracker *tracker, const struct sample *sample,

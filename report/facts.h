@@ -20,7 +20,14 @@ const struct measure *facts_host_measure(const struct run_result *result, const 
 const struct measure *facts_worst(const struct run_result *result, const char *name);
 
 /* The milestones of one recovery, in the order in which they are expected. */
-enum phase { PHASE_DETECTED, PHASE_PROMOTED, PHASE_WRITTEN, PHASE_REDUNDANT, PHASE_COUNT };
+enum phase {
+  PHASE_DETECTED,
+  PHASE_PROMOTED,
+  PHASE_WRITTEN,
+  PHASE_CLIENTS, /* mostly milliseconds after WRITTEN: in tables, not drawn over time */
+  PHASE_REDUNDANT,
+  PHASE_COUNT
+};
 struct phase_info {
   const char *measure; /* "detection_time" */
   const char *label;   /* "detected" */

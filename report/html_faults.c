@@ -39,8 +39,8 @@ static void fault_times(struct html_page *page) {
 }
 
 static void fault_phases(struct html_page *page) {
-  static const char *const columns[] = {"fault",        ">detected",        ">promoted",
-                                        ">writes back", ">full redundancy", NULL};
+  static const char *const columns[] = {
+      "fault", ">detected", ">promoted", ">writes back", ">clients back", ">full redundancy", NULL};
   const struct record_info *info = &page->result->info;
   html_table(page, columns);
   for (uint32_t i = 0; i < info->fault_count && i < FAULTS_SHOWN; i++) {

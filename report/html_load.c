@@ -63,6 +63,7 @@ static void line_keys(struct html_page *page) {
            "<ul class=\"keys\"><li><i style=\"--k:var(--fault);opacity:.35\"></i>fault in "
            "effect</li>");
   for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+    if (phase == PHASE_CLIENTS) continue;
     buf_printf(page->out, "<li><i class=\"line\" style=\"--k:var(--%s)\"></i>%s</li>",
                plot_colors[colors[phase]].name, phase_table[phase].label);
   }

@@ -130,9 +130,17 @@ static void distributions(struct html_page *page) {
 
 void html_repeats(struct html_page *page) {
   if (page->input->repeat_count < 2) return;
-  static const char *const columns[] = {
-      "#",     "verdict", ">seed", ">detected", ">promoted", ">writes back", ">full redundancy",
-      ">lost", "why",     NULL};
+  static const char *const columns[] = {"#",
+                                        "verdict",
+                                        ">seed",
+                                        ">detected",
+                                        ">promoted",
+                                        ">writes back",
+                                        ">clients back",
+                                        ">full redundancy",
+                                        ">lost",
+                                        "why",
+                                        NULL};
   html_section(page, "repeats", "Repeats");
   html_plot(page, &plot_repeats);
   distributions(page);

@@ -182,7 +182,7 @@ void plot_faults(struct buf *script, const struct plot_input *in, const struct p
     fault_draw(script, result, &marks, frame, i, named ? &name_end : NULL);
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
       uint64_t time_ns = facts_phase_ns(result, i, phase);
-      if (time_ns == TIME_NEVER) continue;
+      if (time_ns == TIME_NEVER || !colors[phase]) continue;
       struct mark mark = {.time_s = (double)time_ns / (double)NS_PER_S,
                           .text = phase_table[phase].label,
                           .color = colors[phase]};

@@ -162,10 +162,8 @@ static void row_fault(struct canvas *canvas, uint32_t index, double y) {
 static void row_phase(struct canvas *canvas, uint32_t fault, enum phase phase, double y,
                       double *previous_s) {
   static const char *const colors[PHASE_COUNT] = {
-      [PHASE_DETECTED] = "detected",
-      [PHASE_PROMOTED] = "promoted",
-      [PHASE_WRITTEN] = "written",
-      [PHASE_REDUNDANT] = "redundant",
+      [PHASE_DETECTED] = "detected", [PHASE_PROMOTED] = "promoted",   [PHASE_WRITTEN] = "written",
+      [PHASE_CLIENTS] = "written",   [PHASE_REDUNDANT] = "redundant",
   };
   const struct measure *measure = facts_phase(canvas->result, fault, phase);
   char text[FACTS_TEXT_SIZE];

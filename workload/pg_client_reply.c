@@ -60,6 +60,17 @@ static void take_error(struct pg_session *session, struct pg_flight *flight,
   flight->reply.code = code_of(sqlstate);
 }
 
+/* A server that says 0 to an append has refused it. */
+static void take_refusal(struct pg_session *session, struct pg_flight *flight) {
+  const struct reply *reply = &flight->reply;
+  bool append =
+      session->base.spec.statements[flight->request->statement].meaning == STATEMENT_APPEND;
+  if (!append || !reply->has_row || reply->values[0] != 0) return;
+  flight->refused = true;
+  flight->reply.outcome = OUTCOME_FAIL;
+  flight->reply.code = code_pack(CODE_READ_ONLY);
+}
+
 static void take_row(struct pg_flight *flight, const PGresult *result) {
   struct reply *reply = &flight->reply;
   if (PQntuples(result) < 1) return;
@@ -83,6 +94,7 @@ static void take_result(struct pg_session *session, struct pg_flight *flight,
       flight->answered = true;
       if (flight->request) {
         take_row(flight, result);
+        take_refusal(session, flight);
       } else {
         take_identity(session, result);
       }

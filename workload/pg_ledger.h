@@ -18,6 +18,7 @@ struct pg_ledger_config {
 /* Indices of its statements. */
 enum pg_ledger_statement {
   PG_LEDGER_APPEND,
+  PG_LEDGER_APPEND_HERE, /* where the host takes writes */
   PG_LEDGER_READ_OWN,
   PG_LEDGER_READ_NEWEST,
   PG_LEDGER_HEARTBEAT_SET,

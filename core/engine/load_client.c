@@ -15,6 +15,8 @@
 #define PENDING_EXTRA 16u
 /* A waiting operation is given up when less than this part of its timeout is left. */
 #define GIVE_UP_PART 10u
+/* Attempts to connect must not keep a server from starting. */
+#define KNOCK_NS (10 * NS_PER_MS)
 
 static void add(_Atomic uint64_t *counter, uint64_t number) {
   /* One writer: no need for a locked instruction. Subtracting is adding 2^64 - n. */
@@ -308,6 +310,15 @@ static void count_ready(struct load_client *client, bool ready) {
   context->progressed(context);
 }
 
+/* A pinned client knocks at one host only, and watches for the moment at which it is served again:
+ * no longer a pause than between two of its operations. */
+static uint64_t reconnect_delay_ns(const struct load_client *client) {
+  uint64_t delay_ns = client->options->reconnect_delay_ns;
+  if (client->client.class->route != ROUTE_PINNED || !(client->gap_ns < (double)delay_ns))
+    return delay_ns;
+  return client->gap_ns > KNOCK_NS ? (uint64_t)client->gap_ns : KNOCK_NS;
+}
+
 static void session_changed(struct session *session, enum session_state state,
                             const struct error *why) {
   struct load_client *client = session->spec.owner;
@@ -325,7 +336,7 @@ static void session_changed(struct session *session, enum session_state state,
     return;
   }
   if (!client->was_ready && why) context->why = *why;
-  uint64_t delay_ns = client->options->reconnect_delay_ns;
+  uint64_t delay_ns = reconnect_delay_ns(client);
   if (client->is_ready && now_ns - client->ready_ns > delay_ns) delay_ns = 0;
   count_ready(client, false);
   if (client->connect_timer.position == 0) {

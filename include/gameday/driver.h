@@ -10,7 +10,9 @@
 #include "gameday/plugin.h"
 
 enum statement_meaning {
-  STATEMENT_APPEND,        /* parameters: identity, sequence, payload; no rows */
+  /* Parameters: identity, sequence, payload. No rows, or a number: 0 says that the server takes no
+   * writes now and did nothing, which spares its log an error; the reply is FAIL, read-only. */
+  STATEMENT_APPEND,
   STATEMENT_READ_OWN,      /* identity -> identity, newest sequence */
   STATEMENT_READ_NEWEST,   /* -> identity, sequence of the row appended last */
   STATEMENT_HEARTBEAT_SET, /* beat; no rows */
