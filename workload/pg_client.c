@@ -191,6 +191,7 @@ static bool send_statement(struct pg_session *session, const struct request *req
   const char *values[REQUEST_PARAMETERS_MAX + 1];
   uint32_t count = 0;
   assert(request->statement < session->base.spec.statement_count);
+  assert(session->base.spec.uses == 0 || session->base.spec.uses >> request->statement & 1);
   assert(request->number_count <= REQUEST_PARAMETERS_MAX);
   for (; count < request->number_count; count++) {
     values[count] = format_number(request->numbers[count], session->numbers[count]);

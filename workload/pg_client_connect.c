@@ -202,6 +202,7 @@ static bool send_setup(struct pg_session *session) {
   if (PQsetnonblocking(conn, 1) != 0 || !PQenterPipelineMode(conn)) return false;
   if (!PQsendQueryParams(conn, pg_identity_text, 0, NULL, NULL, NULL, NULL, 0)) return false;
   for (uint32_t i = 0; i < spec->statement_count; i++) {
+    if (spec->uses != 0 && !(spec->uses >> i & 1)) continue;
     if (!PQsendPrepare(conn, session->names[i], spec->statements[i].text, 0, NULL)) return false;
   }
   return PQpipelineSync(conn);

@@ -192,6 +192,8 @@ static const char heartbeat_writer[] = "heartbeat-writer";
 static const char heartbeat_reader[] = "heartbeat-reader";
 static const char probe[] = "probe";
 
+#define USES(statement) (UINT32_C(1) << (statement))
+
 static double rate_of(uint64_t interval_ns) {
   return 1e9 / (double)interval_ns;
 }
@@ -205,20 +207,23 @@ static uint32_t host_classes(const struct pg_ledger_config *config, uint8_t host
                                          .count = 1,
                                          .route = ROUTE_PINNED,
                                          .host = host,
-                                         .rate = config->pinned_rate};
+                                         .rate = config->pinned_rate,
+                                         .uses = USES(PG_LEDGER_APPEND_HERE)};
   }
   if (config->replica_rate > 0) {
     ret[count++] = (struct client_class){.name = replica,
                                          .count = 1,
                                          .route = ROUTE_REPLICA,
                                          .host = host,
-                                         .rate = config->replica_rate};
+                                         .rate = config->replica_rate,
+                                         .uses = USES(PG_LEDGER_READ_NEWEST)};
   }
   ret[count++] = (struct client_class){.name = heartbeat_reader,
                                        .count = 1,
                                        .route = ROUTE_PINNED,
                                        .host = host,
                                        .rate = rate_of(config->heartbeat_ns),
+                                       .uses = USES(PG_LEDGER_HEARTBEAT_GET),
                                        .always_on = true};
   return count;
 }
@@ -232,24 +237,29 @@ static int classes(const struct workload_env *env, struct client_class *ret_clas
                      (unsigned)access->endpoint_count);
   }
   uint32_t count = 0;
-  ret_classes[count++] = (struct client_class){.name = writer,
-                                               .count = config->clients,
-                                               .route = ROUTE_PRIMARY,
-                                               .host = HOST_NONE,
-                                               .rate = config->rate,
-                                               .poisson = config->arrival == ARRIVAL_POISSON};
+  ret_classes[count++] =
+      (struct client_class){.name = writer,
+                            .count = config->clients,
+                            .route = ROUTE_PRIMARY,
+                            .host = HOST_NONE,
+                            .rate = config->rate,
+                            .uses = USES(PG_LEDGER_APPEND) | USES(PG_LEDGER_READ_OWN),
+                            .poisson = config->arrival == ARRIVAL_POISSON};
   ret_classes[count++] = (struct client_class){.name = heartbeat_writer,
                                                .count = 1,
                                                .route = ROUTE_PRIMARY,
                                                .host = HOST_NONE,
                                                .rate = rate_of(config->heartbeat_ns),
+                                               .uses = USES(PG_LEDGER_HEARTBEAT_SET),
                                                .always_on = true};
-  ret_classes[count++] = (struct client_class){.name = probe,
-                                               .count = 1,
-                                               .route = ROUTE_PRIMARY,
-                                               .host = HOST_NONE,
-                                               .rate = rate_of(config->probe_interval_ns),
-                                               .fresh = true};
+  ret_classes[count++] =
+      (struct client_class){.name = probe,
+                            .count = 1,
+                            .route = ROUTE_PRIMARY,
+                            .host = HOST_NONE,
+                            .rate = rate_of(config->probe_interval_ns),
+                            .uses = USES(PG_LEDGER_READ_NEWEST) | USES(PG_LEDGER_APPEND),
+                            .fresh = true};
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
     count += host_classes(config, access->endpoints[i].host, &ret_classes[count]);
   }

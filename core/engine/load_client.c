@@ -444,6 +444,7 @@ static int make_session(struct load_client *client, uint64_t seed, struct error 
                               .pinned_host = inner->class->host,
                               .statements = workload->statements,
                               .statement_count = workload->statement_count,
+                              .uses = inner->class->uses,
                               .seed = seed + inner->index,
                               .changed = session_changed,
                               .owner = client};

@@ -88,8 +88,9 @@ struct session_spec {
   const struct client_options *options;
   enum route route;
   uint8_t pinned_host; /* ROUTE_PINNED and ROUTE_REPLICA on a certain host; else HOST_NONE */
-  const struct statement *statements; /* prepared on each new connection */
+  const struct statement *statements;
   uint32_t statement_count;
+  uint32_t uses; /* bit i: statement i is prepared on each new connection; 0: all are */
   uint64_t seed; /* order of endpoints for ROUTE_REPLICA */
   /* Runs on the loop's thread whenever the state changed: READY, or LOST with the reason. From LOST
    * the owner calls connect() again when it wants to. Requests in flight were completed before. */

@@ -16,6 +16,8 @@ struct client_class {
   enum route route;
   uint8_t host;   /* pinned to this host index; HOST_NONE: by route */
   double rate;    /* operations a second for the whole class */
+  uint32_t uses;  /* bit i: sends statement i of the workload; 0: may send any. What is not used is
+                     not prepared: a connect should cost no more than it must */
   bool poisson;   /* exponential gaps; else even ones with a random phase a client */
   bool fresh;     /* a new connection for each operation (the probe) */
   bool always_on; /* runs from prepare to the final read, outside the measured load too */

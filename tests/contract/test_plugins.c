@@ -262,7 +262,7 @@ static uint32_t highest_parameter(const char *text) {
 }
 
 static void check_statements(const struct workload *w) {
-  assert_true(w->statement_count > 0);
+  assert_true(w->statement_count > 0 && w->statement_count <= 32); /* bits of client_class.uses */
   for (uint32_t i = 0; i < w->statement_count; i++) {
     const struct statement *statement = &w->statements[i];
     assert_non_null(statement->text);
