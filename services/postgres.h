@@ -10,14 +10,12 @@
 
 #include "base/cleanup.h"
 #include "gameday/service.h"
+#include "services/postgres_parameters.h"
 
 #define POSTGRES_PORT 5432
 #define PATRONI_PORT 8008
 #define ETCD_CLIENT_PORT 2379
 #define ETCD_PEER_PORT 2380
-#define ETCD_HEARTBEAT_MS 100 /* etcd's own defaults, given explicitly: bounds follow from them */
-#define ETCD_ELECTION_MS 1000
-#define POSTGRES_INSTANCES_MAX 7
 #define POSTGRES_CONFIG_DIRECTORY "/etc/gameday"
 #define POSTGRES_DIRECTORY HOST_DATA_DIRECTORY "/postgres"
 #define POSTGRES_DATA POSTGRES_DIRECTORY "/data"
@@ -25,22 +23,6 @@
 #define POSTGRES_USER "gameday" /* the clients' role, and its database */
 #define PATRONI_NAMESPACE "/gameday/"
 #define PATRONI_REST_USER "gameday"
-
-enum postgres_topology { TOPOLOGY_PATRONI, TOPOLOGY_STREAMING, TOPOLOGY_SINGLE };
-
-struct postgres_config {
-  int topology; /* enum postgres_topology */
-  uint32_t instances;
-  const char *version; /* "auto" or a major version */
-  uint64_t ttl_ns, loop_wait_ns, retry_timeout_ns, primary_start_timeout_ns;
-  uint64_t maximum_lag_on_failover_bytes;
-  bool synchronous_mode, synchronous_mode_strict;
-  uint32_t synchronous_node_count;
-  bool use_pg_rewind, data_checksums;
-  uint32_t max_connections;
-  uint64_t memory_bytes, disk_bytes;
-  struct settings parameters; /* free server parameters */
-};
 
 #define POSTGRES_PASSWORD_SIZE 49 /* 24 random bytes in hexadecimal */
 struct postgres_secrets {
@@ -84,10 +66,6 @@ static inline const struct postgres_config *postgres_config(
 /* Checks what no single parameter can: struct plugin's validate. */
 int postgres_validate(const void *config, struct error *err);
 
-/* Members 0 .. instances - 1 carry PostgreSQL; a last one carries only etcd when there are two. */
-uint32_t postgres_instances(const struct postgres_config *config);
-uint32_t postgres_etcd_count(const struct postgres_config *config); /* the first so many members */
-uint32_t postgres_host_count(const struct postgres_config *config);
 /* Which member a host is; UINT32_MAX when it carries no PostgreSQL of this service. */
 uint32_t postgres_member(const struct service_instance *service, const struct host *host);
 

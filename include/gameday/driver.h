@@ -39,6 +39,7 @@ struct access {
   const char *user, *database;
   const char *password; /* secret: never printed or recorded */
   const char *ca_file;  /* PEM; NULL: no TLS */
+  void *context; /* the driver's own, for those that reach servers by no address; else NULL */
 };
 
 /* Client-side behaviour; parameters of the workload, recorded, because the client is part of what
@@ -87,6 +88,7 @@ struct session_spec {
   const struct access *access;
   const struct client_options *options;
   enum route route;
+  uint8_t from_host;   /* the client host on which the session is: its thread is on that network */
   uint8_t pinned_host; /* ROUTE_PINNED and ROUTE_REPLICA on a certain host; else HOST_NONE */
   const struct statement *statements;
   uint32_t statement_count;

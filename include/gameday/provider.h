@@ -52,6 +52,10 @@ struct cluster_spec {
   const struct host_spec *hosts;
   uint32_t host_count;
   bool keep; /* outlives the process that made it (cluster up) */
+  /* For a provider in virtual time, the loop on which its hosts live, and the seed of all chance;
+   * NULL and 0 otherwise. The loop outlives the cluster. */
+  struct loop *loop;
+  uint64_t seed;
 };
 
 struct cluster {
@@ -80,9 +84,17 @@ struct host_unit {
   const char *const *env;  /* "KEY=value"; NULL: none */
 };
 
+struct loop;
+struct service;
 struct provider {
   struct plugin plugin;
   uint32_t can; /* enum capability */
+  /* Hosts exist in memory and in virtual time only: the whole run happens on one loop in one
+   * thread, nothing can outlive it, and "blocking" primitives turn that loop. */
+  bool virtual_time;
+  /* Its own form of a service, with the same name and parameters, which is started, watched and
+   * asked in place of the real one; NULL: it has none. A NULL function: real services. */
+  const struct service *(*model)(const struct service *service);
 
   /* Whether this machine can do it: STATUS_ENVIRONMENT says what is missing and how to get it.
    * Touches nothing. */

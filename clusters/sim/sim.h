@@ -1,0 +1,50 @@
+/* The simulator's provider among its own: its configuration, and the cluster that stands behind
+ * `struct cluster`. */
+#ifndef GAMEDAY_CLUSTERS_SIM_SIM_H
+#define GAMEDAY_CLUSTERS_SIM_SIM_H
+
+#include "gameday/service.h"
+#include "sim/patroni.h"
+#include "sim/postgres.h"
+#include "sim/world.h"
+
+/* One bug that a cluster may have built in. docs/simulator.md says what each does, and which
+ * checker must convict it. */
+enum sim_guilt {
+  GUILTY_NOT,
+  GUILTY_EARLY_ACK,     /* synchronous commits are acknowledged before any standby has them */
+  GUILTY_TWO_PRIMARIES, /* a primary that lost its key goes on while the next one reigns */
+  GUILTY_STALE_READ,    /* one replica answers from long ago while it reports that it is in step */
+  GUILTY_RESURRECTED,   /* a write that was refused for certain is there in the end */
+  GUILTY_CORRUPT,       /* one replica's row is not what was written */
+  GUILTY_DUPLICATE,     /* one row is there twice */
+  GUILTY_FLAPPING,      /* the new primary serves for a moment and falls silent again */
+  GUILTY_BLINK,         /* outages shorter than any sampling of roles */
+  GUILTY_LOSS_AT_HEAL,  /* what was acknowledged since the fault is lost when it is healed */
+};
+
+struct sim_config {
+  uint64_t latency_ns, jitter_ns; /* of every link, one way */
+  uint64_t boot_ns;               /* power on until the units start */
+  struct sim_postgres_costs postgres;
+  int guilty; /* enum sim_guilt */
+};
+
+struct sim_cluster {
+  struct cluster base; /* first: `struct cluster *` is a `struct sim_cluster *` */
+  struct host hosts[HOSTS_MAX];
+  const struct sim_config *config;
+  struct sim_world world;
+  struct prng guilt; /* for the bugs' own choices */
+};
+
+static inline struct sim_cluster *sim_cluster_of(const struct cluster *cluster) {
+  return cluster->state;
+}
+
+/* The models of services: what provider_sim.model() gives. sim/service_postgres.c ... */
+extern const struct service sim_service_postgres;
+/* The driver of its clients; access.context is the `struct sim_postgres_cluster`. sim/driver.c */
+extern const struct driver driver_sim_postgres;
+
+#endif
