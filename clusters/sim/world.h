@@ -47,7 +47,7 @@ struct sim_process {
 };
 
 struct sim_host {
-  bool on;
+  bool on, frozen;
   struct sim_process *processes;
 };
 
@@ -59,6 +59,7 @@ struct sim_link {
   bool cut;                       /* packets vanish */
   uint64_t free_ns;               /* when the last byte under way has left, with a limit */
   uint64_t last_ns;               /* arrival of the last message: a link keeps the order */
+  struct sim_event *lost;         /* to be sent again, oldest first */
 };
 
 struct sim_world {

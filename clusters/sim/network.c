@@ -1,0 +1,174 @@
+/* TCP as far as it matters for failover: what is sent arrives later, in order, or is sent again
+ * until somebody gives up; a dead process's kernel answers with a reset, a dead host not at all. */
+#include <assert.h>
+
+#include "sim/world_internal.h"
+
+/* Linux: TCP_RTO_MIN, TCP_TIMEOUT_INIT, TCP_RTO_MAX (include/net/tcp.h). */
+#define RESEND_NS (200 * NS_PER_MS)
+#define SYN_RESEND_NS NS_PER_S
+#define RESEND_MAX_NS (120 * NS_PER_S)
+#define SYN_BYTES 60
+
+/* When what leaves now arrives. */
+static uint64_t arrival_ns(struct sim_world *world, struct sim_link *link, uint32_t bytes) {
+  uint64_t leaves_ns = sim_now_ns(world);
+  if (link->bytes_per_s > 0) {
+    if (link->free_ns > leaves_ns) leaves_ns = link->free_ns;
+    leaves_ns += bytes * NS_PER_S / link->bytes_per_s;
+    link->free_ns = leaves_ns;
+  }
+  uint64_t arrives_ns = leaves_ns + link->latency_ns;
+  if (link->jitter_ns > 0) arrives_ns += prng_below(&world->network, link->jitter_ns);
+  if (arrives_ns < link->last_ns) arrives_ns = link->last_ns;
+  link->last_ns = arrives_ns;
+  return arrives_ns;
+}
+
+static bool is_lost(struct sim_world *world, const struct sim_link *link) {
+  return link->cut || (link->loss > 0 && prng_unit(&world->network) < link->loss);
+}
+
+static struct sim_link *link_of(const struct sim_event *event) {
+  return &event->process->world->links[event->process->host][event->peer->host];
+}
+
+static void lose(struct sim_event *event, uint64_t again_ns) {
+  struct sim_event **end = &link_of(event)->lost;
+  while (*end) end = &(*end)->later;
+  *end = event;
+  event->later = NULL;
+  event->lost = true;
+  sim_event_arm(event, again_ns);
+}
+
+static void found_again(struct sim_event *event) {
+  struct sim_event **place = &link_of(event)->lost;
+  while (*place != event) place = &(*place)->later;
+  *place = event->later;
+  event->lost = false;
+}
+
+/* An earlier packet of the same connection that is still on its way: TCP delivers in order. */
+static const struct sim_event *earlier_lost(const struct sim_event *event) {
+  const struct sim_event *last = NULL;
+  if (event->kind == SIM_EVENT_CONNECT) return NULL;
+  for (const struct sim_event *e = link_of(event)->lost; e; e = e->later)
+    if (e->kind == SIM_EVENT_PACKET && e->process == event->process && e->peer == event->peer)
+      last = e;
+  return last;
+}
+
+/* Sends it, for the first time or again. */
+static void put_on_link(struct sim_event *event) {
+  struct sim_world *world = event->process->world;
+  struct sim_link *link = link_of(event);
+  const struct sim_event *earlier = link->lost ? earlier_lost(event) : NULL;
+  if (earlier)
+    lose(event, earlier->timer.deadline_ns);
+  else if (is_lost(world, link))
+    lose(event, sim_now_ns(world) + event->retry_ns);
+  else
+    sim_event_arm(event, arrival_ns(world, link, event->bytes));
+}
+
+/* Nobody has acknowledged it: what a kernel does then, while the sender's lives. */
+static void send_again(struct sim_event *event) {
+  struct sim_process *from = event->process;
+  bool alive = from->running && from->life == event->life;
+  found_again(event);
+  if (!alive || (event->wanted && !event->wanted(&event->args))) {
+    sim_event_give(event);
+    return;
+  }
+  event->retry_ns *= 2;
+  if (event->retry_ns > RESEND_MAX_NS) event->retry_ns = RESEND_MAX_NS;
+  put_on_link(event);
+}
+
+/* The answer of the other end's kernel travels back and becomes a call of the sender's. An answer
+ * that is lost comes when the question is asked again. */
+static void answer(struct sim_event *event, sim_call *call) {
+  struct sim_process *from = event->process;
+  struct sim_world *world = from->world;
+  struct sim_link *back = &world->links[event->peer->host][from->host];
+  if (!call) {
+    sim_event_give(event);
+    return;
+  }
+  if (is_lost(world, back)) {
+    lose(event, sim_now_ns(world) + event->retry_ns);
+    return;
+  }
+  event->kind = SIM_EVENT_CALL;
+  event->call = call;
+  sim_event_arm(event, arrival_ns(world, back, SYN_BYTES));
+}
+
+static void deliver(struct sim_event *event) {
+  struct sim_process *to = event->peer;
+  if (!to->running || to->life != event->peer_life) {
+    answer(event, event->broken);
+    return;
+  }
+  /* From here on it is the receiver's: the sender may die, its bytes have arrived. */
+  event->process = to;
+  event->life = event->peer_life;
+  event->kind = SIM_EVENT_CALL;
+  sim_event_hand_over(event);
+}
+
+static void accept_or_refuse(struct sim_event *event) {
+  struct sim_process *to = event->peer;
+  event->args.number3 = to->life;
+  answer(event, to->running ? event->call : event->broken);
+}
+
+void sim_packet_arrived(struct sim_event *event) {
+  const struct sim_world *world = event->process->world;
+  if (event->lost) {
+    send_again(event);
+  } else if (!world->hosts[event->peer->host].on) {
+    /* Nobody there: the time until it is sent again counts from when it was sent, which is nearly
+     * now. */
+    lose(event, sim_now_ns(world) + event->retry_ns);
+  } else if (event->kind == SIM_EVENT_CONNECT) {
+    accept_or_refuse(event);
+  } else {
+    deliver(event);
+  }
+}
+
+static struct sim_event *make(struct sim_process *from, struct sim_process *to) {
+  assert(from->running); /* who is dead sends nothing */
+  struct sim_event *event = sim_event_take(from);
+  if (event) event->peer = to;
+  return event;
+}
+
+void sim_send(const struct sim_message *message) {
+  struct sim_event *event = make(message->from, message->to);
+  if (!event) return;
+  event->kind = SIM_EVENT_PACKET;
+  event->call = message->deliver;
+  event->broken = message->broken;
+  event->wanted = message->wanted;
+  event->peer_life = message->to_life;
+  event->bytes = message->bytes;
+  event->retry_ns = RESEND_NS;
+  event->args = message->args;
+  put_on_link(event);
+}
+
+void sim_connect(const struct sim_connect *connect) {
+  struct sim_event *event = make(connect->from, connect->to);
+  if (!event) return;
+  event->kind = SIM_EVENT_CONNECT;
+  event->call = connect->opened;
+  event->broken = connect->refused;
+  event->wanted = connect->wanted;
+  event->bytes = SYN_BYTES;
+  event->retry_ns = SYN_RESEND_NS;
+  event->args = connect->args;
+  put_on_link(event);
+}
