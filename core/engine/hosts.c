@@ -58,7 +58,7 @@ static int bind_members(const struct scenario_service *row, struct cluster *clus
   int status = row->service->plan(row->config, planned, &count, err);
   if (status < 0) return status;
   instance->members = arena_calloc(arena, count, sizeof *instance->members);
-  instance->state = arena_alloc(arena, row->service->plugin.state_size + 1);
+  instance->state = arena_alloc(arena, instance->service->plugin.state_size + 1);
   if (!instance->members || !instance->state) return error_set(err, STATUS_MEMORY, "out of memory");
   for (uint32_t i = 0; i < count; i++) {
     instance->members[i] = host_named(cluster, planned[i].name);
@@ -74,7 +74,12 @@ int hosts_bind(const struct scenario *scenario, struct cluster *cluster, struct 
                struct service_instance *ret_services, struct error *err) {
   for (uint32_t i = 0; i < scenario->service_count; i++) {
     const struct scenario_service *row = &scenario->services[i];
-    ret_services[i] = (struct service_instance){.service = row->service,
+    const struct provider *provider = cluster->provider;
+    const struct service *service = provider->model ? provider->model(row->service) : row->service;
+    if (!service)
+      return error_set(err, STATUS_USAGE, "provider %s has no model of the service %s",
+                       provider->plugin.name, row->service->plugin.name);
+    ret_services[i] = (struct service_instance){.service = service,
                                                 .config = row->config,
                                                 .cluster = cluster,
                                                 .sink = sink,

@@ -10,13 +10,16 @@
 #include "gameday/workload.h"
 
 struct load_spec {
+  /* Virtual time: every client on this loop, which is turned by whoever waits. NULL: on threads of
+   * their own. */
+  struct loop *loop;
   struct cluster *cluster;
   const struct host *const *client_hosts; /* workers are spread over them round robin */
   uint32_t client_host_count;
   uint32_t workers;
   struct workload_env *envs; /* prepared; by workload index; outlive the load */
   uint32_t env_count;
-  struct recorder *recorder; /* made for `workers` producers */
+  struct recorder *recorder; /* made for `workers` producers; one in virtual time */
   struct sink *sink;
   const struct clock *clock;
   uint64_t start_ns; /* clock time of the run's zero */

@@ -438,9 +438,14 @@ static int make_session(struct load_client *client, uint64_t seed, struct error 
   const struct client *inner = &client->client;
   const struct workload *workload = inner->env->workload;
   const struct driver *driver = inner->env->access->driver;
+  const struct load_context *context = client->context;
+  uint8_t from_host = HOST_NONE;
+  if (context->client_host_count > 0)
+    from_host = context->client_hosts[inner->index % context->client_host_count]->index;
   struct session_spec spec = {.access = inner->env->access,
                               .options = client->options,
                               .route = inner->class->route,
+                              .from_host = from_host,
                               .pinned_host = inner->class->host,
                               .statements = workload->statements,
                               .statement_count = workload->statement_count,
@@ -450,7 +455,7 @@ static int make_session(struct load_client *client, uint64_t seed, struct error 
                               .owner = client};
   struct session *session = calloc(1, driver->session_size);
   if (!session) return error_set(err, STATUS_MEMORY, "out of memory for a session");
-  int status = driver->session_init(session, &spec, client->context->loop, err);
+  int status = driver->session_init(session, &spec, context->loop, err);
   if (status < 0) {
     free(session);
     return status;

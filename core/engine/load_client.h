@@ -39,6 +39,8 @@ struct load_context {
   struct loop *loop;
   uint64_t start_ns; /* clock time of the run's zero */
   struct sink *sink;
+  const struct host *const *client_hosts; /* client i is on client_hosts[i % count]; may be none */
+  uint32_t client_host_count;
   /* Takes a finished operation; in the loop's thread. */
   void (*record)(void *data, const struct operation *operation);
   void *record_data;

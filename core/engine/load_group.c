@@ -172,6 +172,8 @@ int load_group_init(struct load_group *group, const struct load_group_spec *spec
   group->context = (struct load_context){.loop = spec->loop,
                                          .start_ns = spec->start_ns,
                                          .sink = spec->sink,
+                                         .client_hosts = spec->client_hosts,
+                                         .client_host_count = spec->client_host_count,
                                          .record = spec->record,
                                          .record_data = spec->record_data,
                                          .identities = spec->identities,

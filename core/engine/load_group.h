@@ -28,6 +28,9 @@ struct load_group_spec {
   const struct load_roster *roster;
   uint32_t first, step; /* takes the clients first, first + step, first + 2 * step ... */
   struct loop *loop;
+  /* Which client i is on: client_hosts[i % client_host_count]; 0: not known. */
+  const struct host *const *client_hosts;
+  uint32_t client_host_count;
   uint64_t start_ns, seed;
   struct sink *sink;
   void (*record)(void *data, const struct operation *operation);

@@ -9,21 +9,17 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "engine/load.h"
 #include "engine/load_group.h"
+#include "engine/load_internal.h"
 
 /* Descriptors beside the clients' sockets: of a worker's loop, and of the rest of the harness. */
 #define FILES_PER_WORKER 8u
 #define FILES_OTHER 256u
-/* What a stop waits for heartbeats that are under way. */
-#define STOP_GRACE_NS NS_PER_S
-/* Beyond the longest operation timeout before a drain is taken for stuck. */
-#define DRAIN_MARGIN_NS (10 * NS_PER_S)
 
 enum worker_step { WORKER_STARTING, WORKER_CONNECTING, WORKER_RUNNING, WORKER_EXITED };
 
 struct load_worker {
-  struct load *load;
+  struct load_threads *load;
   uint32_t index;
   pthread_t thread;
   bool created;
@@ -36,7 +32,8 @@ struct load_worker {
   struct error err;
 };
 
-struct load {
+struct load_threads {
+  struct load base; /* first */
   struct load_spec spec;
   struct load_roster roster;
   struct load_worker *workers;
@@ -46,6 +43,10 @@ struct load {
   pthread_cond_t changed; /* a worker's step or drain */
   bool joined;
 };
+
+static struct load_threads *threads_of(struct load *base) {
+  return (struct load_threads *)(void *)base;
+}
 
 /* --- the worker's thread --------------------------------------------------------------------- */
 
@@ -91,21 +92,25 @@ static int enter_network(const struct load_worker *worker, struct error *err) {
 }
 
 static int run_worker(struct load_worker *worker, struct error *err) {
-  struct load *load = worker->load;
-  struct load_group_spec spec = {.roster = &load->roster,
-                                 .first = worker->index,
-                                 .step = load->spec.workers,
-                                 .loop = worker->loop,
-                                 .start_ns = load->spec.start_ns,
-                                 .seed = load->spec.seed,
-                                 .sink = load->spec.sink,
-                                 .record = record,
-                                 .record_data = worker,
-                                 .identities = &load->identities,
-                                 .ready = group_ready,
-                                 .drained = group_drained,
-                                 .stopped = group_stopped,
-                                 .data = worker};
+  struct load_threads *load = worker->load;
+  uint32_t hosts = load->spec.client_host_count;
+  struct load_group_spec spec = {
+      .roster = &load->roster,
+      .first = worker->index,
+      .step = load->spec.workers,
+      .loop = worker->loop,
+      .client_hosts = hosts > 0 ? &load->spec.client_hosts[worker->index % hosts] : NULL,
+      .client_host_count = hosts > 0,
+      .start_ns = load->spec.start_ns,
+      .seed = load->spec.seed,
+      .sink = load->spec.sink,
+      .record = record,
+      .record_data = worker,
+      .identities = &load->identities,
+      .ready = group_ready,
+      .drained = group_drained,
+      .stopped = group_stopped,
+      .data = worker};
   int status = enter_network(worker, err);
   if (status == 0) status = load_group_init(&worker->group, &spec, err);
   if (status < 0) return status;
@@ -146,11 +151,12 @@ static void end_posted(void *data) {
 static void stop_posted(void *data) {
   struct load_worker *worker = data;
   uint64_t timeout_ns = worker->load->roster.operation_timeout_ns;
-  load_group_stop(&worker->group, timeout_ns < STOP_GRACE_NS ? timeout_ns : STOP_GRACE_NS);
+  load_group_stop(&worker->group,
+                  timeout_ns < LOAD_STOP_GRACE_NS ? timeout_ns : LOAD_STOP_GRACE_NS);
 }
 
 /* A loop's queue of calls is never full: nobody posts there but us, a handful of times a run. */
-static void post_all(struct load *load, void (*call)(void *data)) {
+static void post_all(struct load_threads *load, void (*call)(void *data)) {
   for (uint32_t i = 0; i < load->spec.workers; i++) {
     struct load_worker *worker = &load->workers[i];
     if (!worker->created) continue;
@@ -161,14 +167,14 @@ static void post_all(struct load *load, void (*call)(void *data)) {
 
 /* --- waiting for the workers ----------------------------------------------------------------- */
 
-static bool all_at_least(const struct load *load, enum worker_step step) {
+static bool all_at_least(const struct load_threads *load, enum worker_step step) {
   for (uint32_t i = 0; i < load->spec.workers; i++) {
     if (load->workers[i].step < step) return false;
   }
   return true;
 }
 
-static bool all_drained(const struct load *load) {
+static bool all_drained(const struct load_threads *load) {
   for (uint32_t i = 0; i < load->spec.workers; i++) {
     if (!load->workers[i].drained) return false;
   }
@@ -176,7 +182,7 @@ static bool all_drained(const struct load *load) {
 }
 
 /* The first failure of a worker; 0: none so far. With the mutex. */
-static int failed_worker(const struct load *load, struct error *err) {
+static int failed_worker(const struct load_threads *load, struct error *err) {
   for (uint32_t i = 0; i < load->spec.workers; i++) {
     const struct load_worker *worker = &load->workers[i];
     if (worker->status >= 0) continue;
@@ -187,13 +193,13 @@ static int failed_worker(const struct load *load, struct error *err) {
 }
 
 /* Waits for `changed` until the clock time; false when that has passed. With the mutex. */
-static bool wait_changed(struct load *load, uint64_t deadline_ns) {
+static bool wait_changed(struct load_threads *load, uint64_t deadline_ns) {
   struct timespec until = {.tv_sec = (time_t)(deadline_ns / NS_PER_S),
                            .tv_nsec = (long)(deadline_ns % NS_PER_S)};
   return pthread_cond_timedwait(&load->changed, &load->mutex, &until) != ETIMEDOUT;
 }
 
-static int wait_ready(struct load *load, uint64_t deadline_ns, struct error *err) {
+static int wait_ready(struct load_threads *load, uint64_t deadline_ns, struct error *err) {
   bool in_time = true;
   int status = 0;
   pthread_mutex_lock(&load->mutex);
@@ -210,7 +216,7 @@ static int wait_ready(struct load *load, uint64_t deadline_ns, struct error *err
   return status;
 }
 
-static void join_workers(struct load *load) {
+static void join_workers(struct load_threads *load) {
   if (load->joined) return;
   load->joined = true;
   post_all(load, stop_posted);
@@ -221,7 +227,7 @@ static void join_workers(struct load *load) {
 }
 
 /* How many clients never were ready, and why the last of them was not. The threads are gone. */
-static int explain_timeout(const struct load *load, struct error *err) {
+static int explain_timeout(const struct load_threads *load, struct error *err) {
   uint64_t ready = 0;
   const char *why = "";
   for (uint32_t i = 0; i < load->spec.workers; i++) {
@@ -234,10 +240,10 @@ static int explain_timeout(const struct load *load, struct error *err) {
                    (unsigned)load->roster.client_count, why[0] ? ": " : "", why);
 }
 
-/* --- load.h ---------------------------------------------------------------------------------- */
+/* --- load_internal.h ------------------------------------------------------------------------- */
 
 /* A client is a socket, and a soft limit is made to be raised. */
-static int raise_file_limit(const struct load *load, struct error *err) {
+static int raise_file_limit(const struct load_threads *load, struct error *err) {
   struct rlimit limit;
   rlim_t needed = load->roster.client_count + load->spec.workers * FILES_PER_WORKER + FILES_OTHER;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {
@@ -260,7 +266,7 @@ static int raise_file_limit(const struct load *load, struct error *err) {
                    (unsigned long long)limit.rlim_max);
 }
 
-static int create_workers(struct load *load, struct error *err) {
+static int create_workers(struct load_threads *load, struct error *err) {
   sigset_t all, before;
   sigfillset(&all); /* signals are the main thread's */
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -279,9 +285,10 @@ static int create_workers(struct load *load, struct error *err) {
   return status;
 }
 
-static struct load *new_load(const struct load_spec *spec) {
-  struct load *load = calloc(1, sizeof *load);
+static struct load_threads *new_load(const struct load_spec *spec) {
+  struct load_threads *load = calloc(1, sizeof *load);
   if (!load) return NULL;
+  load->base.kind = &load_on_threads;
   load->spec = *spec;
   load->workers = calloc(spec->workers, sizeof *load->workers);
   if (!load->workers) {
@@ -297,10 +304,21 @@ static struct load *new_load(const struct load_spec *spec) {
   return load;
 }
 
-int load_start(const struct load_spec *spec, uint64_t deadline_ns, struct load **ret_load,
-               struct error *err) {
+static void threads_free(struct load *base) {
+  struct load_threads *load = threads_of(base);
+  join_workers(load);
+  for (uint32_t i = 0; i < load->spec.workers; i++) loop_free(load->workers[i].loop);
+  load_roster_release(&load->roster);
+  pthread_cond_destroy(&load->changed);
+  pthread_mutex_destroy(&load->mutex);
+  free(load->workers);
+  free(load);
+}
+
+static int threads_start(const struct load_spec *spec, uint64_t deadline_ns, struct load **ret_load,
+                         struct error *err) {
   assert(spec->workers > 0);
-  struct load *load = new_load(spec);
+  struct load_threads *load = new_load(spec);
   if (!load) return error_set(err, STATUS_MEMORY, "out of memory for the load");
   int status = load_roster_init(&load->roster, spec->envs, spec->env_count, err);
   load->identities = load->roster.client_count;
@@ -310,23 +328,25 @@ int load_start(const struct load_spec *spec, uint64_t deadline_ns, struct load *
   if (status < 0) {
     join_workers(load);
     if (status == STATUS_TIMEOUT) status = explain_timeout(load, err);
-    load_free(load);
+    threads_free(&load->base);
     return status;
   }
-  *ret_load = load;
+  *ret_load = &load->base;
   return 0;
 }
 
-void load_begin(struct load *load, uint64_t begin_ns) {
+static void threads_begin(struct load *base, uint64_t begin_ns) {
+  struct load_threads *load = threads_of(base);
   load->begin_ns = begin_ns;
   post_all(load, begin_posted);
 }
 
-int load_end(struct load *load, uint64_t end_ns, struct error *err) {
+static int threads_end(struct load *base, uint64_t end_ns, struct error *err) {
+  struct load_threads *load = threads_of(base);
   load->end_ns = end_ns;
   post_all(load, end_posted);
   uint64_t now_ns = clock_now_ns(load->spec.clock);
-  uint64_t deadline_ns = (end_ns > now_ns ? end_ns : now_ns) + DRAIN_MARGIN_NS;
+  uint64_t deadline_ns = (end_ns > now_ns ? end_ns : now_ns) + LOAD_DRAIN_MARGIN_NS;
   deadline_ns += load->roster.operation_timeout_ns;
   bool in_time = true;
   int status = 0;
@@ -343,7 +363,8 @@ int load_end(struct load *load, uint64_t end_ns, struct error *err) {
   return status;
 }
 
-int load_stop(struct load *load, struct error *err) {
+static int threads_stop(struct load *base, struct error *err) {
+  struct load_threads *load = threads_of(base);
   join_workers(load);
   struct error failed = ERROR_INIT;
   int status = failed_worker(load, &failed);
@@ -351,24 +372,11 @@ int load_stop(struct load *load, struct error *err) {
     if (err) *err = failed;
     return status;
   }
-  struct load_totals totals;
-  load_totals(load, &totals);
-  assert(totals.scheduled == totals.ok + totals.fail + totals.unknown + totals.skipped);
   return 0;
 }
 
-void load_free(struct load *load) {
-  if (!load) return;
-  join_workers(load);
-  for (uint32_t i = 0; i < load->spec.workers; i++) loop_free(load->workers[i].loop);
-  load_roster_release(&load->roster);
-  pthread_cond_destroy(&load->changed);
-  pthread_mutex_destroy(&load->mutex);
-  free(load->workers);
-  free(load);
-}
-
-void load_totals(struct load *load, struct load_totals *ret) {
+static void threads_totals(struct load *base, struct load_totals *ret) {
+  struct load_threads *load = threads_of(base);
   struct load_totals totals = {.identities = load->identities,
                                .clients = load->roster.client_count};
   for (uint32_t i = 0; i < load->spec.workers; i++) {
@@ -382,3 +390,12 @@ void load_totals(struct load *load, struct load_totals *ret) {
   }
   *ret = totals;
 }
+
+const struct load_kind load_on_threads = {
+    .start = threads_start,
+    .begin = threads_begin,
+    .end = threads_end,
+    .stop = threads_stop,
+    .totals = threads_totals,
+    .free = threads_free,
+};

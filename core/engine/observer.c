@@ -7,11 +7,9 @@
 #include "base/loop.h"
 
 struct observer {
-  struct cluster *cluster;
-  const struct host *monitor;
-  struct service_instance *services;
-  uint32_t service_count;
-  struct loop *loop;
+  struct observer_spec spec;
+  struct loop *loop; /* the thread's; NULL in virtual time */
+  uint32_t watched;
   pthread_t thread;
   pthread_mutex_t mutex;
   pthread_cond_t begun;
@@ -27,22 +25,32 @@ static void announce(struct observer *o) {
   pthread_mutex_unlock(&o->mutex);
 }
 
-static void *observer_main(void *data) {
-  struct observer *o = data;
-  uint32_t watched = 0;
-  if (o->monitor)
-    o->status = o->cluster->provider->network_enter(o->cluster, o->monitor, &o->error);
-  while (o->status == 0 && watched < o->service_count) {
-    struct service_instance *service = &o->services[watched];
-    o->status = service->service->watch(service, o->loop, &o->error);
-    if (o->status == 0) watched++;
+static int watch_all(struct observer *o, struct loop *loop, struct error *err) {
+  int status = 0;
+  while (status == 0 && o->watched < o->spec.service_count) {
+    struct service_instance *service = &o->spec.services[o->watched];
+    status = service->service->watch(service, loop, err);
+    if (status == 0) o->watched++;
   }
-  announce(o);
-  if (o->status == 0) o->status = loop_run(o->loop, &o->error);
-  while (watched > 0) {
-    struct service_instance *service = &o->services[--watched];
+  return status;
+}
+
+static void unwatch_all(struct observer *o) {
+  while (o->watched > 0) {
+    struct service_instance *service = &o->spec.services[--o->watched];
     service->service->unwatch(service);
   }
+}
+
+static void *observer_main(void *data) {
+  struct observer *o = data;
+  struct cluster *cluster = o->spec.cluster;
+  if (o->spec.monitor)
+    o->status = cluster->provider->network_enter(cluster, o->spec.monitor, &o->error);
+  if (o->status == 0) o->status = watch_all(o, o->loop, &o->error);
+  announce(o);
+  if (o->status == 0) o->status = loop_run(o->loop, &o->error);
+  unwatch_all(o);
   return NULL;
 }
 
@@ -53,33 +61,32 @@ static void observer_release(struct observer *o) {
   free(o);
 }
 
-int observer_start(struct cluster *cluster, const struct host *monitor,
-                   struct service_instance *instances, uint32_t count,
-                   struct observer **ret_observer, struct error *err) {
-  struct observer *o = calloc(1, sizeof *o);
-  if (!o) return error_set(err, STATUS_MEMORY, "out of memory for the observer");
-  *o = (struct observer){
-      .cluster = cluster, .monitor = monitor, .services = instances, .service_count = count};
-  pthread_mutex_init(&o->mutex, NULL);
-  pthread_cond_init(&o->begun, NULL);
+static int start_thread(struct observer *o, struct error *err) {
   int status = loop_new(&o->loop, err);
-  if (status == 0) {
-    int errnum = pthread_create(&o->thread, NULL, observer_main, o);
-    if (errnum) status = error_set_errno(err, errnum, "cannot start the observer's thread");
-  }
-  if (status < 0) {
-    observer_release(o);
-    return status;
-  }
+  if (status < 0) return status;
+  int errnum = pthread_create(&o->thread, NULL, observer_main, o);
+  if (errnum) return error_set_errno(err, errnum, "cannot start the observer's thread");
   pthread_mutex_lock(&o->mutex);
   while (!o->ready) pthread_cond_wait(&o->begun, &o->mutex);
   pthread_mutex_unlock(&o->mutex);
-  if (o->status < 0) {
-    pthread_join(o->thread, NULL);
-    status = o->status;
-    if (err) *err = o->error;
+  if (o->status == 0) return 0;
+  pthread_join(o->thread, NULL);
+  if (err) *err = o->error;
+  return error_wrap(err, "cannot watch the cluster");
+}
+
+int observer_start(const struct observer_spec *spec, struct observer **ret_observer,
+                   struct error *err) {
+  struct observer *o = calloc(1, sizeof *o);
+  if (!o) return error_set(err, STATUS_MEMORY, "out of memory for the observer");
+  *o = (struct observer){.spec = *spec};
+  pthread_mutex_init(&o->mutex, NULL);
+  pthread_cond_init(&o->begun, NULL);
+  int status = spec->loop ? watch_all(o, spec->loop, err) : start_thread(o, err);
+  if (status < 0) {
+    if (spec->loop) unwatch_all(o);
     observer_release(o);
-    return error_wrap(err, "cannot watch the cluster");
+    return status;
   }
   *ret_observer = o;
   return 0;
@@ -92,6 +99,11 @@ static void stop_loop(void *data) {
 
 int observer_stop(struct observer *observer, struct error *err) {
   if (!observer) return 0;
+  if (!observer->loop) {
+    unwatch_all(observer);
+    observer_release(observer);
+    return 0;
+  }
   int status = loop_post(observer->loop, stop_loop, observer, err);
   /* A full queue of posts means that the loop is stuck; joining would hang for ever. */
   if (status < 0) return error_wrap(err, "cannot stop the observer");

@@ -9,11 +9,17 @@
 
 struct observer;
 
-/* Starts the thread and all services' watch(); returns when they watch. `monitor` may be NULL (the
- * provider cannot put clients on hosts: the machine's own network is used). */
-int observer_start(struct cluster *cluster, const struct host *monitor,
-                   struct service_instance *instances, uint32_t count,
-                   struct observer **ret_observer, struct error *err);
+struct observer_spec {
+  struct cluster *cluster;
+  const struct host *monitor; /* NULL: the provider cannot put clients on hosts, so the machine's
+                                 own network is used */
+  struct service_instance *services;
+  uint32_t service_count;
+  struct loop *loop; /* virtual time: watch on this loop, without a thread; else NULL */
+};
+/* Starts the thread and all services' watch(); returns when they watch. */
+int observer_start(const struct observer_spec *spec, struct observer **ret_observer,
+                   struct error *err);
 /* Ends the watching and joins the thread; what the loop failed with is returned. Frees; NULL is
  * fine. */
 int observer_stop(struct observer *observer, struct error *err);

@@ -38,6 +38,7 @@ static bool queue_push(struct record_queue *queue, const void *element) {
 }
 
 static void enqueue(struct recorder *recorder, struct record_queue *queue, const void *element) {
+  if (recorder->one_thread && queue->count == queue->capacity) recorder_write_all(recorder);
   pthread_mutex_lock(&recorder->mutex);
   bool fits = queue_push(queue, element);
   if (queue->count >= queue->capacity / 2) pthread_cond_signal(&recorder->wake);
@@ -140,24 +141,24 @@ static void init_locks(struct recorder *recorder) {
   pthread_mutex_init(&recorder->mutex, NULL);
 }
 
-int recorder_new(const char *run_directory, const struct clock *clock, uint64_t start_ns,
-                 uint64_t wall_start_ns, uint32_t producers, uint32_t ring_count,
-                 struct recorder **ret_recorder, struct error *err) {
-  assert(producers > 0 && ring_count > 0);
+int recorder_new(const struct recorder_spec *spec, struct recorder **ret_recorder,
+                 struct error *err) {
+  assert(spec->producers > 0 && spec->ring_count > 0);
   struct recorder *recorder = calloc(1, sizeof *recorder);
   if (!recorder) return error_set(err, STATUS_MEMORY, "out of memory for the recorder");
   recorder->sink = (struct sink){.event = take_event, .sample = take_sample};
-  recorder->clock = clock;
-  recorder->start_ns = start_ns;
-  recorder->wall_start_ns = wall_start_ns;
+  recorder->clock = spec->clock;
+  recorder->start_ns = spec->start_ns;
+  recorder->wall_start_ns = spec->wall_start_ns;
+  recorder->one_thread = spec->one_thread;
   recorder->operations.fd = recorder->samples.fd = recorder->events.fd = recorder->rows.fd = -1;
   buf_init(&recorder->lines);
   init_locks(recorder);
   int status =
-      path_format(recorder->directory, sizeof recorder->directory, err, "%s", run_directory);
-  if (status == 0) status = make_buffers(recorder, producers, ring_count, err);
+      path_format(recorder->directory, sizeof recorder->directory, err, "%s", spec->run_directory);
+  if (status == 0) status = make_buffers(recorder, spec->producers, spec->ring_count, err);
   if (status == 0) status = open_streams(recorder, err);
-  if (status == 0) status = start_writer(recorder, err);
+  if (status == 0 && !spec->one_thread) status = start_writer(recorder, err);
   if (status < 0) {
     recorder_free(recorder);
     return status;
@@ -174,11 +175,19 @@ bool recorder_operation(struct recorder *recorder, uint32_t producer,
                         const struct operation *operation) {
   assert(producer < recorder->producers);
   if (ring_push(&recorder->rings[producer], operation)) return true;
+  if (recorder->one_thread) {
+    recorder_write_all(recorder);
+    return ring_push(&recorder->rings[producer], operation);
+  }
   atomic_fetch_add(&recorder->dropped, 1);
   return false;
 }
 
 void recorder_flush(struct recorder *recorder) {
+  if (recorder->one_thread) {
+    recorder_write_all(recorder);
+    return;
+  }
   pthread_mutex_lock(&recorder->mutex);
   uint64_t wanted = ++recorder->flush_wanted;
   pthread_cond_signal(&recorder->wake);
@@ -269,14 +278,19 @@ static void sync_directory(struct recorder *recorder) {
   pthread_mutex_unlock(&recorder->mutex);
 }
 
+static void stop_writer(struct recorder *recorder) {
+  if (!recorder->started) return;
+  pthread_mutex_lock(&recorder->mutex);
+  recorder->stop = true;
+  pthread_cond_signal(&recorder->wake);
+  pthread_mutex_unlock(&recorder->mutex);
+  pthread_join(recorder->writer, NULL);
+}
+
 int recorder_finish(struct recorder *recorder, struct recorder_totals *ret, struct error *err) {
-  if (!recorder->finished && recorder->started) {
-    pthread_mutex_lock(&recorder->mutex);
-    recorder->stop = true;
-    pthread_cond_signal(&recorder->wake);
-    pthread_mutex_unlock(&recorder->mutex);
-    pthread_join(recorder->writer, NULL);
-    recorder_write_rest(recorder);
+  if (!recorder->finished && (recorder->started || recorder->one_thread)) {
+    stop_writer(recorder);
+    recorder_write_all(recorder);
     record_stream_close(recorder, &recorder->operations);
     record_stream_close(recorder, &recorder->samples);
     record_stream_close(recorder, &recorder->events);

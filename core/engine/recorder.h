@@ -25,11 +25,19 @@ struct record_head {
 
 struct recorder;
 
-/* `producers`: how many workers will hand over operations, each with a ring of `ring_count`
- * elements. `start_ns` is the clock time of the run's zero. The directory exists. */
-int recorder_new(const char *run_directory, const struct clock *clock, uint64_t start_ns,
-                 uint64_t wall_start_ns, uint32_t producers, uint32_t ring_count,
-                 struct recorder **ret_recorder, struct error *err);
+struct recorder_spec {
+  const char *run_directory; /* exists */
+  const struct clock *clock;
+  uint64_t start_ns; /* clock time of the run's zero */
+  uint64_t wall_start_ns;
+  uint32_t producers;  /* how many workers will hand over operations */
+  uint32_t ring_count; /* elements of the ring of each */
+  /* Virtual time: everything is called by one thread, which writes itself whenever a ring or queue
+   * is full and at recorder_flush(); nothing is ever dropped. */
+  bool one_thread;
+};
+int recorder_new(const struct recorder_spec *spec, struct recorder **ret_recorder,
+                 struct error *err);
 
 /* The sink for events and samples; any thread; never blocks for long (a mutex around a bounded
  * queue; what does not fit is counted as dropped). Owned by the recorder. A time of 0 is stamped
@@ -42,7 +50,7 @@ bool recorder_operation(struct recorder *recorder, uint32_t producer,
                         const struct operation *operation);
 
 /* Blocks until the writer has taken everything that was handed over before the call. For producers
- * in virtual time, which are faster than any ring is long. Any thread. */
+ * that are faster than any ring is long. Any thread. */
 void recorder_flush(struct recorder *recorder);
 
 /* Final rows of one host, written to final-HOSTNAME.bin; one host at a time, any one thread. A

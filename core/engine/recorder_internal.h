@@ -45,7 +45,7 @@ struct recorder {
   uint64_t row_hosts; /* bit h: this run has begun the file of host h */
 
   pthread_t writer;
-  bool started, finished;
+  bool started, finished, one_thread;
   pthread_mutex_t mutex; /* guards the queues, the three below, and `first` */
   pthread_cond_t wake, taken;
   bool stop;
@@ -74,8 +74,9 @@ void record_stream_close(struct recorder *recorder, struct record_stream *stream
 
 /* The writer's thread; `data` is the recorder. */
 void *recorder_writer_main(void *data);
-/* Writes everything that is left, whatever its time. After the writer's thread has ended. */
-void recorder_write_rest(struct recorder *recorder);
+/* Writes everything that was handed over, whatever its time. Where there is no writer's thread, or
+ * no longer. */
+void recorder_write_all(struct recorder *recorder);
 
 /* Appends the event as one line of JSON. */
 void recorder_print_event(const struct event *event, struct buf *line);

@@ -245,7 +245,7 @@ void *recorder_writer_main(void *data) {
   return NULL;
 }
 
-void recorder_write_rest(struct recorder *recorder) {
+void recorder_write_all(struct recorder *recorder) {
   pthread_mutex_lock(&recorder->mutex);
   uint32_t events = swap_queue(&recorder->event_queue);
   uint32_t samples = swap_queue(&recorder->sample_queue);

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/prng.h"
+#include "base/virtual_time.h"
 #include "engine/guard.h"
 #include "engine/hosts.h"
 #include "engine/journal.h"
@@ -23,6 +24,9 @@
 
 #define RING_COUNT (1u << 16)
 #define READY_TIMEOUT_NS (30 * NS_PER_S)
+#define CONVERGE_POLL_NS (100 * NS_PER_MS)
+/* When every simulated run begins: 2000-01-01. */
+#define VIRTUAL_WALL_NS (946684800 * NS_PER_S)
 
 struct run {
   const struct run_spec *spec;
@@ -31,6 +35,7 @@ struct run {
   uint64_t start_ns;
   struct arena arena;
   struct loop *loop;
+  struct virtual_time virtual; /* its loop is NULL in real time */
   struct recorder *recorder;
   struct sink *sink;
   struct journal journal;
@@ -54,6 +59,10 @@ struct run {
   struct run_file file;
   struct buf settings, provider_facts;
 };
+
+static bool is_virtual(const struct run *run) {
+  return run->virtual.loop != NULL;
+}
 
 /* --- interrupts ------------------------------------------------------------------------------ */
 
@@ -95,6 +104,7 @@ static int enter_phase(struct run *run, const char *phase, struct error *err) {
 static void fire_tick(struct timer *timer, uint64_t now_ns) {
   struct run *run = timer->owner;
   char detail[128] = "";
+  if (is_virtual(run)) recorder_flush(run->recorder); /* no thread does it */
   if (run->timeline) timeline_describe(run->timeline, detail, sizeof detail);
   progress_tick(&run->progress, now_ns, run->started > 0 ? &run->services[0] : NULL, detail);
   (void)loop_timer_arm(run->loop, timer, now_ns + PROGRESS_PERIOD_NS, NULL);
@@ -140,6 +150,7 @@ static void *errand_main(void *data) {
 
 static int on_monitor(struct run *run, int (*call)(struct run *, struct error *),
                       struct error *err) {
+  if (is_virtual(run)) return call(run, err);
   struct errand errand = {.run = run, .call = call};
   pthread_t thread;
   int errnum = pthread_create(&thread, NULL, errand_main, &errand);
@@ -159,7 +170,9 @@ static int bring_hosts_up(struct run *run, struct error *err) {
   struct cluster_spec spec = {.id = run->spec->cluster_id,
                               .run_directory = run->spec->run_directory,
                               .hosts = hosts,
-                              .host_count = count};
+                              .host_count = count,
+                              .loop = run->virtual.loop,
+                              .seed = run->spec->seed};
   const struct provider *provider = run->scenario->provider;
   status = provider->probe(run->scenario->provider_config, err);
   if (status < 0) return status;
@@ -212,8 +225,12 @@ static int bring_up(struct run *run, struct error *err) {
   run->file.settings_json = run->settings.data;
   status = run_file_write(&run->file, err);
   if (status < 0) return status;
-  return observer_start(run->cluster, run->monitor, run->services, scenario->service_count,
-                        &run->observer, err);
+  struct observer_spec observer = {.cluster = run->cluster,
+                                   .monitor = run->monitor,
+                                   .services = run->services,
+                                   .service_count = scenario->service_count,
+                                   .loop = run->virtual.loop};
+  return observer_start(&observer, &run->observer, err);
 }
 
 /* --- the load -------------------------------------------------------------------------------- */
@@ -259,7 +276,8 @@ static int start_load(struct run *run, struct error *err) {
   int status = enter_phase(run, "prepare", err);
   if (status == 0) status = on_monitor(run, prepare_workloads, err);
   if (status < 0) return status;
-  struct load_spec spec = {.cluster = run->cluster,
+  struct load_spec spec = {.loop = run->virtual.loop,
+                           .cluster = run->cluster,
                            .client_hosts = run->client_hosts,
                            .client_host_count = run->client_host_count,
                            .workers = run->workers,
@@ -362,6 +380,15 @@ static int await_redundancy(struct run *run, struct error *err) {
   return status;
 }
 
+/* In real time this is not the loop's thread. */
+static int pause_shortly(struct run *run, struct error *err) {
+  if (is_virtual(run))
+    return run_loop_until(run, clock_now_ns(run->clock) + CONVERGE_POLL_NS, NULL, err);
+  struct timespec pause = {.tv_nsec = CONVERGE_POLL_NS};
+  nanosleep(&pause, NULL);
+  return 0;
+}
+
 static int converge(struct run *run, struct error *err) {
   uint64_t deadline_ns = clock_now_ns(run->clock) + run->scenario->converge_timeout_ns;
   for (uint32_t i = 0; i < run->scenario->service_count; i++) {
@@ -380,8 +407,8 @@ static int converge(struct run *run, struct error *err) {
         emit_text(run, EVENT_WARNING, HOST_NONE, 0, text);
         break;
       }
-      struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
-      nanosleep(&pause, NULL);
+      status = pause_shortly(run, err);
+      if (status < 0) return status;
     }
   }
   return 0;
@@ -453,10 +480,15 @@ static int begin_record(struct run *run, struct error *err) {
   int status = run_file_write_scenario(&resolved, directory, err);
   if (status == 0) status = run_file_write(&run->file, err);
   if (status == 0) status = journal_open(&run->journal, directory, err);
-  if (status == 0) status = loop_new(&run->loop, err);
-  if (status == 0)
-    status = recorder_new(directory, run->clock, run->start_ns, run->file.wall_start_ns,
-                          run->workers, RING_COUNT, &run->recorder, err);
+  if (status == 0 && !is_virtual(run)) status = loop_new(&run->loop, err);
+  struct recorder_spec recorder = {.run_directory = directory,
+                                   .clock = run->clock,
+                                   .start_ns = run->start_ns,
+                                   .wall_start_ns = run->file.wall_start_ns,
+                                   .producers = is_virtual(run) ? 1 : run->workers,
+                                   .ring_count = RING_COUNT,
+                                   .one_thread = is_virtual(run)};
+  if (status == 0) status = recorder_new(&recorder, &run->recorder, err);
   if (status < 0) return status;
   run->sink = recorder_sink(run->recorder);
   progress_init(&run->progress, run->spec->log, run->recorder, run->start_ns);
@@ -507,7 +539,10 @@ static void release(struct run *run) {
   journal_close(&run->journal);
   recorder_free(run->recorder);
   if (run->cluster) run->cluster->provider->detach(run->cluster);
-  loop_free(run->loop);
+  if (is_virtual(run))
+    virtual_time_release(&run->virtual);
+  else
+    loop_free(run->loop);
   buf_release(&run->settings);
   buf_release(&run->provider_facts);
   arena_release(&run->arena);
@@ -528,6 +563,15 @@ int run_execute(const struct run_spec *spec, bool *ret_measured, struct error *e
                              .scenario = spec->scenario,
                              .seed = spec->seed,
                              .wall_start_ns = clock_wall_ns()}};
+  if (spec->scenario->provider->virtual_time) {
+    int made = virtual_time_init(&run.virtual, err);
+    *ret_measured = false;
+    if (made < 0) return made;
+    run.loop = run.virtual.loop;
+    run.clock = &run.virtual.clock;
+    run.start_ns = clock_now_ns(run.clock);
+    run.file.wall_start_ns = VIRTUAL_WALL_NS;
+  }
   run.file.monotonic_start_ns = run.start_ns;
   arena_init(&run.arena, 0);
   buf_init(&run.settings);

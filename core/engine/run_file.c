@@ -56,9 +56,11 @@ static json_t *workloads_json(const struct scenario *scenario) {
   return array;
 }
 
-static json_t *versions_json(void) {
+/* Nothing of the machine matters to virtual time, and the same seed gives the same bytes. */
+static json_t *versions_json(bool simulated) {
   struct utsname machine;
   json_t *object = json_object();
+  if (simulated) return object;
   if (uname(&machine) == 0) {
     json_object_set_new(object, "kernel", json_string(machine.release));
     json_object_set_new(object, "machine", json_string(machine.machine));
@@ -69,6 +71,7 @@ static json_t *versions_json(void) {
 
 int run_file_write(const struct run_file *file, struct error *err) {
   const struct scenario *scenario = file->scenario;
+  bool simulated = scenario->provider->virtual_time;
   int failed = 0;
   json_t *root = json_object();
   failed |= json_object_set_new(root, "schema", json_string("gameday/run/v1"));
@@ -82,8 +85,8 @@ int run_file_write(const struct run_file *file, struct error *err) {
   failed |= json_object_set_new(root, "monotonic_start_ns",
                                 json_integer((json_int_t)file->monotonic_start_ns));
   failed |= json_object_set_new(root, "gameday_version", json_string(GAMEDAY_VERSION));
-  failed |= json_object_set_new(root, "versions", versions_json());
-  failed |= json_object_set_new(root, "process", json_integer(getpid()));
+  failed |= json_object_set_new(root, "versions", versions_json(simulated));
+  failed |= json_object_set_new(root, "process", json_integer(simulated ? 0 : getpid()));
   failed |= json_object_set_new(root, "kept", json_boolean(file->kept));
   failed |= json_object_set_new(root, "hosts", hosts_json(file->cluster));
   failed |= json_object_set_new(root, "faults", faults_json(scenario));

@@ -114,8 +114,13 @@ static int write_run(const struct bench *bench, struct error *err) {
 
 static int make_record(struct bench *bench, struct error *err) {
   bench->clock = (struct clock){.now = clock_read, .state = &bench->now_ns};
-  int status =
-      recorder_new(bench->directory, &bench->clock, 0, 1, 1, RING_COUNT, &bench->recorder, err);
+  int status = recorder_new(&(struct recorder_spec){.run_directory = bench->directory,
+                                                    .clock = &bench->clock,
+                                                    .start_ns = 0,
+                                                    .wall_start_ns = 1,
+                                                    .producers = 1,
+                                                    .ring_count = RING_COUNT},
+                            &bench->recorder, err);
   if (status < 0) return status;
   uint64_t crash_ns = second_of(bench, 0.5), end_ns = second_of(bench, 1);
   event(bench, 10 * NS_PER_S, EVENT_RUN, FAULT_NONE, HOST_NONE, 0, "steady");

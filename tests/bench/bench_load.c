@@ -66,8 +66,13 @@ static int run(struct bench *bench, struct error *err) {
   struct load_totals totals = {0};
   struct recorder_totals recorded = {0};
   uint64_t start_ns = clock_now_ns(&clock_monotonic);
-  int status = recorder_new(bench->directory, &clock_monotonic, start_ns, clock_wall_ns(),
-                            bench->workers, RING_COUNT, &recorder, err);
+  int status = recorder_new(&(struct recorder_spec){.run_directory = bench->directory,
+                                                    .clock = &clock_monotonic,
+                                                    .start_ns = start_ns,
+                                                    .wall_start_ns = clock_wall_ns(),
+                                                    .producers = bench->workers,
+                                                    .ring_count = RING_COUNT},
+                            &recorder, err);
   if (status < 0) return status;
   status = run_load(bench, recorder, start_ns, &totals, err);
   int finished = recorder_finish(recorder, &recorded, status < 0 ? NULL : err);

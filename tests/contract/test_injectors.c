@@ -367,7 +367,7 @@ static void check_timeline(struct subject *s) {
                     : (void *)((char *)s->config + s->injector->target_offset)};
   struct scenario scenario = {
       .timeline = &entry, .timeline_count = 1, .recovery_timeout_ns = 60 * NS_PER_S};
-  virtual_time_init(&time);
+  virtual_time_begin(&time);
   assert_ok(journal_open(&journal, s->directory, &err), &err);
   struct timeline_spec spec = {.loop = time.loop,
                                .scenario = &scenario,

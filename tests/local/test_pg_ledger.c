@@ -39,8 +39,13 @@ static void run_init(struct run *run) {
                                           .heartbeat_ns = 20 * NS_PER_MS,
                                           .probe_interval_ns = 200 * NS_PER_MS};
   temporary_make(run->directory);
-  assert_ok(recorder_new(run->directory, &clock_monotonic, start_ns, clock_wall_ns(), WORKERS,
-                         1 << 14, &run->recorder, &err),
+  assert_ok(recorder_new(&(struct recorder_spec){.run_directory = run->directory,
+                                                 .clock = &clock_monotonic,
+                                                 .start_ns = start_ns,
+                                                 .wall_start_ns = clock_wall_ns(),
+                                                 .producers = WORKERS,
+                                                 .ring_count = 1 << 14},
+                         &run->recorder, &err),
             &err);
   run->env = (struct workload_env){.workload = &workload_pg_ledger,
                                    .config = &run->config,

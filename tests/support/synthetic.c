@@ -43,7 +43,12 @@ void synthetic_begin(struct synthetic *it, const struct synthetic_options *optio
   assert_non_null(mkdtemp(it->directory));
   it->clock = (struct clock){.now = clock_read, .state = &it->now_ns};
   for (int h = 0; h < SYNTHETIC_HOSTS; h++) it->rows[h].reported = -1;
-  must(recorder_new(it->directory, &it->clock, 0, UINT64_C(1700000000000000000), 1, RING_COUNT,
+  must(recorder_new(&(struct recorder_spec){.run_directory = it->directory,
+                                            .clock = &it->clock,
+                                            .start_ns = 0,
+                                            .wall_start_ns = UINT64_C(1700000000000000000),
+                                            .producers = 1,
+                                            .ring_count = RING_COUNT},
                     &it->recorder, &err),
        &err);
   it->sink = recorder_sink(it->recorder);

@@ -1,32 +1,11 @@
-/* The virtual backend of the loop. */
+/* Turning a loop in virtual time. */
 #include "support/virtual_time.h"
 
 #include "support/test.h"
 
-static uint64_t virtual_now(const struct clock *clock) {
-  const struct virtual_time *time = clock->state;
-  return time->now_ns;
-}
-
-static int virtual_wait(struct loop *loop, uint64_t deadline_ns, struct error *err) {
-  struct virtual_time *time = loop_state(loop);
-  if (deadline_ns == TIME_NEVER)
-    return error_set(err, STATUS_INTERNAL, "nothing will ever happen on this loop");
-  if (deadline_ns > time->now_ns) time->now_ns = deadline_ns;
-  return 0;
-}
-
-static const struct loop_backend virtual_backend = {.wait = virtual_wait};
-
-void virtual_time_init(struct virtual_time *time) {
+void virtual_time_begin(struct virtual_time *time) {
   struct error err = ERROR_INIT;
-  *time = (struct virtual_time){.now_ns = 3600 * NS_PER_S,
-                                .clock = {.now = virtual_now, .state = time}};
-  assert_ok(loop_new_with(&time->clock, &virtual_backend, time, &time->loop, &err), &err);
-}
-
-void virtual_time_release(struct virtual_time *time) {
-  loop_free(time->loop);
+  assert_ok(virtual_time_init(time, &err), &err);
 }
 
 static void reach(struct timer *timer, uint64_t now_ns) {

@@ -87,7 +87,7 @@ static void test_making_the_clients_survives_each_failure(void **state) {
       .probe_interval_ns = NS_PER_S};
   struct bench bench = {
       .env = {.workload = &workload_pg_ledger, .config = &config, .access = &access}};
-  virtual_time_init(&bench.time);
+  virtual_time_begin(&bench.time);
   fail_each_allocation(attempt_load, &bench);
   virtual_time_release(&bench.time);
 }
@@ -110,7 +110,7 @@ static void test_no_allocation_after_the_beginning(void **state) {
       .payload = 100};
   struct error err = ERROR_INIT;
   struct bench bench = {.env = {.workload = &fake_workload, .config = &config, .access = &access}};
-  virtual_time_init(&bench.time);
+  virtual_time_begin(&bench.time);
   assert_ok(make(&bench, &err), &err);
   load_group_connect(&bench.group);
   virtual_time_run(&bench.time, bench.time.now_ns + NS_PER_S, &bench.ready);

@@ -6,7 +6,13 @@
 static int make_recorder(void *data, struct error *err) {
   const struct synthetic *it = data;
   struct recorder *recorder = NULL;
-  int status = recorder_new(it->directory, &clock_monotonic, 0, 0, 2, 16, &recorder, err);
+  int status = recorder_new(&(struct recorder_spec){.run_directory = it->directory,
+                                                    .clock = &clock_monotonic,
+                                                    .start_ns = 0,
+                                                    .wall_start_ns = 0,
+                                                    .producers = 2,
+                                                    .ring_count = 16},
+                            &recorder, err);
   recorder_free(recorder);
   return status;
 }

@@ -125,7 +125,7 @@ static void test_a_thaw_in_place(void **state) {
       OK_ON(0, PG1, 1),
       {.from_s = 29.995, .outcome = OUTCOME_OK, .host = PG1, .timeline = 1, .until_s = 39.5},
       {.from_s = 30.005, .outcome = OUTCOME_OK, .host = PG1, .timeline = 1, .until_s = 39.7},
-      OK_ON(39.7, PG1, 1)};
+      OK_ON(39.685, PG1, 1)};
   (void)state;
   synthetic_begin(&it, NULL);
   synthetic_fault(&it, 0, PG1, 30.004, 39);

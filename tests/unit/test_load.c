@@ -38,8 +38,13 @@ static void setup_init(struct setup *setup) {
           .read_ratio = 0.25}};
   temporary_make(setup->directory);
   fake_access_init(&setup->access, &setup->database);
-  assert_ok(recorder_new(setup->directory, &clock_monotonic, start_ns, clock_wall_ns(), WORKERS,
-                         1 << 14, &setup->recorder, &err),
+  assert_ok(recorder_new(&(struct recorder_spec){.run_directory = setup->directory,
+                                                 .clock = &clock_monotonic,
+                                                 .start_ns = start_ns,
+                                                 .wall_start_ns = clock_wall_ns(),
+                                                 .producers = WORKERS,
+                                                 .ring_count = 1 << 14},
+                         &setup->recorder, &err),
             &err);
   setup->env = (struct workload_env){.workload = &fake_workload,
                                      .config = &setup->config,

@@ -59,7 +59,7 @@ static void is_stopped(void *data) {
 /* One class of writers, to be changed by the test before bench_start(). */
 static struct bench *bench_new(uint32_t clients, double rate) {
   struct bench *bench = test_calloc(1, sizeof *bench);
-  virtual_time_init(&bench->time);
+  virtual_time_begin(&bench->time);
   bench->operations = test_calloc(OPERATIONS_MAX, sizeof *bench->operations);
   bench->database = (struct fake_database){.connect_ns = 2 * MS, .service_ns = MS};
   fake_access_init(&bench->access, &bench->database);

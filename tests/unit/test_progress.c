@@ -25,14 +25,20 @@ static int setup(void **state) {
   char path[TEMPORARY_SIZE + 16];
   assert_non_null(f);
   temporary_make(f->directory);
-  virtual_time_init(&f->time);
+  virtual_time_begin(&f->time);
   fake_init(&f->fake, f->directory);
   snprintf(path, sizeof path, "%s/screen", f->directory);
   f->screen = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   assert_true(f->screen >= 0);
   log_init(&f->log, f->screen, LOG_INFO);
   f->start_ns = f->time.now_ns;
-  assert_ok(recorder_new(f->directory, &f->time.clock, f->start_ns, 1, 1, 1024, &f->recorder, &err),
+  assert_ok(recorder_new(&(struct recorder_spec){.run_directory = f->directory,
+                                                 .clock = &f->time.clock,
+                                                 .start_ns = f->start_ns,
+                                                 .wall_start_ns = 1,
+                                                 .producers = 1,
+                                                 .ring_count = 1024},
+                         &f->recorder, &err),
             &err);
   progress_init(&f->progress, &f->log, f->recorder, f->start_ns);
   *state = f;

@@ -43,8 +43,13 @@ static void place_make(struct place *place) {
 static void place_begin(struct place *place, uint32_t producers, uint32_t ring_count) {
   struct error err = ERROR_INIT;
   place_make(place);
-  must(recorder_new(place->directory, &clock_monotonic, clock_now_ns(&clock_monotonic), 77,
-                    producers, ring_count, &place->recorder, &err),
+  must(recorder_new(&(struct recorder_spec){.run_directory = place->directory,
+                                            .clock = &clock_monotonic,
+                                            .start_ns = clock_now_ns(&clock_monotonic),
+                                            .wall_start_ns = 77,
+                                            .producers = producers,
+                                            .ring_count = ring_count},
+                    &place->recorder, &err),
        &err);
 }
 
@@ -280,7 +285,14 @@ static void test_older_files_go(void **state) {
   place_begin(&place, 1, 16);
   add_rows(place.recorder, 1, 10);
   recorder_free(place.recorder);
-  must(recorder_new(place.directory, &clock_monotonic, 0, 0, 1, 16, &place.recorder, &err), &err);
+  must(recorder_new(&(struct recorder_spec){.run_directory = place.directory,
+                                            .clock = &clock_monotonic,
+                                            .start_ns = 0,
+                                            .wall_start_ns = 0,
+                                            .producers = 1,
+                                            .ring_count = 16},
+                    &place.recorder, &err),
+       &err);
   add_rows(place.recorder, 1, 2);
   recorder_free(place.recorder);
   place.recorder = NULL;
@@ -330,7 +342,13 @@ static void test_a_directory_that_is_not_there(void **state) {
   struct error err = ERROR_INIT;
   struct recorder *recorder = NULL;
   (void)state;
-  int status = recorder_new("/nonexistent/run", &clock_monotonic, 0, 0, 1, 16, &recorder, &err);
+  int status = recorder_new(&(struct recorder_spec){.run_directory = "/nonexistent/run",
+                                                    .clock = &clock_monotonic,
+                                                    .start_ns = 0,
+                                                    .wall_start_ns = 0,
+                                                    .producers = 1,
+                                                    .ring_count = 16},
+                            &recorder, &err);
   assert_int_equal(status, STATUS_SYSTEM);
   assert_null(recorder);
   recorder_free(NULL);
@@ -349,7 +367,13 @@ static void test_a_killed_harness_leaves_a_readable_record(void **state) {
   pid_t child = fork();
   assert_true(child >= 0);
   if (child == 0) {
-    if (recorder_new(place.directory, &clock_monotonic, 0, 0, 1, 4096, &place.recorder, NULL) < 0)
+    if (recorder_new(&(struct recorder_spec){.run_directory = place.directory,
+                                             .clock = &clock_monotonic,
+                                             .start_ns = 0,
+                                             .wall_start_ns = 0,
+                                             .producers = 1,
+                                             .ring_count = 4096},
+                     &place.recorder, NULL) < 0)
       _exit(1);
     struct sink *sink = recorder_sink(place.recorder);
     const struct event event = {

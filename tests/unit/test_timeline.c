@@ -145,7 +145,7 @@ static int setup(void **state) {
   struct error err = ERROR_INIT;
   assert_non_null(f);
   temporary_make(f->directory);
-  virtual_time_init(&f->time);
+  virtual_time_begin(&f->time);
   fake_init(&f->fake, f->directory);
   f->start_ns = f->time.now_ns - 10 * NS_PER_S;
   assert_ok(journal_open(&f->journal, f->directory, &err), &err);
