@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "gameday/drivers.h"
@@ -201,6 +202,33 @@ static bool can_step(const void *data, enum service_step step) {
   return false;
 }
 
+/* A server parameter that is a count; what is no number is the server's to refuse. */
+static uint32_t count_parameter(const struct postgres_config *config, const char *name,
+                                uint32_t otherwise) {
+  for (uint32_t i = 0; i < config->parameters.count; i++) {
+    const struct setting *setting = &config->parameters.items[i];
+    if (strcasecmp(setting->name, name) != 0) continue;
+    unsigned long number = strtoul(setting->value, NULL, 10);
+    return number < config->max_connections ? (uint32_t)number : config->max_connections;
+  }
+  return otherwise;
+}
+
+/* PostgreSQL keeps the last slots for superusers, and counts theirs too: the watcher has a
+ * connection to each member, Patroni one for its loop and newer versions one for its REST
+ * interface. Replication has had slots of its own since version 12. */
+static uint32_t connections(const void *data, char *because, size_t size) {
+  const struct postgres_config *config = data;
+  uint32_t reserved = count_parameter(config, "superuser_reserved_connections", 3) +
+                      count_parameter(config, "reserved_connections", 0);
+  uint32_t own = config->topology == TOPOLOGY_PATRONI ? 3 : 1;
+  uint32_t taken = reserved + own;
+  snprintf(because, size, "max_connections %u, less %u reserved and %u of %s",
+           config->max_connections, reserved, own,
+           own > 1 ? "Patroni and the observer" : "the observer");
+  return config->max_connections > taken ? config->max_connections - taken : 0;
+}
+
 static const struct host *monitor_of(const struct cluster *cluster) {
   const struct host *client = NULL;
   for (uint32_t i = 0; i < cluster->host_count; i++) {
@@ -302,6 +330,7 @@ const struct service service_postgres = {
     .processes_for = processes_for,
     .plan = plan,
     .can_step = can_step,
+    .connections = connections,
     .start = start,
     .attach = attach,
     .release = release,

@@ -172,6 +172,8 @@ int draft_check(struct draft *draft, struct error *err) {
   check_names(draft);
   check_first(draft);
   check_for(draft);
+  status = checks_connections(draft, plan, err);
+  if (status < 0) return status;
   checks_targets(draft, plan);
   checks_overlaps(draft);
   return 0;

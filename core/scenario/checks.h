@@ -20,6 +20,9 @@ struct host_plan {
 const struct scenario_service *checks_find_service(const struct scenario *scenario,
                                                    const char *name);
 
+/* No host is asked for more connections than its service takes. Errors: STATUS_MEMORY. */
+int checks_connections(struct draft *draft, const struct host_plan *plan, struct error *err);
+
 /* Targets exist: service, replica index, host; and the processes and steps asked of them. */
 void checks_targets(struct draft *draft, const struct host_plan *plan);
 /* No fault begins on a target that the same or a greater fault still holds. */

@@ -66,6 +66,10 @@ struct service {
               struct error *err);
   /* Which steps and what bounds follow from the configuration: so that `validate` can refuse. */
   bool (*can_step)(const void *config, enum service_step step);
+  /* How many connections of clients one host takes at most: without what the server, its manager
+   * and the service's own watching keep for themselves. `because` (`size` bytes) says in words how
+   * the number comes about. NULL: no limit is known. Pure. */
+  uint32_t (*connections)(const void *config, char *because, size_t size);
 
   /* Configures and starts everything, returns when the service is writable and all replicas
    * stream, or with STATUS_SERVER and the servers' own last log lines. Blocks. */

@@ -113,6 +113,12 @@ static bool store_can_step(const void *config, enum service_step step) {
   return step == STEP_SWITCHOVER && store->topology == 1;
 }
 
+static uint32_t store_connections(const void *config, char *because, size_t size) {
+  (void)config;
+  snprintf(because, size, "40, less 2");
+  return 38;
+}
+
 static const struct service_process store_processes[] = {
     {.name = "server"}, {.name = "manager"}, {.name = NULL}};
 static const struct service service_store = {
@@ -125,6 +131,7 @@ static const struct service service_store = {
     .processes = store_processes,
     .plan = store_plan,
     .can_step = store_can_step,
+    .connections = store_connections,
 };
 
 static int cache_plan(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
@@ -165,12 +172,27 @@ static const struct param ledger_params[] = {
      .help = "How long a client waits."},
     {0},
 };
+/* Clients that follow the primary, and one on each host. */
+static int ledger_classes(const struct workload_env *env, struct client_class *ret_classes,
+                          uint32_t max, uint32_t *ret_count, struct error *err) {
+  const struct ledger_config *ledger = env->config;
+  uint32_t count = 0;
+  if (max < 1 + env->access->endpoint_count) return error_set(err, STATUS_USAGE, "too many");
+  ret_classes[count++] = (struct client_class){.count = ledger->clients, .host = HOST_NONE};
+  for (uint32_t i = 0; i < env->access->endpoint_count; i++)
+    ret_classes[count++] =
+        (struct client_class){.count = 1, .host = env->access->endpoints[i].host};
+  *ret_count = count;
+  return 0;
+}
+
 static const struct workload workload_ledger = {
     .plugin = {.name = "ledger",
                .summary = "Writes rows",
                .params = ledger_params,
                .config_size = sizeof(struct ledger_config)},
     .service = "store",
+    .classes = ledger_classes,
     .payload_offset = SIZE_MAX,
 };
 static const struct workload workload_pings = {.plugin = {.name = "pings", .summary = "Pings"},

@@ -162,6 +162,24 @@ static void test_who_brings_the_postmaster_back(void **state) {
   assert_string_equal(service_postgres.processes_for(&config)[0].unit, "postgres");
 }
 
+/* What superusers, Patroni and the observer hold is not the clients'. */
+static void test_connections_left_for_clients(void **state) {
+  (void)state;
+  struct postgres_config config = defaults();
+  char because[128];
+  assert_int_equal(service_postgres.connections(&config, because, sizeof because), 94);
+  assert_string_equal(because,
+                      "max_connections 100, less 3 reserved and 3 of Patroni and the observer");
+  config.topology = TOPOLOGY_SINGLE;
+  struct setting settings[] = {{"Superuser_Reserved_Connections", "7"},
+                               {"reserved_connections", "2"}};
+  config.parameters = (struct settings){.items = settings, .count = 2};
+  assert_int_equal(service_postgres.connections(&config, because, sizeof because), 90);
+  assert_string_equal(because, "max_connections 100, less 9 reserved and 1 of the observer");
+  settings[0].value = "99999999999999999999";
+  assert_int_equal(service_postgres.connections(&config, because, sizeof because), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_defaults_are_patronis_and_valid),
@@ -173,6 +191,7 @@ int main(void) {
       cmocka_unit_test(test_voters_are_odd_and_a_majority_survives),
       cmocka_unit_test(test_steps_follow_the_topology),
       cmocka_unit_test(test_who_brings_the_postmaster_back),
+      cmocka_unit_test(test_connections_left_for_clients),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,28 @@ static void test_workload_needs_its_service(void **state) {
   free(found);
 }
 
+static void check_workloads(const char *list, const char *expected) {
+  char *found = mistakes_of("lab", "{store: {}}", list, "", BOUND);
+  assert_string_equal(found, expected);
+  free(found);
+}
+
+/* Found before only when the cluster was up and the load started. */
+static void test_more_clients_than_a_host_has_connections_for(void **state) {
+  (void)state;
+  check_workloads("ledger: {rate: 5/s, clients: 37}", "");
+  check_workloads("ledger: {rate: 5/s, clients: 38}",
+                  "s.yaml:6:5: ledger may open 39 connections to one host, of which store takes 38 "
+                  "(40, less 2); expected fewer clients or a higher limit\n");
+  check_workloads("ledger: {rate: 5/s, clients: 4294967295}",
+                  "s.yaml:6:5: ledger may open 4294967296 connections to one host, of which store "
+                  "takes 38 (40, less 2); expected fewer clients or a higher limit\n");
+  check_workloads("ledger: {rate: 5/s, clients: 17}\n  - ledger: {rate: 5/s, clients: 20}",
+                  "s.yaml:7:5: ledger and the other workloads may open 39 connections to one host, "
+                  "of which store takes 38 (40, less 2); expected fewer clients or a higher "
+                  "limit\n");
+}
+
 static void test_contradictory_timelines(void **state) {
   (void)state;
   check_timeline("  - at: recovery + 5s\n    noise: {}\n",
@@ -252,6 +274,7 @@ int main(void) {
       cmocka_unit_test(test_single_host_has_no_replica),
       cmocka_unit_test(test_impossible_scenario_is_refused),
       cmocka_unit_test(test_workload_needs_its_service),
+      cmocka_unit_test(test_more_clients_than_a_host_has_connections_for),
       cmocka_unit_test(test_contradictory_timelines),
       cmocka_unit_test(test_jitter_makes_overlaps_uncertain),
       cmocka_unit_test(test_entries_name_one_fault),
