@@ -129,7 +129,7 @@ static void test_a_thaw_in_place(void **state) {
   struct synthetic it;
   const struct synthetic_span route[] = {OK_ON(0, PG1, 1), DOWN(30), OK_ON(40, PG1, 1)};
   const struct synthetic_span pinned[] = {OK_ON(0, PG1, 1), HUNG(29.995, 39.5), HUNG(30.005, 39.7),
-                                          OK_ON(39.685, PG1, 1)};
+                                          OK_ON(39.705, PG1, 1)};
   (void)state;
   synthetic_begin(&it, NULL);
   synthetic_fault(&it, 0, PG1, 30.004, 39);
