@@ -4,11 +4,13 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "engine/judge.h"
 #include "engine/record.h"
+#include "report/summary.h"
 
 struct judged {
   struct scenario scenario; /* of the first run: the repeats share it */
@@ -78,13 +80,41 @@ static int verdict_code(enum verdict verdict) {
   return EXIT_INTERNAL;
 }
 
-static int print_summary(struct cli *cli, const char *directory, int fd) {
+/* After a judging every report in the directory is of that judging: one that could not be written
+ * must not be taken for an earlier one, with its verdict. */
+static void remove_report(const struct report *report, const char *directory) {
   char path[PATH_MAX];
+  if (path_format(path, sizeof path, NULL, "%s/%s", directory, report->file) == 0) unlink(path);
+}
+
+/* Writes all reports but those in the bit set `skipped`, to which it adds what fails. Returns the
+ * exit code that stands for the failures; the first of them is left in `first`, if it has none. */
+static int write_reports(struct cli *cli, const struct report_input *input, uint64_t *skipped,
+                         struct error *first) {
+  int code = EXIT_MET;
+  for (uint32_t i = 0; reports[i]; i++) {
+    if (*skipped >> i & 1) continue;
+    struct error failed = ERROR_INIT;
+    int status = reports[i]->write(input, &failed);
+    if (status == 0) continue;
+    *skipped |= UINT64_C(1) << i;
+    remove_report(reports[i], input->directory);
+    (void)error_wrap(&failed, "report %s", reports[i]->plugin.name);
+    int failure = cli_fail(cli, &failed);
+    /* A picture that cannot be drawn here takes nothing from the verdict. */
+    if (status == STATUS_ENVIRONMENT) continue;
+    code = cli_worse(code, failure);
+    if (first->status == STATUS_OK) *first = failed;
+  }
+  return code;
+}
+
+/* Not from the file, which may be what could not be written. */
+static int print_summary(struct cli *cli, const struct report_input *input, int fd) {
   struct error err = ERROR_INIT;
   CLEANUP(buf_release) struct buf text;
   buf_init(&text);
-  int status = path_format(path, sizeof path, &err, "%s/summary.txt", directory);
-  if (status == 0) status = file_read(path, 1u << 20, &text, &err);
+  int status = summary_text(input, &text, &err);
   if (status == 0) status = file_write_all(fd, text.data, text.length, "the summary", &err);
   return status < 0 ? cli_fail(cli, &err) : EXIT_MET;
 }
@@ -93,7 +123,7 @@ int reporting_write(struct cli *cli, const char *const *run_directories, uint32_
                     const char *directory, int summary_fd) {
   CLEANUP(judged_release) struct judged judged = {.opened = 0};
   struct run_result result;
-  struct error err = ERROR_INIT;
+  struct error err = ERROR_INIT, missing = ERROR_INIT;
   arena_init(&judged.arena, 0);
   if (judge_all(cli, run_directories, count, &judged, &result, &err) < 0)
     return cli_fail(cli, &err);
@@ -103,15 +133,17 @@ int reporting_write(struct cli *cli, const char *const *run_directories, uint32_
                                .record = record_of(&judged, &result, count),
                                .visit = record_visit_all,
                                .directory = directory};
-  int code = verdict_code(result.verdict);
-  for (const struct report *const *row = reports; *row; row++) {
-    struct error failed = ERROR_INIT;
-    int status = (*row)->write(&input, &failed);
-    if (status == 0) continue;
-    (void)error_wrap(&failed, "report %s", (*row)->plugin.name);
-    int failure = cli_fail(cli, &failed);
-    /* A picture that cannot be drawn here takes nothing from the verdict. */
-    if (status != STATUS_ENVIRONMENT) code = cli_worse(code, failure);
+  uint64_t skipped = 0;
+  int code = write_reports(cli, &input, &skipped, &missing);
+  if (code != EXIT_MET && result.verdict == VERDICT_PASS) {
+    /* The exit code will not be that of a pass, and the word is to be the same everywhere. */
+    result.verdict = VERDICT_UNKNOWN;
+    result.why = arena_printf(
+        &judged.arena, "objectives were met, but the reports are incomplete: %s", missing.message);
+    code = cli_worse(code, write_reports(cli, &input, &skipped, &missing));
   }
-  return cli_worse(code, print_summary(cli, directory, summary_fd));
+  /* What is missing in a report takes nothing from an objective that was missed. */
+  if (result.verdict == VERDICT_FAIL) code = EXIT_MET;
+  code = cli_worse(code, verdict_code(result.verdict));
+  return cli_worse(code, print_summary(cli, &input, summary_fd));
 }

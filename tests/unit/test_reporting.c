@@ -1,0 +1,124 @@
+/* Reports of a judged record: the word on the screen and the exit code say the same. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/reporting.h"
+#include "support/scenario_fixture.h"
+#include "support/synthetic.h"
+#include "support/test.h"
+
+struct fixture {
+  struct synthetic it;
+  struct cli cli;
+  char summary[4096];
+};
+
+/* A failover of 22.002 s, with everything that the checkers want to see. */
+static void begin(struct fixture *f, const char *bound) {
+  struct error err = ERROR_INIT;
+  char path[128], yaml[512];
+  memset(f, 0, sizeof *f);
+  synthetic_begin(&f->it, NULL);
+  synthetic_crash(&f->it, 100);
+  synthetic_finish(&f->it);
+  snprintf(path, sizeof path, "%s/scenario.yaml", f->it.directory);
+  snprintf(yaml, sizeof yaml, "%.*s%s\n", (int)(strstr(fixture_minimal, "<=") - fixture_minimal),
+           fixture_minimal, bound);
+  assert_ok(file_puts(path, yaml, 0644, &err), &err);
+  f->cli.tables = fixture_tables;
+  log_init(&f->cli.log, open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_ERROR);
+  assert_true(f->cli.log.fd >= 0);
+}
+
+static void end(struct fixture *f) {
+  close(f->cli.log.fd);
+  synthetic_release(&f->it);
+}
+
+static int report(struct fixture *f) {
+  const char *const directories[] = {f->it.directory};
+  FILE *file = tmpfile();
+  assert_non_null(file);
+  int code = reporting_write(&f->cli, directories, 1, f->it.directory, fileno(file));
+  rewind(file);
+  f->summary[fread(f->summary, 1, sizeof f->summary - 1, file)] = '\0';
+  fclose(file);
+  return code;
+}
+
+/* A directory of the same name cannot be replaced by a file, whoever asks. */
+static void block(struct fixture *f, const char *name) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/%s", f->it.directory, name);
+  unlink(path);
+  assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static bool holds(struct fixture *f, const char *name, const char *words) {
+  CLEANUP(buf_release) struct buf text;
+  char path[128];
+  buf_init(&text);
+  snprintf(path, sizeof path, "%s/%s", f->it.directory, name);
+  return file_read(path, 1u << 24, &text, NULL) == 0 && strstr(text.data, words);
+}
+
+static void test_a_pass_is_one_everywhere(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f, "<= 45s");
+  int code = report(&f);
+  assert_int_equal(code, EXIT_MET);
+  assert_memory_equal(f.summary, "PASS ", 5);
+  assert_true(holds(&f, "result.json", "\"verdict\": \"pass\""));
+  end(&f);
+}
+
+/* The disk behind --out was full: PASS was printed beside exit code 3. */
+static void test_no_pass_is_printed_when_a_report_cannot_be_written(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f, "<= 45s");
+  block(&f, "report.html");
+  assert_int_equal(report(&f), EXIT_ENVIRONMENT);
+  assert_memory_equal(f.summary, "UNKNOWN ", 8);
+  assert_non_null(strstr(f.summary, "the reports are incomplete: report html"));
+  assert_true(holds(&f, "summary.txt", "UNKNOWN "));
+  assert_true(holds(&f, "result.json", "\"verdict\": \"unknown\""));
+  assert_true(holds(&f, "junit.xml", "name=\"verdict\" value=\"unknown\""));
+  end(&f);
+}
+
+/* The screen does not depend on the file. */
+static void test_the_summary_is_printed_that_cannot_be_written(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f, "<= 45s");
+  block(&f, "summary.txt");
+  assert_int_equal(report(&f), EXIT_ENVIRONMENT);
+  assert_memory_equal(f.summary, "UNKNOWN ", 8);
+  end(&f);
+}
+
+static void test_a_missed_objective_stays_one(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f, "<= 20s");
+  block(&f, "report.html");
+  assert_int_equal(report(&f), EXIT_MISSED);
+  assert_memory_equal(f.summary, "FAIL ", 5);
+  assert_true(holds(&f, "result.json", "\"verdict\": \"fail\""));
+  end(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_a_pass_is_one_everywhere),
+      cmocka_unit_test(test_no_pass_is_printed_when_a_report_cannot_be_written),
+      cmocka_unit_test(test_the_summary_is_printed_that_cannot_be_written),
+      cmocka_unit_test(test_a_missed_objective_stays_one),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
