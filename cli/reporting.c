@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "engine/judge.h"
-#include "engine/record.h"
+#include "engine/record_seal.h"
 #include "report/summary.h"
 
 struct judged {
@@ -52,7 +52,7 @@ static int judge_all(struct cli *cli, const char *const *directories, uint32_t c
     return error_set(err, STATUS_MEMORY, "out of memory for %u records", count);
   int status = load_recorded_scenario(cli, directories[0], judged, err);
   for (uint32_t i = 0; i < count && status == 0; i++) {
-    status = record_open(directories[i], &judged->records[i], err);
+    status = record_open_sealed(directories[i], &judged->records[i], err);
     if (status < 0) break;
     judged->opened++;
     status = judge_run(&judged->records[i], &judged->scenario, checkers, &judged->arena,

@@ -18,6 +18,7 @@
 #include "cli.h"
 #include "engine/guard.h"
 #include "engine/hosts.h"
+#include "engine/record_seal.h"
 #include "reporting.h"
 
 #define REPEATS_MAX 1000
@@ -128,6 +129,8 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
                           .log = &cli->log,
                           .interrupt = &signals.interrupt};
   status = run_execute(&spec, ret_record, &err);
+  int sealed = *ret_record ? record_seal(directory, status == 0 ? &err : NULL) : 0;
+  if (status == 0) status = sealed;
   signals_end(&signals);
   guard_dismiss(&guard);
   int number = atomic_load(&signals.interrupt.signal);

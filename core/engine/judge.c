@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -150,6 +151,7 @@ int judge_run(const struct record *record, const struct scenario *scenario,
                            .seed = record->seed,
                            .wall_start_ns = record->wall_start_ns,
                            .duration_s = (double)record->info.end_ns / (double)NS_PER_S,
+                           .changed = record->changed,
                            .info = record->info,
                            .settings_json = record->settings_json,
                            .versions_json = record->versions_json};
@@ -165,31 +167,59 @@ int judge_run(const struct record *record, const struct scenario *scenario,
   run.trusted = untrusted == NULL;
   /* First of its rank: what follows from it is not the reason. */
   if (untrusted) raise(&summary, VERDICT_UNKNOWN, "record", untrusted);
-  add_objectives(&summary, run.objectives, run.objective_count);
-  add_findings(&summary, &run);
+  if (!run.changed) {
+    add_objectives(&summary, run.objectives, run.objective_count);
+    add_findings(&summary, &run);
+  }
   status = close_summary(&summary, &run, err);
   if (status == 0) *ret = run;
   return status;
 }
 
+/* The repeats whose record is what was written. */
+static int keep_unchanged(const struct run_result *repeats, uint32_t count, struct arena *arena,
+                          struct run_result **ret_kept, uint32_t *ret_count, struct error *err) {
+  struct run_result *kept = arena_calloc(arena, count, sizeof *kept);
+  uint32_t kept_count = 0;
+  if (!kept) return error_set(err, STATUS_MEMORY, "out of memory for %u repeats", count);
+  for (uint32_t i = 0; i < count; i++)
+    if (!repeats[i].changed) kept[kept_count++] = repeats[i];
+  *ret_kept = kept;
+  *ret_count = kept_count;
+  return 0;
+}
+
+/* What cannot be trusted in any of the repeats comes first: the rest may follow from it. */
+static void add_untrusted(struct summary *summary, const struct run_result *repeats,
+                          uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    const struct run_result *run = &repeats[i];
+    char who[32];
+    if (run->trusted) continue;
+    snprintf(who, sizeof who, "repeat %" PRIu32, i + 1);
+    raise(summary, VERDICT_UNKNOWN, who,
+          run->verdict == VERDICT_UNKNOWN ? run->why : "the measuring itself failed");
+    if (count == 1 && run->verdict == VERDICT_UNKNOWN) summary->why = run->why; /* not "repeat 1" */
+  }
+}
+
 int judge_repeats(const struct run_result *repeats, uint32_t count, const struct scenario *scenario,
                   struct arena *arena, struct run_result *ret, struct error *err) {
   assert(count > 0);
-  uint32_t worst = 0;
+  uint32_t worst = 0, kept_count = 0;
   for (uint32_t i = 1; i < count; i++)
     if (repeats[i].verdict > repeats[worst].verdict) worst = i;
-  struct run_result result = repeats[worst];
-  int status = judge_objectives(scenario, repeats, count, arena, &result.objectives,
-                                &result.objective_count, err);
-  if (status < 0) return status;
+  struct run_result result = repeats[worst], *kept = NULL;
   struct summary summary = {.arena = arena};
-  add_objectives(&summary, result.objectives, result.objective_count);
-  for (uint32_t i = 0; i < count; i++) {
-    add_findings(&summary, &repeats[i]);
-    if (repeats[i].trusted) continue;
-    result.trusted = false;
-    raise(&summary, VERDICT_UNKNOWN, "record", "the measuring itself failed in a repeat");
-  }
+  int status = keep_unchanged(repeats, count, arena, &kept, &kept_count, err);
+  if (status == 0 && kept_count > 0)
+    status = judge_objectives(scenario, kept, kept_count, arena, &result.objectives,
+                              &result.objective_count, err);
+  if (status < 0) return status;
+  add_untrusted(&summary, repeats, count);
+  if (kept_count > 0) add_objectives(&summary, result.objectives, result.objective_count);
+  for (uint32_t i = 0; i < kept_count; i++) add_findings(&summary, &kept[i]);
+  for (uint32_t i = 0; i < count; i++) result.trusted = result.trusted && repeats[i].trusted;
   status = close_summary(&summary, &result, err);
   if (status == 0) *ret = result;
   return status;

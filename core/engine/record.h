@@ -23,7 +23,8 @@ struct record {
   uint64_t dropped;
   /* How many run.json says were written; UINT64_MAX: it does not say. */
   uint64_t operations_written, samples_written;
-  const char *damage;          /* what its files no longer hold; NULL: nothing is missing */
+  const char *damage;          /* in what it is not what was written; NULL: nothing is known */
+  bool changed;                /* it differs from its seal; `damage` says in what */
   bool finished;               /* false: the harness died, or was stopped, in the middle */
   const char *stopped_because; /* NULL: it ran to its end */
   uint32_t load_minimum;

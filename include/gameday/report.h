@@ -37,6 +37,7 @@ struct run_result {
   enum verdict verdict;
   const char *why; /* one sentence */
   bool trusted;    /* false: the measuring itself failed (ring full, starved harness) */
+  bool changed;    /* the record is not what was written: nothing in it proves anything */
   struct record_info info;
   struct operation_counts writes, reads;
   const struct finding *findings;

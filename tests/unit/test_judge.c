@@ -322,6 +322,33 @@ static void test_repeats(void **state) {
   arena_release(&made.arena);
 }
 
+/* Its bits may say anything: it neither acquits nor convicts. */
+static void test_a_repeat_whose_record_was_changed(void **state) {
+  struct error err = ERROR_INIT;
+  struct made made;
+  struct scenario_objective objective = {
+      .name = "x", .statistic = "max", .text = "<= 12 s", .unit = UNIT_DURATION, .bound = 12};
+  const struct scenario scenario = {.objectives = &objective, .objective_count = 1};
+  struct run_result result;
+  (void)state;
+  made_init(&made);
+  add(&made, 0, "x", 0, 10);
+  add(&made, 1, "x", 0, 99);
+  made.runs[1].changed = true;
+  made.runs[1].trusted = false;
+  made.runs[1].verdict = VERDICT_UNKNOWN;
+  made.runs[1].why = "record: bits";
+  made.findings[1].verdict = VERDICT_FAIL;
+  assert_int_equal(judge_repeats(made.runs, 2, &scenario, &made.arena, &result, &err), 0);
+  assert_int_equal(result.verdict, VERDICT_UNKNOWN);
+  assert_string_equal(result.why, "repeat 2: record: bits");
+  assert_int_equal(result.objectives[0].verdict, VERDICT_PASS);
+  made.runs[0] = made.runs[1];
+  assert_int_equal(judge_repeats(made.runs, 1, &scenario, &made.arena, &result, &err), 0);
+  assert_string_equal(result.why, "record: bits");
+  arena_release(&made.arena);
+}
+
 static void judge_crash(struct synthetic *it, const char *name, bool at_least, double bound) {
   struct scenario_objective objective = {.name = name,
                                          .statistic = at_least ? "min" : "max",
@@ -459,6 +486,7 @@ int main(void) {
       cmocka_unit_test(test_confidence_interval_of_the_median),
       cmocka_unit_test(test_objectives_carry_their_interval),
       cmocka_unit_test(test_repeats),
+      cmocka_unit_test(test_a_repeat_whose_record_was_changed),
       cmocka_unit_test(test_a_run_against_its_objectives),
       cmocka_unit_test(test_a_scenario_may_allow_two_primaries),
       cmocka_unit_test(test_an_unfinished_run_is_never_a_pass),

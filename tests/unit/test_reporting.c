@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/reporting.h"
+#include "engine/record_seal.h"
 #include "support/scenario_fixture.h"
 #include "support/synthetic.h"
 #include "support/test.h"
@@ -28,6 +29,7 @@ static void begin(struct fixture *f, const char *bound) {
   snprintf(yaml, sizeof yaml, "%.*s%s\n", (int)(strstr(fixture_minimal, "<=") - fixture_minimal),
            fixture_minimal, bound);
   assert_ok(file_puts(path, yaml, 0644, &err), &err);
+  assert_ok(record_seal(f->it.directory, &err), &err);
   f->cli.tables = fixture_tables;
   log_init(&f->cli.log, open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_ERROR);
   assert_true(f->cli.log.fd >= 0);
@@ -113,12 +115,25 @@ static void test_a_missed_objective_stays_one(void **state) {
   end(&f);
 }
 
+static void test_a_changed_record_is_no_pass(void **state) {
+  struct fixture f;
+  char path[128];
+  (void)state;
+  begin(&f, "<= 45s");
+  snprintf(path, sizeof path, "%s/final-pg2.bin", f.it.directory);
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(report(&f), EXIT_UNTRUSTED);
+  assert_non_null(strstr(f.summary, "changed after the run: final-pg2.bin is not there any more"));
+  end(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_pass_is_one_everywhere),
       cmocka_unit_test(test_no_pass_is_printed_when_a_report_cannot_be_written),
       cmocka_unit_test(test_the_summary_is_printed_that_cannot_be_written),
       cmocka_unit_test(test_a_missed_objective_stays_one),
+      cmocka_unit_test(test_a_changed_record_is_no_pass),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
