@@ -1,7 +1,9 @@
 /* Questions that every writer asks of a result. */
 #include "report/facts.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -110,6 +112,39 @@ size_t facts_intervals(const struct run_result *result, const char *what, facts_
     }
   }
   return count;
+}
+
+struct longest {
+  const struct run_result *result;
+  size_t max, count;
+  const struct interval *kept[FACTS_LONGEST_MAX]; /* the longest first; of equals the first */
+};
+
+static void keep_longest(void *data, const struct interval *interval) {
+  struct longest *longest = data;
+  double span_s = facts_span_s(longest->result, interval);
+  size_t at = longest->count;
+  while (at > 0 && facts_span_s(longest->result, longest->kept[at - 1]) < span_s) at--;
+  if (at >= longest->max) return;
+  if (longest->count < longest->max) longest->count++;
+  memmove(&longest->kept[at + 1], &longest->kept[at],
+          (longest->count - 1 - at) * sizeof longest->kept[0]);
+  longest->kept[at] = interval;
+}
+
+static int by_begin(const void *left, const void *right) {
+  const struct interval *const *a = left, *const *b = right;
+  return ((*a)->begin_ns > (*b)->begin_ns) - ((*a)->begin_ns < (*b)->begin_ns);
+}
+
+size_t facts_longest(const struct run_result *result, const char *what, size_t max,
+                     facts_interval *each, void *data) {
+  struct longest longest = {.result = result, .max = max};
+  assert(max <= FACTS_LONGEST_MAX);
+  size_t total = facts_intervals(result, what, keep_longest, &longest);
+  qsort(longest.kept, longest.count, sizeof longest.kept[0], by_begin);
+  for (size_t i = 0; i < longest.count; i++) each(data, longest.kept[i]);
+  return total;
 }
 
 size_t facts_witnesses(const struct run_result *result, const char *what, facts_witness *each,

@@ -51,7 +51,12 @@ const char *facts_why(const struct measure *measure);
 typedef void facts_interval(void *data, const struct interval *interval);
 size_t facts_intervals(const struct run_result *result, const char *what, facts_interval *each,
                        void *data);
-/* The same for witnesses; `what` NULL: all. */
+/* The same for the `max` longest of them (at most FACTS_LONGEST_MAX), in the order of time; returns
+ * how many there are in all. */
+#define FACTS_LONGEST_MAX 100
+size_t facts_longest(const struct run_result *result, const char *what, size_t max,
+                     facts_interval *each, void *data);
+/* As facts_intervals() for witnesses; `what` NULL: all. */
 typedef void facts_witness(void *data, const struct witness *witness,
                            const struct checker *checker);
 size_t facts_witnesses(const struct run_result *result, const char *what, facts_witness *each,

@@ -72,6 +72,7 @@ static void witnesses(struct html_page *page, bool about_data) {
 void html_data(struct html_page *page) {
   static const char *const columns[] = {"data", ">measured", NULL};
   html_section(page, "data", "Data: lost, unknown, wrong");
+  html_note(page, "Of " DATA_POPULATION ".");
   html_table(page, columns);
   for (const struct data_value *value = data_value_table; value->measure; value++) {
     const struct measure *measure = facts_worst(page->result, value->measure);

@@ -8,7 +8,7 @@
 #include "report/html.h"
 
 #define FAULTS_SHOWN 200
-#define OUTAGES_SHOWN 100
+#define OUTAGES_SHOWN FACTS_LONGEST_MAX
 
 static void fault_times(struct html_page *page) {
   static const char *const columns[] = {"fault",           "injector",  "target",     "host",
@@ -109,12 +109,10 @@ struct list {
   struct html_page *page;
   const char *name;
   bool hosts;
-  uint32_t shown;
 };
 
 static void outage(void *data, const struct interval *interval) {
   struct list *list = data;
-  if (list->shown++ >= OUTAGES_SHOWN) return;
   struct html_page *page = list->page;
   html_row(page);
   html_cell(page, list->name);
@@ -138,7 +136,7 @@ static void outage(void *data, const struct interval *interval) {
 
 static void list_of(struct html_page *page, const char *what, const char *name, bool hosts) {
   struct list list = {.page = page, .name = name, .hosts = hosts};
-  facts_intervals(page->result, what, outage, &list);
+  facts_longest(page->result, what, OUTAGES_SHOWN, outage, &list);
 }
 
 static size_t count_of(struct html_page *page, const char *what) {
@@ -175,7 +173,7 @@ void html_outages(struct html_page *page) {
                         : text);
   }
   if (total > OUTAGES_SHOWN || brownouts > OUTAGES_SHOWN || dual > OUTAGES_SHOWN) {
-    html_note(page, "Only the first of each kind are listed; all are in result.json.");
+    html_note(page, "Only the longest of each kind are listed; all are in result.json.");
   }
   html_section_end(page);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "report/html.h"
+#include "report/statistics.h"
 
 static const char *const class_names[SERIES_CLASS_COUNT] = {
     [SERIES_WRITES] = "writes",
@@ -77,6 +78,7 @@ void html_load(struct html_page *page) {
   html_plot(page, &plot_timeline);
   line_keys(page);
   buf_puts(page->out, "<h3>Measured time</h3>\n");
+  html_note(page, "Of " LOAD_POPULATION ".");
   html_table(page, columns);
   counts_row(page, "writes", &page->result->writes);
   counts_row(page, "reads", &page->result->reads);

@@ -148,7 +148,7 @@ static void witness(void *data, const struct witness *witness, const struct chec
 }
 
 static void data_section(struct buf *out, const struct run_result *result) {
-  buf_puts(out, "| data | measured |\n| --- | --- |\n");
+  buf_puts(out, "Data of " DATA_POPULATION ":\n\n| data | measured |\n| --- | --- |\n");
   for (const struct data_value *value = data_value_table; value->measure; value++) {
     const struct measure *measure = facts_worst(result, value->measure);
     if (!measure && value->optional) continue;
@@ -190,9 +190,10 @@ static int markdown_write(const struct report_input *input, struct error *err) {
   head(&out, input);
   objectives(&out, input->result);
   faults(&out, input->result);
-  buf_puts(&out,
-           "| load | scheduled | ok | fail | unknown | skipped | availability |\n"
-           "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+  buf_puts(&out, "Load of " LOAD_POPULATION
+                 ":\n\n"
+                 "| load | scheduled | ok | fail | unknown | skipped | availability |\n"
+                 "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
   load_row(&out, "writes", &input->result->writes);
   load_row(&out, "reads", &input->result->reads);
   buf_putc(&out, '\n');

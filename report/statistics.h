@@ -35,6 +35,11 @@ struct data_value {
   bool optional; /* not listed when no checker gave it */
 };
 extern const struct data_value data_value_table[];
+
+/* Whose operations are counted where. They differ on purpose: what a pinned client or a probe wrote
+ * must not be lost either, but has no part in the availability. */
+#define LOAD_POPULATION "the clients that follow the primary, in the measured time"
+#define DATA_POPULATION "all clients (pinned ones and probes too), over the whole run"
 /* The kinds of witnesses about data, worst first; NULL-terminated. */
 extern const char *const data_witness_kinds[];
 

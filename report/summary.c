@@ -214,9 +214,10 @@ static void load_row(struct buf *out, const char *name, const struct operation_c
 }
 
 static void load(struct buf *out, const struct run_result *result) {
-  buf_puts(out,
-           "\nLOAD            scheduled            ok          fail       unknown"
-           "       skipped    availability\n");
+  buf_puts(out, "\nLOAD of " LOAD_POPULATION
+                "\n"
+                "                scheduled            ok          fail       unknown"
+                "       skipped    availability\n");
   load_row(out, "writes", &result->writes);
   load_row(out, "reads", &result->reads);
 }
@@ -225,12 +226,10 @@ struct outage_list {
   struct buf *out;
   const struct run_result *result;
   const char *name;
-  uint32_t shown;
 };
 
 static void outage(void *data, const struct interval *interval) {
   struct outage_list *list = data;
-  if (list->shown++ >= OUTAGES_SHOWN) return;
   char begin[FORMAT_SIZE], end[FORMAT_SIZE], span[FORMAT_SIZE];
   format_moment(interval->begin_ns, begin);
   format_moment(interval->end_ns, end);
@@ -250,9 +249,10 @@ static void outage(void *data, const struct interval *interval) {
 static size_t outage_kind(struct buf *out, const struct run_result *result, const char *what,
                           const char *name) {
   struct outage_list list = {.out = out, .result = result, .name = name};
-  size_t count = facts_intervals(result, what, outage, &list);
+  size_t count = facts_longest(result, what, OUTAGES_SHOWN, outage, &list);
   if (count > OUTAGES_SHOWN) {
-    buf_printf(out, "  and %zu more of %s: see result.json\n", count - OUTAGES_SHOWN, name);
+    buf_printf(out, "  These are the longest %d of %zu (%s); all are in result.json.\n",
+               OUTAGES_SHOWN, count, name);
   }
   return count;
 }
@@ -283,7 +283,7 @@ static void witness(void *data, const struct witness *witness, const struct chec
 }
 
 static void data_section(struct buf *out, const struct run_result *result) {
-  buf_puts(out, "\nDATA\n");
+  buf_puts(out, "\nDATA of " DATA_POPULATION "\n");
   for (const struct data_value *value = data_value_table; value->measure; value++) {
     const struct measure *measure = facts_worst(result, value->measure);
     if (!measure && value->optional) continue;

@@ -1,0 +1,103 @@
+/* What the terminal's summary chooses to show, and of whom it speaks. */
+#include "base/clock.h"
+#include "report/facts.h"
+#include "report/summary.h"
+#include "support/report_fixture.h"
+#include "support/test.h"
+
+#define OUTAGES 35
+
+/* Outages at 10 s, 20 s, ...; every third longer than those before it, two of the same length. */
+static void make_outages(struct interval *intervals) {
+  for (uint32_t i = 0; i < OUTAGES; i++) {
+    uint64_t begin_ns = (i + 1) * 10 * NS_PER_S;
+    uint64_t span_ns = i % 3 == 2 ? (i / 3 + 1) * 100 * NS_PER_MS : 60 * NS_PER_MS;
+    intervals[i] = (struct interval){.what = "write_outage",
+                                     .begin_ns = begin_ns,
+                                     .end_ns = begin_ns + span_ns,
+                                     .fault = FAULT_NONE,
+                                     .host = HOST_NONE,
+                                     .other_host = HOST_NONE};
+  }
+}
+
+struct begins {
+  double seconds[OUTAGES];
+  size_t count;
+};
+
+static void note(void *data, const struct interval *interval) {
+  struct begins *begins = data;
+  begins->seconds[begins->count++] = (double)interval->begin_ns / 1e9;
+}
+
+static void test_the_longest_outages_are_listed(void **state) {
+  struct interval intervals[OUTAGES];
+  struct finding finding = {.intervals = intervals, .interval_count = OUTAGES};
+  const struct run_result result = {.findings = &finding, .finding_count = 1, .duration_s = 400};
+  struct begins begins = {.count = 0};
+  (void)state;
+  make_outages(intervals);
+  assert_int_equal(facts_longest(&result, "write_outage", 3, note, &begins), OUTAGES);
+  assert_int_equal(begins.count, 3);
+  assert_int_equal((int)begins.seconds[0], 270); /* in the order of time */
+  assert_int_equal((int)begins.seconds[1], 300);
+  assert_int_equal((int)begins.seconds[2], 330);
+  /* the first of equals: the eleven long ones, then the earliest short one */
+  begins.count = 0;
+  facts_longest(&result, "write_outage", 12, note, &begins);
+  assert_int_equal(begins.count, 12);
+  assert_int_equal((int)begins.seconds[0], 10);
+  begins.count = 0;
+  assert_int_equal(facts_longest(&result, "read_outage", 3, note, &begins), 0);
+  assert_int_equal(begins.count, 0);
+}
+
+/* The first ten used to be shown, however short: the one of 1.1 s was the 33rd. */
+static void test_summary_shows_the_longest_and_says_so(void **state) {
+  struct interval intervals[OUTAGES];
+  struct finding finding = {.intervals = intervals, .interval_count = OUTAGES};
+  struct report_fixture fixture;
+  struct error err = ERROR_INIT;
+  struct buf text;
+  (void)state;
+  make_outages(intervals);
+  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
+  struct run_result result = *fixture.input.result;
+  result.findings = &finding;
+  result.finding_count = 1;
+  fixture.input.result = &result;
+  buf_init(&text);
+  finding.checker = fixture.input.repeats->findings[0].checker;
+  assert_ok(summary_text(&fixture.input, &text, &err), &err);
+  assert_non_null(strstr(text.data, "1.10 s   from 330.000 s to 331.100 s"));
+  assert_null(strstr(text.data, "from 10.000 s"));
+  assert_non_null(strstr(text.data, "These are the longest 10 of 35 (writes); all are in result"));
+  buf_release(&text);
+  report_fixture_release(&fixture);
+}
+
+/* Counts of unknown writes differ between the two: they are not of the same clients. */
+static void test_summary_says_whose_operations_it_counts(void **state) {
+  struct report_fixture fixture;
+  struct error err = ERROR_INIT;
+  struct buf text;
+  (void)state;
+  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
+  buf_init(&text);
+  assert_ok(summary_text(&fixture.input, &text, &err), &err);
+  assert_non_null(
+      strstr(text.data, "\nLOAD of the clients that follow the primary, in the measured time\n"));
+  assert_non_null(strstr(text.data, "\nDATA of all clients (pinned ones and probes too), over "));
+  buf_release(&text);
+  report_fixture_release(&fixture);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_the_longest_outages_are_listed),
+      cmocka_unit_test(test_summary_shows_the_longest_and_says_so),
+      cmocka_unit_test(test_summary_says_whose_operations_it_counts),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
