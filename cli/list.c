@@ -37,6 +37,9 @@ static const char *type_name(const struct param *param) {
     case PARAM_CHOICE: return "choice";
     case PARAM_TARGET: return "target";
     case PARAM_SETTINGS: return "settings";
+    case PARAM_COUNTS: return "counts";
+    case PARAM_DURATIONS: return "durations";
+    case PARAM_NAMES: return "names";
   }
   return "?";
 }

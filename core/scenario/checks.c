@@ -27,8 +27,7 @@ static void name_capabilities(uint32_t needs, char *text, size_t size) {
 }
 
 /* An impossible scenario is refused before a cluster exists. */
-static void check_needs(struct draft *draft, const char *who, uint32_t needs,
-                        const struct place *place) {
+void checks_needs(struct draft *draft, const char *who, uint32_t needs, const struct place *place) {
   const struct provider *provider = draft->scenario->provider;
   if (!provider || (needs & ~provider->can) == 0) return;
   char missing[256], able[256] = "";
@@ -47,11 +46,11 @@ static void check_capabilities(struct draft *draft) {
   const struct scenario *scenario = draft->scenario;
   for (uint32_t i = 0; i < scenario->service_count; i++) {
     const struct service *service = scenario->services[i].service;
-    check_needs(draft, service->plugin.name, service->needs, &draft->services[i].place);
+    checks_needs(draft, service->plugin.name, service->needs, &draft->services[i].place);
   }
   for (uint32_t i = 0; i < scenario->timeline_count; i++) {
     const struct injector *injector = scenario->timeline[i].injector;
-    check_needs(draft, injector->plugin.name, injector->needs, &draft->entries[i].place);
+    checks_needs(draft, injector->plugin.name, injector->needs, &draft->entries[i].place);
   }
 }
 
@@ -173,6 +172,8 @@ int draft_check(struct draft *draft, struct error *err) {
   check_first(draft);
   check_for(draft);
   status = checks_connections(draft, plan, err);
+  if (status < 0) return status;
+  status = checks_explore(draft, err);
   if (status < 0) return status;
   checks_targets(draft, plan);
   checks_overlaps(draft);

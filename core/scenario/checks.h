@@ -25,6 +25,10 @@ int checks_connections(struct draft *draft, const struct host_plan *plan, struct
 
 /* Targets exist: service, replica index, host; and the processes and steps asked of them. */
 void checks_targets(struct draft *draft, const struct host_plan *plan);
+/* The section `explore`: its injectors are known and possible here. Errors: STATUS_MEMORY. */
+int checks_explore(struct draft *draft, struct error *err);
+/* Whether the provider can do what `who` needs; if not, a mistake at `place`. */
+void checks_needs(struct draft *draft, const char *who, uint32_t needs, const struct place *place);
 /* No fault begins on a target that the same or a greater fault still holds. */
 void checks_overlaps(struct draft *draft);
 

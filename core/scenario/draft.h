@@ -22,6 +22,7 @@ struct draft {
   struct place client_hosts_place;
   /* In the order of scenario->services, workloads and timeline. */
   struct block provider, *services, *workloads, *entries;
+  const struct node *explore; /* NULL: not given */
 };
 
 /* The sections, into draft->scenario. Errors: STATUS_MEMORY; the rest are mistakes. */

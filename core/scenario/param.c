@@ -21,21 +21,26 @@ union field {
   int choice;
   struct target target;
   struct settings settings;
+  struct param_range range;
+  struct names names;
 };
 
 enum unit param_unit(enum param_type type) {
   switch (type) {
-    case PARAM_DURATION: return UNIT_DURATION;
+    case PARAM_DURATION:
+    case PARAM_DURATIONS: return UNIT_DURATION;
     case PARAM_SIZE: return UNIT_SIZE;
     case PARAM_RATE: return UNIT_RATE;
     case PARAM_RATIO: return UNIT_RATIO;
     case PARAM_COUNT:
+    case PARAM_COUNTS:
     case PARAM_INTEGER: return UNIT_COUNT;
     case PARAM_BOOL:
     case PARAM_NUMBER:
     case PARAM_STRING:
     case PARAM_CHOICE:
     case PARAM_TARGET:
+    case PARAM_NAMES:
     case PARAM_SETTINGS: break;
   }
   return UNIT_NONE;
@@ -55,6 +60,9 @@ static size_t field_size(enum param_type type) {
     case PARAM_STRING: return sizeof(const char *);
     case PARAM_TARGET: return sizeof(struct target);
     case PARAM_SETTINGS: return sizeof(struct settings);
+    case PARAM_COUNTS:
+    case PARAM_DURATIONS: return sizeof(struct param_range);
+    case PARAM_NAMES: return sizeof(struct names);
   }
   return 0;
 }
@@ -78,6 +86,9 @@ const char *param_expected(const struct param *row, char text[EXPECTED_SIZE]) {
     case PARAM_STRING: return "a text";
     case PARAM_TARGET: return "a target such as postgres.primary";
     case PARAM_SETTINGS: return "a mapping of names to values";
+    case PARAM_COUNTS: return "whole numbers such as 1..4";
+    case PARAM_DURATIONS: return "durations such as 1s..30s";
+    case PARAM_NAMES: return "a list of names";
     case PARAM_CHOICE: {
       size_t length = (size_t)snprintf(text, EXPECTED_SIZE, "one of ");
       for (size_t i = 0; row->choices[i] && length < EXPECTED_SIZE; i++)
@@ -183,6 +194,32 @@ static int parse_quantity(enum param_type type, const char *text, union field *r
   return 0;
 }
 
+/* "LOW..HIGH", or one value for both. */
+static int parse_range(enum param_type type, const char *text, union field *ret,
+                       struct error *err) {
+  char quoted[SHOWN_SIZE], part[64];
+  const char *dots = strstr(text, "..");
+  const char *ends[2] = {text, dots ? dots + 2 : text};
+  uint64_t values[2] = {0, 0};
+  for (int i = 0; i < 2; i++) {
+    size_t length = i == 0 && dots ? (size_t)(dots - text) : strlen(ends[i]);
+    if (length >= sizeof part)
+      return error_set(err, STATUS_USAGE, "%s is too long for a range", shown(text, quoted));
+    memcpy(part, ends[i], length);
+    part[length] = '\0';
+    union field field = {0};
+    int status = type == PARAM_COUNTS ? parse_count(part, &field, err)
+                                      : parse_quantity(PARAM_DURATION, part, &field, err);
+    if (status < 0) return status;
+    values[i] = type == PARAM_COUNTS ? field.count : field.whole;
+  }
+  if (values[0] > values[1])
+    return error_set(err, STATUS_USAGE, "%s runs backwards; expected the smaller one first",
+                     shown(text, quoted));
+  ret->range = (struct param_range){.low = values[0], .high = values[1]};
+  return 0;
+}
+
 /* By type alone, without bounds. */
 static int parse_field(const struct param *row, const char *text, struct arena *arena,
                        union field *ret, struct error *err) {
@@ -200,13 +237,20 @@ static int parse_field(const struct param *row, const char *text, struct arena *
     case PARAM_STRING:
       ret->text = arena_strdup(arena, text);
       return ret->text ? 0 : error_set(err, STATUS_MEMORY, "out of memory");
+    case PARAM_COUNTS:
+    case PARAM_DURATIONS: return parse_range(row->type, text, ret, err);
+    case PARAM_NAMES:
     case PARAM_SETTINGS: break;
   }
-  return error_set(err, STATUS_USAGE, "expected a mapping of names to values");
+  char expected[EXPECTED_SIZE];
+  return error_set(err, STATUS_USAGE, "expected %s", param_expected(row, expected));
 }
 
-/* Negative, zero or positive as `a` is below, at or above `b`. */
-static int compare_fields(enum param_type type, const union field *a, const union field *b) {
+/* The smaller end of a range is held against the minimum, the greater one against the maximum: `a`
+ * is the value, `b` a bound. Negative, zero or positive as `a` is below, at or above `b`. */
+static int compare_fields(enum param_type type, const union field *a, const union field *b,
+                          bool high) {
+  uint64_t end = high ? a->range.high : a->range.low;
   switch (type) {
     case PARAM_COUNT: return (a->count > b->count) - (a->count < b->count);
     case PARAM_INTEGER: return (a->integer > b->integer) - (a->integer < b->integer);
@@ -215,10 +259,13 @@ static int compare_fields(enum param_type type, const union field *a, const unio
     case PARAM_NUMBER:
     case PARAM_RATE:
     case PARAM_RATIO: return (a->number > b->number) - (a->number < b->number);
+    case PARAM_COUNTS:
+    case PARAM_DURATIONS: return (end > b->range.low) - (end < b->range.low);
     case PARAM_BOOL:
     case PARAM_STRING:
     case PARAM_CHOICE:
     case PARAM_TARGET:
+    case PARAM_NAMES:
     case PARAM_SETTINGS: break;
   }
   return 0;
@@ -232,12 +279,12 @@ static int check_bounds(const struct param *row, const char *text, const union f
   if (row->minimum) {
     int status = parse_field(row, row->minimum, NULL, &bound, NULL);
     assert(status == 0);
-    if (compare_fields(row->type, field, &bound) < 0) wrong = "small";
+    if (compare_fields(row->type, field, &bound, false) < 0) wrong = "small";
   }
   if (row->maximum) {
     int status = parse_field(row, row->maximum, NULL, &bound, NULL);
     assert(status == 0);
-    if (compare_fields(row->type, field, &bound) > 0) wrong = "large";
+    if (compare_fields(row->type, field, &bound, true) > 0) wrong = "large";
   }
   if (!wrong) return 0;
   return error_set(err, STATUS_USAGE, "%s is too %s; expected %s", shown(text, quoted), wrong,
@@ -276,6 +323,15 @@ bool param_is_absent(const struct param *row, const void *config) {
   return true;
 }
 
+static void print_range(enum param_type type, const struct param_range *range, struct buf *text) {
+  const uint64_t ends[2] = {range->low, range->high};
+  for (int i = 0; i < (range->low == range->high ? 1 : 2); i++) {
+    char value[48];
+    value_print((int64_t)ends[i], (double)ends[i], param_unit(type), value);
+    buf_printf(text, "%s%s", i ? ".." : "", value);
+  }
+}
+
 void param_print(const struct param *row, const void *config, struct buf *text) {
   char value[48];
   union field field;
@@ -298,6 +354,9 @@ void param_print(const struct param *row, const void *config, struct buf *text) 
     case PARAM_STRING: buf_puts(text, field.text ? field.text : ""); break;
     case PARAM_CHOICE: buf_puts(text, row->choices[field.choice]); break;
     case PARAM_TARGET: target_print(&field.target, text); break;
+    case PARAM_COUNTS:
+    case PARAM_DURATIONS: print_range(row->type, &field.range, text); break;
+    case PARAM_NAMES:
     case PARAM_SETTINGS: break;
   }
 }

@@ -10,8 +10,8 @@
 /* The unit in which a type is written. */
 enum unit param_unit(enum param_type type);
 
-/* Parses `text` into the field of `config`, bounds checked. Not for PARAM_SETTINGS. Errors:
- * STATUS_USAGE with "what is wrong; what was expected" and no place; STATUS_MEMORY. */
+/* Parses `text` into the field of `config`, bounds checked. Not for PARAM_SETTINGS and PARAM_NAMES.
+ * Errors: STATUS_USAGE with "what is wrong; what was expected" and no place; STATUS_MEMORY. */
 int param_parse(const struct param *row, const char *text, struct arena *arena, void *config,
                 struct error *err);
 /* Puts the default, or nothing (zero), into the field. Asserts that a default parses. */
@@ -21,7 +21,8 @@ int param_set_default(const struct param *row, struct arena *arena, void *config
 /* Whether the field holds what param_set_default() puts there when the row has no default: then it
  * is absent, and is not printed. */
 bool param_is_absent(const struct param *row, const void *config);
-/* Appends the text that param_parse() takes for the same value. Not for PARAM_SETTINGS. */
+/* Appends the text that param_parse() takes for the same value. Not for PARAM_SETTINGS and
+ * PARAM_NAMES. */
 void param_print(const struct param *row, const void *config, struct buf *text);
 
 /* What the user should write: "a duration such as 30s", "one of a, b", "true or false". */

@@ -66,6 +66,30 @@ static int read_settings(const struct params_input *input, const struct param *r
   return 0;
 }
 
+static int read_names(const struct params_input *input, const struct param *row,
+                      const struct node *node, void *config, struct error *err) {
+  char found[SHOWN_SIZE], expected[EXPECTED_SIZE];
+  if (node->kind == NODE_NULL) return 0;
+  if (node->kind != NODE_LIST) {
+    mistakes_add(input->mistakes, &node->place, "%s: found %s; expected %s", row->key,
+                 tree_describe(node, found), param_expected(row, expected));
+    return 0;
+  }
+  struct names names = {.count = 0};
+  const char **items = arena_calloc(input->arena, node->count + 1u, sizeof *items);
+  if (!items) return error_set(err, STATUS_MEMORY, "out of memory");
+  for (const struct node_item *item = node->items; item; item = item->next) {
+    if (item->value->kind == NODE_SCALAR)
+      items[names.count++] = item->value->text;
+    else
+      mistakes_add(input->mistakes, &item->value->place, "%s: found %s; expected a name", row->key,
+                   tree_describe(item->value, found));
+  }
+  names.items = names.count ? items : NULL;
+  memcpy((char *)config + row->offset, &names, sizeof names);
+  return 0;
+}
+
 /* Numbers and truth values are told from texts by their missing quotes, as every YAML reader and
  * the JSON Schema do. */
 static bool is_unquoted_type(enum param_type type) {
@@ -75,6 +99,7 @@ static bool is_unquoted_type(enum param_type type) {
 static int read_value(const struct params_input *input, const struct param *row,
                       const struct node *node, void *config, struct error *err) {
   if (row->type == PARAM_SETTINGS) return read_settings(input, row, node, config, err);
+  if (row->type == PARAM_NAMES) return read_names(input, row, node, config, err);
   char expected[EXPECTED_SIZE], found[SHOWN_SIZE];
   if (node->kind != NODE_SCALAR) {
     mistakes_add(input->mistakes, &node->place, "%s: found %s; expected %s", row->key,

@@ -27,11 +27,29 @@ static void print_settings(struct printer *p, const struct param *row, const voi
   }
 }
 
+static void print_names(struct printer *p, const struct param *row, const void *config,
+                        unsigned indent) {
+  struct names names;
+  memcpy(&names, (const char *)config + row->offset, sizeof names);
+  yaml_put_indent(p->out, indent);
+  buf_printf(p->out, "%s:\n", row->key);
+  for (uint32_t i = 0; i < names.count; i++) {
+    yaml_put_indent(p->out, indent + 1);
+    buf_puts(p->out, "- ");
+    yaml_put_value(p->out, names.items[i]);
+    buf_putc(p->out, '\n');
+  }
+}
+
 static void print_row(struct printer *p, const struct param *row, const void *config,
                       unsigned indent) {
   if (param_is_absent(row, config)) return;
   if (row->type == PARAM_SETTINGS) {
     print_settings(p, row, config, indent);
+    return;
+  }
+  if (row->type == PARAM_NAMES) {
+    print_names(p, row, config, indent);
     return;
   }
   CLEANUP(buf_release) struct buf text;
@@ -93,6 +111,11 @@ static void print_cluster(struct printer *p, const struct scenario *scenario) {
   }
   yaml_put_indent(p->out, 1);
   print_plugin(p, &scenario->provider->plugin, scenario->provider_config, 1);
+  for (uint32_t i = 0; i < scenario->other_provider_count; i++) {
+    const struct scenario_provider *other = &scenario->other_providers[i];
+    yaml_put_indent(p->out, 1);
+    print_plugin(p, &other->provider->plugin, other->config, 1);
+  }
 }
 
 static void print_workloads(struct printer *p, const struct scenario *scenario) {
@@ -153,6 +176,10 @@ int scenario_print(const struct scenario *scenario, struct buf *ret_yaml, struct
   buf_puts(p.out, "load:\n");
   print_table(&p, load_params, &load, 1);
   print_timeline(&p, scenario);
+  if (scenario->explore.given) {
+    buf_puts(p.out, "explore:\n");
+    print_table(&p, explore_params, &scenario->explore, 1);
+  }
   buf_puts(p.out, "measure:\n");
   print_table(&p, measure_params, &measure, 1);
   print_objectives(&p, scenario);

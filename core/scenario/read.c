@@ -116,6 +116,11 @@ static void find_provider(struct draft *draft, const char *name, const struct pl
 static int read_providers(struct draft *draft, const struct node *cluster,
                           const struct place *place, struct error *err) {
   struct scenario *scenario = draft->scenario;
+  size_t count = 0;
+  while (draft->tables->providers[count]) count++;
+  scenario->other_providers =
+      arena_calloc(&scenario->arena, count + 1, sizeof *scenario->other_providers);
+  if (!scenario->other_providers) return out_of_memory(err);
   for (const struct provider *const *p = draft->tables->providers; *p; p++) {
     const struct node_item *item = tree_find(cluster, (*p)->plugin.name);
     bool chosen = *p == scenario->provider;
@@ -124,7 +129,11 @@ static int read_providers(struct draft *draft, const struct node *cluster,
     void *config = NULL;
     int status = read_plugin(draft, &(*p)->plugin, &block, &config, err);
     if (status < 0) return status;
-    if (!chosen) continue;
+    if (!chosen) {
+      scenario->other_providers[scenario->other_provider_count++] =
+          (struct scenario_provider){.provider = *p, .config = config};
+      continue;
+    }
     scenario->provider_config = config;
     draft->provider = block;
   }
@@ -418,6 +427,14 @@ static int read_load_and_measure(struct draft *draft, const struct node *root, s
   return 0;
 }
 
+static int read_explore(struct draft *draft, const struct node *root, struct error *err) {
+  draft->explore = tree_get(root, "explore");
+  draft->scenario->explore.given = draft->explore != NULL;
+  const struct params_input input = {
+      .mapping = draft->explore, .place = root->place, .what = "explore", .table = explore_params};
+  return read_section(draft, input, &draft->scenario->explore, err);
+}
+
 int draft_read(struct draft *draft, const struct node *root, struct error *err) {
   if (root->kind == NODE_NULL) {
     mistakes_add(&draft->mistakes, &root->place,
@@ -430,6 +447,7 @@ int draft_read(struct draft *draft, const struct node *root, struct error *err) 
   if (status == 0) status = read_workloads(draft, root, err);
   if (status == 0) status = read_load_and_measure(draft, root, err);
   if (status == 0) status = read_timeline(draft, root, err);
+  if (status == 0) status = read_explore(draft, root, err);
   const struct node *objectives = tree_get(root, "objectives");
   if (status == 0 && objectives) status = draft_read_objectives(draft, objectives, err);
   return status;

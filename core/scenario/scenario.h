@@ -64,6 +64,22 @@ struct scenario_objective {
   int line, column;
 };
 
+/* The parameters of a provider that was not chosen: kept, so that what is printed serves it too. */
+struct scenario_provider {
+  const struct provider *provider;
+  void *config;
+};
+
+/* Bounds of random timelines: the section `explore`, its defaults where it is not given. */
+struct scenario_explore {
+  bool given;
+  struct param_range faults, window_ns, for_ns;
+  uint64_t rest_ns;
+  struct names names;                /* none: all that scenario_can_explore() */
+  const struct injector **injectors; /* of these names, in their order */
+  bool steps, allow_quorum_loss;
+};
+
 struct scenario {
   struct arena arena; /* owns everything below */
   const char *file;   /* for messages */
@@ -73,6 +89,8 @@ struct scenario {
   uint32_t repeat;
   const struct provider *provider;
   void *provider_config;
+  struct scenario_provider *other_providers;
+  uint32_t other_provider_count;
   uint32_t client_hosts; /* hosts for clients */
   uint32_t workers;      /* threads for clients; 0: one a client host */
   uint64_t start_timeout_ns, recovery_timeout_ns, converge_timeout_ns;
@@ -89,6 +107,7 @@ struct scenario {
   uint32_t workload_count;
   struct timeline_entry *timeline;
   uint32_t timeline_count;
+  struct scenario_explore explore;
   struct scenario_objective *objectives;
   uint32_t objective_count;
 };
@@ -120,6 +139,10 @@ void scenario_release(struct scenario *scenario);
 
 /* The resolved scenario as YAML: every default written out, so that it gives the same run again. */
 int scenario_print(const struct scenario *scenario, struct buf *ret_yaml, struct error *err);
+
+/* Whether a rule can choose all that a timeline entry of this injector needs: it has a target, and
+ * requires nothing but that and a process. */
+bool scenario_can_explore(const struct injector *injector);
 
 /* The JSON Schema (draft-07) of scenario files, from the same tables. */
 int scenario_schema(const struct scenario_tables *tables, struct buf *ret_json, struct error *err);

@@ -106,6 +106,25 @@ static void set_choices(struct schema *s, json_t *into, const char *const *choic
   set(s, into, "enum", list);
 }
 
+/* A range of whole numbers or of durations; one value is a range too. */
+static void set_range(struct schema *s, json_t *into, const struct param *row) {
+  static const char *const counts[] = {"string", "integer", NULL};
+  static const char *const texts[] = {"string", NULL};
+  bool count = row->type == PARAM_COUNTS;
+  set_types(s, into, count ? counts : texts);
+  set_pattern(s, into, "", count ? "[0-9]+(\\.\\.[0-9]+)?" : DURATION "(\\.\\." DURATION ")?");
+  if (count && row->minimum) set(s, into, "minimum", json_integer(strtoll(row->minimum, NULL, 10)));
+  if (count && row->maximum) set(s, into, "maximum", json_integer(strtoll(row->maximum, NULL, 10)));
+}
+
+static void set_names(struct schema *s, json_t *into) {
+  static const char *const list[] = {"array", "null", NULL};
+  json_t *item = object(s);
+  set(s, item, "type", string(s, "string"));
+  set_types(s, into, list);
+  set(s, into, "items", item);
+}
+
 static void set_settings(struct schema *s, json_t *into) {
   static const char *const mapping[] = {"object", "null", NULL};
   static const char *const scalar[] = {"string", "number", "boolean", NULL};
@@ -139,6 +158,9 @@ static void set_param_type(struct schema *s, json_t *into, const struct param *r
           string(s, "^(host/[a-z0-9-]+|[a-z0-9-]+\\.(primary|any|replica\\[[0-9]+\\]))$"));
       break;
     case PARAM_SETTINGS: set_settings(s, into); break;
+    case PARAM_COUNTS:
+    case PARAM_DURATIONS: set_range(s, into, row); break;
+    case PARAM_NAMES: set_names(s, into); break;
   }
 }
 
@@ -319,11 +341,23 @@ static json_t *objectives_schema(struct schema *s, const char *help) {
   return schema;
 }
 
+/* The section `explore`: its list names injectors. */
+static json_t *explore_schema(struct schema *s, const char *help) {
+  json_t *properties = object(s), *required = array(s), *names = array(s);
+  add_table(s, explore_params, properties, required);
+  for (const struct injector *const *i = s->tables->injectors; *i; i++)
+    append(s, names, string(s, (*i)->plugin.name));
+  json_t *item = json_object_get(json_object_get(properties, EXPLORE_INJECTORS_KEY), "items");
+  set(s, item, "enum", names);
+  return closed_object(s, help, properties, required);
+}
+
 static json_t *section_schema(struct schema *s, const struct section_info *info) {
   if (strcmp(info->key, "cluster") == 0) return cluster_schema(s, info->help);
   if (strcmp(info->key, "workloads") == 0) return workloads_schema(s, info->help);
   if (strcmp(info->key, "load") == 0) return table_schema(s, info->help, load_params);
   if (strcmp(info->key, "timeline") == 0) return timeline_schema(s, info->help);
+  if (strcmp(info->key, "explore") == 0) return explore_schema(s, info->help);
   if (strcmp(info->key, "measure") == 0) return table_schema(s, info->help, measure_params);
   assert(strcmp(info->key, "objectives") == 0);
   return objectives_schema(s, info->help);

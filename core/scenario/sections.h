@@ -35,6 +35,8 @@ extern const struct param cluster_params[];
 extern const struct param load_params[];
 extern const struct param entry_params[];
 extern const struct param measure_params[];
+extern const struct param explore_params[]; /* of struct scenario_explore */
+#define EXPLORE_INJECTORS_KEY "injectors"
 
 /* Keys of the file that hold sections, and the help of each. */
 struct section_info {

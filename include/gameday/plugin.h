@@ -14,18 +14,26 @@
 #include "base/value.h"
 
 enum param_type {
-  PARAM_BOOL,     /* field: bool */
-  PARAM_COUNT,    /* field: uint32_t */
-  PARAM_INTEGER,  /* field: int64_t */
-  PARAM_NUMBER,   /* field: double */
-  PARAM_DURATION, /* field: uint64_t, nanoseconds */
-  PARAM_SIZE,     /* field: uint64_t, bytes */
-  PARAM_RATE,     /* field: double, events a second */
-  PARAM_RATIO,    /* field: double, 1.0 is 100 % */
-  PARAM_STRING,   /* field: const char *, NULL when absent and without default */
-  PARAM_CHOICE,   /* field: int, the index in `choices` */
-  PARAM_TARGET,   /* field: struct target */
-  PARAM_SETTINGS, /* field: struct settings, a mapping of free names to scalars */
+  PARAM_BOOL,      /* field: bool */
+  PARAM_COUNT,     /* field: uint32_t */
+  PARAM_INTEGER,   /* field: int64_t */
+  PARAM_NUMBER,    /* field: double */
+  PARAM_DURATION,  /* field: uint64_t, nanoseconds */
+  PARAM_SIZE,      /* field: uint64_t, bytes */
+  PARAM_RATE,      /* field: double, events a second */
+  PARAM_RATIO,     /* field: double, 1.0 is 100 % */
+  PARAM_STRING,    /* field: const char *, NULL when absent and without default */
+  PARAM_CHOICE,    /* field: int, the index in `choices` */
+  PARAM_TARGET,    /* field: struct target */
+  PARAM_SETTINGS,  /* field: struct settings, a mapping of free names to scalars */
+  PARAM_COUNTS,    /* field: struct param_range; "1..4", or "3" for 3..3 */
+  PARAM_DURATIONS, /* field: struct param_range, nanoseconds; "1s..30s" */
+  PARAM_NAMES,     /* field: struct names, a list of names */
+};
+
+/* From the one to the other, both included; low <= high. */
+struct param_range {
+  uint64_t low, high;
 };
 
 struct param {
@@ -45,6 +53,11 @@ struct setting {
 };
 struct settings {
   const struct setting *items; /* in the order written */
+  uint32_t count;
+};
+
+struct names {
+  const char *const *items; /* in the order written; NULL when there are none */
   uint32_t count;
 };
 

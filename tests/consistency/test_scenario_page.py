@@ -33,6 +33,8 @@ def compare(where, rows, properties, plugins):
         yield f"{where}: {key} is on the page and in no table"
     for key in rows.keys() & properties.keys():
         default = properties[key].get("default")
+        if isinstance(default, bool):
+            default = str(default).lower()
         if default is not None and rows[key] != f"`{default}`":
             yield f"{where}: the default of {key} is {default}, the page says {rows[key]}"
 
@@ -60,6 +62,7 @@ def main():
     failures += compare("cluster", sections["cluster"], cluster, providers)
     failures += compare("load", sections["load"], schema["load"]["properties"], set())
     failures += compare("timeline", sections["timeline"], entry, injectors)
+    failures += compare("explore", sections["explore"], schema["explore"]["properties"], set())
     failures += compare("measure", sections["measure"], schema["measure"]["properties"], set())
     examples = examples_of(page)
     for example in examples:

@@ -36,14 +36,14 @@ SHAPE = re.compile(r"unknown (key|service|workload|measure|provider)|: found |ha
                    r"|has the unknown unit|is missing in|names no fault"
                    r"|is not a (choice|truth value|whole number|duration|size|rate|ratio|number)"
                    r"|is no bound|is no statistic|has no '<='"
-                   r"|is no time|is no target; expected SERVICE|none is given")
+                   r"|is no time|unknown injector|is no target; expected SERVICE|none is given")
 # Kinds that the schema cannot tell apart: a text in quotes may hold a number, and the units of an
 # objective's bound are as free as its statistic.
 EXCUSED = re.compile(r"found a text in quotes")
 
 
 # What each value is replaced by.
-OTHERS = ([1], {}, {"a": {}}, "30", 30, 1.5, True, None, "text", "5s", "5%", "1MiB", "1/s")
+OTHERS = ([1], {}, {"a": {}}, "30", 30, 1.5, True, None, "text", "5s", "5%", "1MiB", "1/s", "1..2", "1s..2s")
 
 
 def load(path):

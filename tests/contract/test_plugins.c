@@ -87,6 +87,9 @@ static struct field field_of(enum param_type type) {
     case PARAM_CHOICE: return FIELD(int);
     case PARAM_TARGET: return FIELD(struct target);
     case PARAM_SETTINGS: return FIELD(struct settings);
+    case PARAM_COUNTS:
+    case PARAM_DURATIONS: return FIELD(struct param_range);
+    case PARAM_NAMES: return FIELD(struct names);
   }
 #undef FIELD
   fail_msg("unknown type %d", (int)type);
@@ -109,7 +112,8 @@ static void check_text(const char *where, const char *what, const struct param *
                        const char *text, struct arena *arena, void *config) {
   struct error err = ERROR_INIT;
   if (!text) return;
-  if (row->type == PARAM_SETTINGS) fail_msg("%s: settings have no %s", where, what);
+  if (row->type == PARAM_SETTINGS || row->type == PARAM_NAMES)
+    fail_msg("%s: settings and names have no %s", where, what);
   if (param_parse(row, text, arena, config, &err) < 0)
     fail_msg("%s: its %s '%s': %s", where, what, text, err.message);
 }

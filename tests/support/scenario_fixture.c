@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "scenario/param.h"
+#include "scenario/sections.h"
 
 #define FIELD(s, f) .offset = offsetof(struct s, f)
 
@@ -359,6 +360,13 @@ static bool same_settings(const struct settings *a, const struct settings *b) {
   return true;
 }
 
+static bool same_names(const struct names *a, const struct names *b) {
+  if (a->count != b->count) return false;
+  for (uint32_t i = 0; i < a->count; i++)
+    if (!same_text(a->items[i], b->items[i])) return false;
+  return true;
+}
+
 /* Field by field, as the table names them. */
 static const char *config_difference(const struct param *table, const void *a, const void *b) {
   for (const struct param *row = table; row && row->key; row++) {
@@ -379,6 +387,9 @@ static const char *config_difference(const struct param *table, const void *a, c
         break;
       case PARAM_TARGET: same = target_equal(left, right); break;
       case PARAM_SETTINGS: same = same_settings(left, right); break;
+      case PARAM_COUNTS:
+      case PARAM_DURATIONS: same = memcmp(left, right, sizeof(struct param_range)) == 0; break;
+      case PARAM_NAMES: same = same_names(left, right); break;
     }
     if (!same) return row->key;
   }
@@ -420,6 +431,15 @@ static const char *parts_difference(const struct scenario *a, const struct scena
   return key ? key : timeline_difference(a, b);
 }
 
+static const char *explore_difference(const struct scenario_explore *a,
+                                      const struct scenario_explore *b) {
+  if (a->given != b->given) return "explore";
+  const char *key = config_difference(explore_params, a, b);
+  for (uint32_t i = 0; i < a->names.count && !key; i++)
+    if (a->injectors[i] != b->injectors[i]) key = "explore's injectors";
+  return key;
+}
+
 const char *fixture_difference(const struct scenario *a, const struct scenario *b) {
   if (!same_text(a->name, b->name)) return "name";
   if (!same_text(a->description, b->description)) return "description";
@@ -439,5 +459,7 @@ const char *fixture_difference(const struct scenario *a, const struct scenario *
   if (a->service_count != b->service_count || a->workload_count != b->workload_count ||
       a->timeline_count != b->timeline_count || a->objective_count != b->objective_count)
     return "counts";
+  const char *explore = explore_difference(&a->explore, &b->explore);
+  if (explore) return explore;
   return parts_difference(a, b);
 }

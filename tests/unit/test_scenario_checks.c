@@ -267,6 +267,53 @@ static void test_objectives(void **state) {
                    "'replication_lag.p99'?\n");
 }
 
+/* The mistakes of the section `explore` with these lines, the first of which is line 11. */
+static void check_explore(const char *provider, const char *explore, const char *expected) {
+  char *objectives = NULL;
+  assert_true(asprintf(&objectives, BOUND "explore:\n%s", explore) > 0);
+  char *found = mistakes_of(provider, "{store: {}}", LEDGER, "", objectives);
+  assert_string_equal(found, expected);
+  free(found);
+  free(objectives);
+}
+
+static void test_explore_draws_what_can_be_drawn(void **state) {
+  (void)state;
+  check_explore("lab", "", "");
+  check_explore("lab", "  faults: 2\n  window: 5s..30s\n  injectors: [host-crash, freeze]\n", "");
+  check_explore("lab", "  steps: true\n  injectors: [switchover]\n", "");
+  check_explore("lab", "  injectors: [switchover]\n",
+                "s.yaml:11:15: injectors: switchover is a planned step; expected 'steps: true' "
+                "beside it\n");
+  check_explore(
+      "lab", "  injectors: [noise]\n",
+      "s.yaml:11:15: injectors: noise cannot be drawn; expected one that has a target and "
+      "requires no more than that and a process\n");
+  check_explore("lab", "  injectors: [frieze, freeze, freeze]\n",
+                "s.yaml:11:15: injectors: unknown injector \"frieze\"; did you mean 'freeze'?\n"
+                "s.yaml:11:31: injectors: freeze is listed twice; expected it once\n");
+  check_explore("lab", "  injectors: freeze\n",
+                "s.yaml:11:14: injectors: found \"freeze\"; expected a list of names\n");
+  check_explore("lab", "  injectors: [{a: b}]\n",
+                "s.yaml:11:15: injectors: found a mapping; expected a name\n");
+}
+
+static void test_ranges(void **state) {
+  (void)state;
+  check_explore("lab", "  faults: 4..1\n",
+                "s.yaml:11:11: faults: \"4..1\" runs backwards; expected the smaller one first\n");
+  check_explore("lab", "  faults: 0..3\n",
+                "s.yaml:11:11: faults: \"0..3\" is too small; expected 1 to 16\n");
+  check_explore("lab", "  faults: 1..17\n",
+                "s.yaml:11:11: faults: \"1..17\" is too large; expected 1 to 16\n");
+  check_explore("lab", "  faults: 1..\n",
+                "s.yaml:11:11: faults: \"\" is not a whole number; expected one such as 3\n");
+  check_explore("lab", "  faults: {}\n",
+                "s.yaml:11:11: faults: found a mapping; expected whole numbers such as 1..4\n");
+  check_explore("lab", "  for: 1..3s\n",
+                "s.yaml:11:8: for: \"1\" has no unit; expected a duration such as 30s or 250ms\n");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_possible_timelines_pass),
@@ -281,6 +328,8 @@ int main(void) {
       cmocka_unit_test(test_steps_the_service_cannot_do),
       cmocka_unit_test(test_clusters_are_bounded),
       cmocka_unit_test(test_objectives),
+      cmocka_unit_test(test_explore_draws_what_can_be_drawn),
+      cmocka_unit_test(test_ranges),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

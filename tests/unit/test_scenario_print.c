@@ -145,6 +145,17 @@ static void put_entry(struct buf *yaml, struct prng *prng, uint64_t index) {
                PICK(prng, "SIGKILL", "SIGTERM"));
 }
 
+static void put_explore(struct buf *yaml, struct prng *prng) {
+  buf_puts(yaml, "explore:\n");
+  if (maybe(prng)) buf_printf(yaml, "  faults: %s\n", PICK(prng, "3", "1..16", "2..2"));
+  if (maybe(prng)) buf_printf(yaml, "  window: %s\n", PICK(prng, "0s..1.5min", "7s", "1ns..1d"));
+  if (maybe(prng)) buf_printf(yaml, "  for: %s\n", PICK(prng, "1ms..1d", "90s..2min"));
+  if (maybe(prng))
+    buf_printf(yaml, "  injectors: %s\n",
+               PICK(prng, "[]", "", "[freeze]", "[process-kill, \"host-crash\"]"));
+  if (maybe(prng)) buf_printf(yaml, "  steps: %s\n", PICK(prng, "true", "false"));
+}
+
 static void put_scenario(struct buf *yaml, struct prng *prng) {
   buf_puts(yaml, "name: random-1\n");
   if (maybe(prng)) {
@@ -166,6 +177,7 @@ static void put_scenario(struct buf *yaml, struct prng *prng) {
   if (maybe(prng)) buf_puts(yaml, "load: {duration: 1.5s, minimum: 0}\n");
   buf_puts(yaml, "timeline:\n");
   for (uint64_t i = 0, n = prng_below(prng, 5); i < n; i++) put_entry(yaml, prng, i);
+  if (maybe(prng)) put_explore(yaml, prng);
   buf_puts(yaml, "objectives:\n");
   buf_printf(yaml, "  failover_time: [%s, p95 <= 1min]\n", PICK(prng, "45s", "<= 45s", "max 1ns"));
   if (maybe(prng)) buf_printf(yaml, "  data_loss: %s\n", PICK(prng, "0", "\"<= 3\"", "'min>=1'"));
@@ -188,10 +200,27 @@ static void test_random_scenarios_round_trip(void **state) {
   buf_release(&yaml);
 }
 
+/* A file that serves several providers is printed with the blocks of all, so that what is made of
+ * it serves them too. */
+static void test_blocks_of_other_providers_are_kept(void **state) {
+  (void)state;
+  static const char yaml[] =
+      "name: both\n"
+      "cluster: {provider: glass, lab: {memory: 64MiB}, services: {cache: {}}}\n"
+      "workloads: [pings: {}]\n"
+      "objectives: {data_loss: 0}\n";
+  char *printed = NULL;
+  check_round_trip(yaml, &printed);
+  if (!strstr(printed, "  glass: {}\n  lab:\n    memory: 64MiB\n    shelf: lower\n"))
+    fail_msg("%s", printed);
+  free(printed);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_default_is_written),
       cmocka_unit_test(test_random_scenarios_round_trip),
+      cmocka_unit_test(test_blocks_of_other_providers_are_kept),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,10 @@ static void test_parameters_have_type_default_and_help(void **state) {
   assert_true(json_is_false(AT(store, "synchronous", "default")));
   assert_text(json_array_get(AT(cluster, "provider", "enum"), 1), "glass");
   assert_int_equal(json_array_size(AT(schema, "properties", "timeline", "items", "oneOf")), 5);
+  json_t *explore = AT(schema, "properties", "explore", "properties");
+  assert_text(AT(explore, "faults", "pattern"), "^[0-9]+(\\.\\.[0-9]+)?$");
+  assert_int_equal(json_integer_value(AT(explore, "faults", "maximum")), 16);
+  assert_int_equal(json_array_size(AT(explore, "injectors", "items", "enum")), 5);
   assert_non_null(AT(schema, "properties", "objectives", "properties", "replication_lag.p99"));
   json_decref(schema);
 }

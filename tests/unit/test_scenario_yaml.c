@@ -135,11 +135,12 @@ static void test_mistakes_that_leave_a_tree(void **state) {
 /* The name of the alias was freed with its event, and looked at as a key. */
 static void test_unknown_alias_as_a_key_is_kept(void **state) {
   (void)state;
-  check_with_minimal("*b : 5\n",
-                     "s.yaml:10:1: the alias \"b\" names no anchor above it; expected '&b'\n"
-                     "s.yaml:10:1: unknown key \"b\" in the scenario; expected one of name, "
-                     "description, seed, repeat, cluster, workloads, load, timeline, measure, "
-                     "objectives\n");
+  check_with_minimal(
+      "*b : 5\n",
+      "s.yaml:10:1: the alias \"b\" names no anchor above it; expected '&b'\n"
+      "s.yaml:10:1: unknown key \"b\" in the scenario; expected one of name, "
+      "description, seed, repeat, cluster, workloads, load, timeline, explore, measure, "
+      "objectives\n");
 }
 
 /* Ten aliases of ten aliases of ... is 10^9 values from 400 bytes. */
