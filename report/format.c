@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 #define DIGITS_SHOWN 3
-#define DIGITS_MAX 9
+#define DIGITS_MAX 15 /* a run of days, to the nanosecond */
 
 /* Prints `value` with `digits` significant digits and no exponent. */
 static void format_significant(double value, int digits, char text[FORMAT_SIZE]) {
@@ -52,8 +52,9 @@ static void format_seconds_digits(double seconds, int digits, char text[FORMAT_S
     if (whole < 7200) {
       snprintf(text, FORMAT_SIZE, "%s%" PRIu64 " min %" PRIu64 " s", sign, whole / 60, whole % 60);
     } else {
-      snprintf(text, FORMAT_SIZE, "%s%" PRIu64 " h %" PRIu64 " min", sign, whole / 3600,
-               whole % 3600 / 60);
+      uint64_t minutes = (uint64_t)llround(size / 60.0);
+      snprintf(text, FORMAT_SIZE, "%s%" PRIu64 " h %" PRIu64 " min", sign, minutes / 60,
+               minutes % 60);
     }
   }
 }
@@ -67,7 +68,7 @@ void format_moment(uint64_t time_ns, char text[FORMAT_SIZE]) {
     snprintf(text, FORMAT_SIZE, "never");
     return;
   }
-  uint64_t ms = time_ns / NS_PER_MS;
+  uint64_t ms = (time_ns + NS_PER_MS / 2) / NS_PER_MS;
   snprintf(text, FORMAT_SIZE, "%" PRIu64 ".%03" PRIu64 " s", ms / 1000, ms % 1000);
 }
 

@@ -11,7 +11,7 @@
 
 /* A span of time: "420 µs", "35.2 ms", "1.25 s", "22.3 s", "12 min 5 s", "2 h 3 min". */
 void format_seconds(double seconds, char text[FORMAT_SIZE]);
-/* A moment on the run's axis, to the millisecond: "20.012 s"; "never" for TIME_NEVER. */
+/* A moment on the run's axis, rounded to the millisecond: "20.012 s"; "never" for TIME_NEVER. */
 void format_moment(uint64_t time_ns, char text[FORMAT_SIZE]);
 /* A whole number with its thousands apart: "18,000". */
 void format_count(uint64_t count, char text[FORMAT_SIZE]);

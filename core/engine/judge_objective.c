@@ -167,6 +167,17 @@ static void format_measure(double value, enum unit unit, char text[32]) {
   value_format(unit == UNIT_DURATION ? value * (double)NS_PER_S : value, unit, text);
 }
 
+/* So near each other that rounding hides the difference: as many digits as show it. */
+static void format_apart(double measured, double bound, enum unit unit, char measured_text[32],
+                         char bound_text[32]) {
+  const char *suffix = unit == UNIT_DURATION ? " s" : unit == UNIT_SIZE ? " B" : "";
+  for (int digits = 9; digits <= 17; digits++) {
+    snprintf(measured_text, 32, "%.*g%s", digits, measured, suffix);
+    snprintf(bound_text, 32, "%.*g%s", digits, bound, suffix);
+    if (strcmp(measured_text, bound_text) != 0) return;
+  }
+}
+
 static int hold(const struct scenario_objective *objective, const struct range *range,
                 const char *why, struct arena *arena, struct objective_result *ret,
                 struct error *err) {
@@ -181,10 +192,8 @@ static int hold(const struct scenario_objective *objective, const struct range *
   char measured[32], allowed[32];
   format_measure(at_least ? range->high : range->low, objective->unit, measured);
   format_measure(bound, objective->unit, allowed);
-  if (strcmp(measured, allowed) == 0) { /* so near that rounding hides the difference */
-    snprintf(measured, sizeof measured, "%.9g", at_least ? range->high : range->low);
-    snprintf(allowed, sizeof allowed, "%.9g", bound);
-  }
+  if (strcmp(measured, allowed) == 0)
+    format_apart(at_least ? range->high : range->low, bound, objective->unit, measured, allowed);
   if (missed)
     return say(ret, VERDICT_FAIL,
                arena_printf(arena, "%s%s, %s than %s%s%s", ret->known ? "" : "at least ", measured,

@@ -140,7 +140,9 @@ static void test_bounds_are_inclusive(void **state) {
   assert_string_equal(result.why, "45 s, less than 46 s");
   assert_true(result.known && result.measured == 45 && result.count == 1);
   result = judge(&made, "x", "max", false, 44.99);
-  assert_string_equal(result.why, "45, more than 44.99"); /* both are "45 s" when rounded */
+  assert_string_equal(result.why, "45 s, more than 44.99 s"); /* both are "45 s" when rounded */
+  result = judge(&made, "x", "max", false, 44.999999999);     /* it was "45, more than 45" */
+  assert_string_equal(result.why, "45 s, more than 44.999999999 s");
   arena_release(&made.arena);
 }
 

@@ -25,6 +25,8 @@ static void test_seconds(void **state) {
   check_seconds(599, "599 s");
   check_seconds(725, "12 min 5 s");
   check_seconds(7380, "2 h 3 min");
+  check_seconds(7439, "2 h 4 min"); /* rounded, as all others */
+  check_seconds(10799, "3 h 0 min");
   check_seconds(-1.5, "-1.50 s");
 }
 
@@ -68,6 +70,12 @@ static void test_a_miss_never_prints_as_its_bound(void **state) {
   char text[FORMAT_SIZE];
   format_against(45.004, 45, UNIT_DURATION, text);
   assert_string_equal(text, "45.004 s");
+  format_against(45.0004, 45, UNIT_DURATION, text);
+  assert_string_equal(text, "45.0004 s");
+  format_against(45.000000001, 45, UNIT_DURATION, text);
+  assert_string_equal(text, "45.000000001 s");
+  format_against(44.9996, 45, UNIT_DURATION, text);
+  assert_string_equal(text, "44.9996 s");
   format_against(22.3, 45, UNIT_DURATION, text);
   assert_string_equal(text, "22.3 s");
   format_against(45, 45, UNIT_DURATION, text);
@@ -83,6 +91,10 @@ static void test_moments(void **state) {
   char text[FORMAT_SIZE];
   format_moment(UINT64_C(20012345678), text);
   assert_string_equal(text, "20.012 s");
+  format_moment(UINT64_C(20012500000), text); /* it was cut off: 20.012 s */
+  assert_string_equal(text, "20.013 s");
+  format_moment(UINT64_C(19999999999), text);
+  assert_string_equal(text, "20.000 s");
   format_moment(TIME_NEVER, text);
   assert_string_equal(text, "never");
 }
