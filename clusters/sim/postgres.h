@@ -69,6 +69,11 @@ uint32_t sim_postgres_member_count(const struct sim_postgres_cluster *cluster);
  * streaming from it. */
 void sim_postgres_bootstrap(struct sim_postgres_cluster *cluster);
 
+/* The processes of clients, by host (NULL where there are none); borrowed, must run. Before the
+ * first session. */
+void sim_postgres_clients(struct sim_postgres_cluster *cluster,
+                          struct sim_process *const by_host[HOSTS_MAX]);
+
 /* --- what the manager asks for; each is a no-op where it makes no sense in the present state ---
  */
 
@@ -106,6 +111,19 @@ bool sim_postgres_streams_to(const struct sim_postgres *server, uint32_t standby
 /* Called at once whenever anything above changed but positions. One listener; NULL: none. */
 void sim_postgres_listen(struct sim_postgres_cluster *cluster,
                          void (*changed)(void *data, uint32_t member), void *data);
+
+/* What really happens, told at the very tick. Any function may be NULL. */
+struct sim_postgres_truth {
+  void *data;
+  /* A commit was acknowledged by `member`: the answer leaves it. And: it has reached its client. */
+  void (*acknowledged)(void *data, const struct sim_record *record, uint32_t member);
+  void (*received)(void *data, const struct sim_record *record, uint32_t member);
+  void (*promoted)(void *data, uint32_t member, uint32_t timeline);
+  /* `member` begins to take writes, as a primary, or takes no more. */
+  void (*accepting)(void *data, uint32_t member, bool accepting);
+};
+void sim_postgres_observe(struct sim_postgres_cluster *cluster,
+                          const struct sim_postgres_truth *truth); /* copied */
 
 /* --- the end --- */
 
