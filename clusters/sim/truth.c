@@ -1,0 +1,162 @@
+/* Gathers the truth in memory and writes it at the end. */
+#include "sim/truth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "gameday/event.h"
+
+struct list {
+  char *items;
+  size_t size; /* of one */
+  uint64_t count, capacity;
+};
+
+struct sim_truth {
+  struct sim_world *world;
+  uint64_t start_ns;
+  struct sim_postgres_cluster *servers;
+  uint8_t hosts[POSTGRES_INSTANCES_MAX]; /* by member */
+  struct list acks, events, rows;
+  bool full;
+};
+
+static void *add(struct sim_truth *truth, struct list *list) {
+  if (list->count == list->capacity) {
+    uint64_t capacity = list->capacity ? list->capacity * 2 : 1024;
+    char *larger = realloc(list->items, capacity * list->size);
+    if (!larger) {
+      truth->full = true;
+      return NULL;
+    }
+    list->items = larger;
+    list->capacity = capacity;
+  }
+  void *item = list->items + list->count++ * list->size;
+  memset(item, 0, list->size);
+  return item;
+}
+
+static uint64_t now_ns(const struct sim_truth *truth) {
+  return sim_now_ns(truth->world) - truth->start_ns;
+}
+
+void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint8_t host,
+                    uint32_t number) {
+  struct sim_truth_event *event = truth ? add(truth, &truth->events) : NULL;
+  if (!event) return;
+  event->time_ns = now_ns(truth);
+  event->kind = (uint8_t)kind;
+  event->host = host;
+  event->number = number;
+}
+
+/* --- what the servers say -------------------------------------------------------------------- */
+
+static void received(void *data, const struct sim_record *record, uint32_t member) {
+  struct sim_truth *truth = data;
+  if (record->kind != SIM_RECORD_ROW) return;
+  struct sim_truth_ack *ack = add(truth, &truth->acks);
+  if (!ack) return;
+  ack->time_ns = now_ns(truth);
+  ack->sequence = record->sequence;
+  ack->identity = record->identity;
+  ack->timeline = record->timeline;
+  ack->host = truth->hosts[member];
+}
+
+static void promoted(void *data, uint32_t member, uint32_t timeline) {
+  struct sim_truth *truth = data;
+  sim_truth_note(truth, SIM_TRUTH_PROMOTED, truth->hosts[member], timeline);
+}
+
+static void accepting(void *data, uint32_t member, bool yes) {
+  struct sim_truth *truth = data;
+  sim_truth_note(truth, SIM_TRUTH_ACCEPTING, truth->hosts[member], yes);
+}
+
+void sim_truth_listen(struct sim_truth *truth, struct sim_postgres_cluster *servers,
+                      const struct host *const *members) {
+  truth->servers = servers;
+  for (uint32_t i = 0; i < sim_postgres_member_count(servers); i++)
+    truth->hosts[i] = members[i]->index;
+  const struct sim_postgres_truth listener = {
+      .data = truth, .received = received, .promoted = promoted, .accepting = accepting};
+  sim_postgres_observe(servers, &listener);
+}
+
+/* --- the file -------------------------------------------------------------------------------- */
+
+static int take_row(void *data, const struct sim_record *record, struct error *err) {
+  struct sim_truth *truth = data;
+  struct sim_truth_row *row = add(truth, &truth->rows);
+  if (!row) return error_set(err, STATUS_MEMORY, "out of memory for the truth");
+  row->sequence = record->sequence;
+  row->identity = record->identity;
+  row->checksum = record->checksum;
+  return 0;
+}
+
+static int take_rows(struct sim_truth *truth, uint8_t *ret_primary, struct error *err) {
+  uint32_t primary = UINT32_MAX, primaries = 0;
+  for (uint32_t i = 0; i < sim_postgres_member_count(truth->servers); i++) {
+    if (sim_postgres_state(sim_postgres_member(truth->servers, i)) != SIM_PG_PRIMARY) continue;
+    primary = i;
+    primaries++;
+  }
+  if (primaries != 1) return 0;
+  *ret_primary = truth->hosts[primary];
+  return sim_postgres_rows(sim_postgres_member(truth->servers, primary), take_row, truth, err);
+}
+
+static int put(int fd, const struct list *list, const char *path, struct error *err) {
+  return list->count ? file_write_all(fd, list->items, list->count * list->size, path, err) : 0;
+}
+
+int sim_truth_write(struct sim_truth *truth, const char *run_directory, struct error *err) {
+  struct sim_truth_head head = {.primary = HOST_NONE};
+  char path[PATH_MAX];
+  int status = path_format(path, sizeof path, err, "%s/%s", run_directory, SIM_TRUTH_FILE);
+  if (status == 0 && truth->servers) status = take_rows(truth, &head.primary, err);
+  if (status < 0) return status;
+  if (truth->full) return error_set(err, STATUS_MEMORY, "out of memory for the truth");
+  memcpy(head.magic, SIM_TRUTH_MAGIC, sizeof head.magic);
+  head.ack_count = truth->acks.count;
+  head.event_count = truth->events.count;
+  head.row_count = truth->rows.count;
+  CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return error_set_errno(err, errno, "cannot write %s", path);
+  status = file_write_all(fd, &head, sizeof head, path, err);
+  if (status == 0) status = put(fd, &truth->acks, path, err);
+  if (status == 0) status = put(fd, &truth->events, path, err);
+  if (status == 0) status = put(fd, &truth->rows, path, err);
+  return status;
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+int sim_truth_new(struct sim_world *world, uint64_t start_ns, struct sim_truth **ret_truth,
+                  struct error *err) {
+  struct sim_truth *truth = calloc(1, sizeof *truth);
+  if (!truth) return error_set(err, STATUS_MEMORY, "out of memory for the truth");
+  truth->world = world;
+  truth->start_ns = start_ns;
+  truth->acks.size = sizeof(struct sim_truth_ack);
+  truth->events.size = sizeof(struct sim_truth_event);
+  truth->rows.size = sizeof(struct sim_truth_row);
+  *ret_truth = truth;
+  return 0;
+}
+
+void sim_truth_free(struct sim_truth *truth) {
+  if (!truth) return;
+  free(truth->acks.items);
+  free(truth->events.items);
+  free(truth->rows.items);
+  free(truth);
+}

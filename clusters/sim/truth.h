@@ -1,0 +1,66 @@
+/* What really happened in a simulated run, written down by the world itself and not by the clients,
+ * the observer or the checkers: tests hold every measured value against it. One file, truth.bin, in
+ * the run directory, when the provider's parameter `truth` asks for it. */
+#ifndef GAMEDAY_CLUSTERS_SIM_TRUTH_H
+#define GAMEDAY_CLUSTERS_SIM_TRUTH_H
+
+#include "sim/postgres.h"
+
+#define SIM_TRUTH_FILE "truth.bin"
+#define SIM_TRUTH_MAGIC "GDTRU\0\0\1"
+
+/* All times are run times in ns. The file: this head, the acknowledgements, the events, the rows.
+ */
+struct sim_truth_head {
+  char magic[8];
+  uint64_t ack_count, event_count, row_count;
+  uint8_t primary; /* host that was the primary when the run ended; HOST_NONE: none, or several */
+  uint8_t reserved[31];
+};
+
+/* A write's acknowledgement that has reached its client. */
+struct sim_truth_ack {
+  uint64_t time_ns; /* of the arrival */
+  uint64_t sequence;
+  uint32_t identity, timeline;
+  uint8_t host, reserved[7];
+};
+
+enum sim_truth_kind {
+  SIM_TRUTH_POWER_OFF,
+  SIM_TRUTH_POWER_ON, /* asked for: it boots from now */
+  SIM_TRUTH_KILLED,
+  SIM_TRUTH_FROZEN,
+  SIM_TRUTH_THAWED,
+  SIM_TRUTH_PROMOTED,  /* number: timeline */
+  SIM_TRUTH_ACCEPTING, /* number: 1 takes writes from now on, 0 no longer */
+  SIM_TRUTH_LEADER,    /* holds the leader key from now on; host HOST_NONE: nobody does */
+};
+struct sim_truth_event {
+  uint64_t time_ns;
+  uint32_t number;
+  uint8_t kind, host, reserved[2];
+};
+
+/* What the primary holds in the end, in its order. */
+struct sim_truth_row {
+  uint64_t sequence;
+  uint32_t identity, checksum;
+};
+
+struct sim_truth;
+
+/* `start_ns`: clock time of the run's zero. */
+int sim_truth_new(struct sim_world *world, uint64_t start_ns, struct sim_truth **ret_truth,
+                  struct error *err);
+void sim_truth_free(struct sim_truth *truth); /* NULL is fine */
+/* Listens to the servers; `members` by member. */
+void sim_truth_listen(struct sim_truth *truth, struct sim_postgres_cluster *servers,
+                      const struct host *const *members);
+/* NULL truth: nothing. What memory has no room for makes the writing fail. */
+void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint8_t host,
+                    uint32_t number);
+/* At the end, while the servers are still there. */
+int sim_truth_write(struct sim_truth *truth, const char *run_directory, struct error *err);
+
+#endif
