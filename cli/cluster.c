@@ -262,7 +262,8 @@ const struct command command_cluster = {
     .summary = "Keep a cluster for a person: bring it up, look into its hosts, take it down.",
     .more =
         "exec runs a command inside a host, as root, and passes its output and exit code on. On a\n"
-        "client host or the monitor it runs a command of this machine on that host's network.",
+        "client host or the monitor it runs a command of this machine on that host's network,\n"
+        "where the names of the hosts resolve.",
     .options = rows,
     .options_size = sizeof(struct cluster_options),
     .main = main_cluster,

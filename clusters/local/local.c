@@ -108,10 +108,7 @@ static int put_world_file(const struct local_cluster *lc, const char *name, cons
 static int fill_world(const struct local_cluster *lc, struct error *err) {
   CLEANUP(buf_release) struct buf hosts;
   buf_init(&hosts);
-  buf_puts(&hosts, "127.0.0.1 localhost\n");
-  for (uint32_t i = 0; i < lc->public.host_count; i++)
-    buf_printf(&hosts, "%s %s\n", lc->hosts[i].address, lc->hosts[i].name);
-  int status = buf_ok(&hosts, err);
+  int status = local_names_text(lc, &hosts, err);
   if (status == 0)
     status = put_world_file(lc, LOCAL_HELPER, local_helper_bytes, local_helper_length, 0755, err);
   if (status == 0) status = put_world_file(lc, "hosts", hosts.data, hosts.length, 0644, err);
@@ -256,7 +253,7 @@ static int local_network_enter(struct cluster *cluster, const struct host *host,
   int errnum = errno;
   pthread_mutex_unlock(&lh->lock);
   if (result < 0) return error_set_errno(err, errnum, "enter the network of host %s", host->name);
-  return 0;
+  return local_names_enter(local_of(cluster), err);
 }
 
 const struct provider provider_local = {

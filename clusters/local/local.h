@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/process.h"
 #include "clusters/clusters.h"
 #include "gameday/provider.h"
@@ -138,6 +139,15 @@ int local_network_link(struct local_cluster *lc, const struct local_host *lh, bo
 int local_network_link_is_up(struct local_cluster *lc, const struct local_host *lh, bool *ret_up,
                              struct error *err);
 void local_network_address(uint32_t index, char address[48]);
+
+/* --- names.c */
+
+/* Appends what is in /etc/hosts of every host. */
+int local_names_text(const struct local_cluster *lc, struct buf *text, struct error *err);
+/* Gives the calling thread a mount namespace of its own: this machine as it is, but with the hosts'
+ * /etc/hosts and without its name services. It ends with the last thread or program in it. The
+ * working directory stays; it is no longer shared with other threads. */
+int local_names_enter(const struct local_cluster *lc, struct error *err);
 
 /* --- disk.c: the data file systems */
 

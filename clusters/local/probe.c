@@ -119,6 +119,10 @@ int local_probe(const void *configuration, struct error *err) {
                      "a container runtime is missing: apt-get install runc");
   if (config->storage != LOCAL_STORAGE_TMPFS && !process_exists("mkfs.ext4"))
     return error_set(err, STATUS_ENVIRONMENT, "mkfs.ext4 is missing: apt-get install e2fsprogs");
+  if (access("/etc/hosts", F_OK) < 0)
+    return error_set(err, STATUS_ENVIRONMENT,
+                     "/etc/hosts is missing, over which clients get the hosts' names: touch "
+                     "/etc/hosts");
   if (config->storage == LOCAL_STORAGE_LOOP) status = local_probe_loop(err);
   if (status == 0) status = probe_image(image, err);
   return status < 0 ? status : probe_world(image, err);

@@ -156,7 +156,9 @@ struct provider {
   int (*file_put)(struct cluster *cluster, const struct host *host, const char *path,
                   const void *bytes, size_t length, mode_t mode, const char *owner,
                   struct error *err);
-  /* From now on the calling thread's new sockets are on this host's network. */
+  /* From now on the calling thread, and the threads and programs that it starts, are on this host's
+   * network with their new sockets, and the names of the cluster's hosts resolve to addresses.
+   * Files are this machine's, under their own paths. */
   int (*network_enter)(struct cluster *cluster, const struct host *host, struct error *err);
 };
 
