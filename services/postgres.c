@@ -274,7 +274,8 @@ static void fill_access(struct service_instance *service) {
                                     .user = POSTGRES_USER,
                                     .database = POSTGRES_USER,
                                     .password = state->secrets.client,
-                                    .ca_file = state->ca_file};
+                                    .ca_file = state->ca_file,
+                                    .resolve = service->cluster->provider->can & CAN_NETWORK};
 }
 
 static int start(struct service_instance *service, struct error *err) {

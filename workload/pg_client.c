@@ -124,6 +124,7 @@ static int pg_session_init(struct session *base, const struct session_spec *spec
   base->host = HOST_NONE;
   session->watch = (struct watch){.ready = socket_ready, .owner = session, .fd = -1};
   session->timer = (struct timer){.fire = timer_fired, .owner = session};
+  session->name = (struct resolver_request){.answered = pg_name_answered, .owner = session};
   session->last_good = UINT32_MAX;
   session->pipeline = spec->options->pipeline_depth > 1;
   session->capacity = spec->options->pipeline_depth + 1; /* and the question for the identity */

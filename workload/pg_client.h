@@ -7,10 +7,10 @@
  * the other, each with `connect_timeout`, never two at once (a race of connections would recover
  * faster than the applications do that this client stands for). The endpoint that was good last
  * comes first, then the others in their order. ROUTE_REPLICA without a host tries all in an order
- * drawn from the seed; with a host, and ROUTE_PINNED, there is only that one. An attempt is TCP,
- * TLS, authentication, then one round trip: who the server is (recovery, read-only, timeline) and
- * the PREPAREs in one pipeline. ROUTE_PRIMARY refuses a server in recovery or read-only,
- * ROUTE_REPLICA without a host one that is not in recovery.
+ * drawn from the seed; with a host, and ROUTE_PINNED, there is only that one. An attempt is the
+ * name's resolution (where access->resolve), TCP, TLS, authentication, then one round trip: who the
+ * server is (recovery, read-only, timeline) and the PREPAREs in one pipeline. ROUTE_PRIMARY refuses
+ * a server in recovery or read-only, ROUTE_REPLICA without a host one that is not in recovery.
  *
  * Acknowledged is: ReadyForQuery has arrived. In the extended protocol the server says
  * CommandComplete before it commits (at the Sync), and when something is flushed in between, a
@@ -36,10 +36,11 @@
 #define PG_PIPELINE_MAX 1024u
 
 enum pg_phase {
-  PG_CLOSED,  /* no connection */
-  PG_POLLING, /* PQconnectPoll() goes on: TCP, TLS, authentication */
-  PG_SETUP,   /* identity and PREPAREs are under way */
-  PG_OPEN,    /* takes requests */
+  PG_CLOSED,    /* no connection */
+  PG_RESOLVING, /* the endpoint's name is being resolved; no connection */
+  PG_POLLING,   /* PQconnectPoll() goes on: TCP, TLS, authentication */
+  PG_SETUP,     /* identity and PREPAREs are under way */
+  PG_OPEN,      /* takes requests */
 };
 
 /* A request between its send and its completion; or the question for the identity. */
@@ -55,15 +56,16 @@ struct pg_session {
   struct session base; /* first: the loop's users see this */
   PGconn *conn;
   struct watch watch;
-  struct timer timer; /* end of the attempt (PG_POLLING, PG_SETUP), earliest deadline (PG_OPEN) */
-  uint64_t epoch;     /* grows with every connection closed: a callback may have done it */
+  struct timer timer; /* end of the attempt (until PG_OPEN), earliest deadline (PG_OPEN) */
+  struct resolver_request name; /* PG_RESOLVING */
+  uint64_t epoch; /* grows with every connection closed: a callback may have done it */
   enum pg_phase phase;
 
   uint32_t *order; /* of the round: indices of endpoints */
   uint32_t order_count, order_next;
-  uint32_t last_good;                /* index of the endpoint that was connected to last */
-  uint64_t attempt_ns, connected_ns; /* stamps of the attempt */
-  struct error why;                  /* what every endpoint of the round said */
+  uint32_t last_good;                             /* index of the endpoint connected to last */
+  uint64_t attempt_ns, resolved_ns, connected_ns; /* stamps of the attempt */
+  struct error why;                               /* what every endpoint of the round said */
 
   /* Requests in flight, oldest first; the first `held` are answered and wait for the identity. */
   struct pg_flight *flights;
@@ -79,10 +81,14 @@ struct pg_session {
 
 /* pg_client_connect.c */
 
-/* Starts libpq's connect to one endpoint; no environment variable of libpq's takes part. NULL: out
- * of memory; otherwise PQfinish() it, and ask PQstatus(). */
+/* Starts libpq's connect to one endpoint at one of `address_count` numeric addresses (at most
+ * RESOLVER_ADDRESSES_MAX), tried in their order; no environment variable of libpq's takes part.
+ * NULL: out of memory; otherwise PQfinish() it, and ask PQstatus(). */
 PGconn *pg_connection_start(const struct access *access, const struct endpoint *endpoint,
+                            const char *const addresses[], uint32_t address_count,
                             uint64_t tcp_user_timeout_ns);
+/* What the resolver says of the endpoint's name. */
+void pg_name_answered(struct resolver_request *request, const struct resolver_answer *answer);
 /* libpq's error text as one line without an end. */
 void pg_message(const PGconn *conn, char *text, size_t size);
 /* Begins the round over the endpoints of the route. */

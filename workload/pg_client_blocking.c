@@ -49,7 +49,8 @@ static int wait_socket(int fd, short events, uint64_t deadline_ns, struct error 
 
 static int connect_one(const struct access *access, const struct endpoint *endpoint,
                        uint64_t deadline_ns, PGconn **ret_conn, struct error *err) {
-  CLEANUP(cleanup_finish) PGconn *conn = pg_connection_start(access, endpoint, 0);
+  CLEANUP(cleanup_finish)
+  PGconn *conn = pg_connection_start(access, endpoint, &endpoint->address, 1, 0);
   if (!conn) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
   if (PQstatus(conn) == CONNECTION_BAD) return server_error(conn, err);
   PQsetNoticeReceiver(conn, ignore_notice, NULL);

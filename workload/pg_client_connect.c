@@ -1,5 +1,5 @@
-/* How a PostgreSQL session gets its connection: one endpoint after the other, asynchronously, then
- * the identity of the server and the PREPAREs in one round trip. */
+/* How a PostgreSQL session gets its connection: one endpoint after the other, asynchronously, its
+ * name first, then the identity of the server and the PREPAREs in one round trip. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,8 +15,27 @@ const char pg_identity_text[] =
     " CASE WHEN pg_is_in_recovery() THEN '00000000'"
     " ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END";
 
+/* `count` texts with commas between them; cut where `size` ends, which is large enough. */
+static void join(char *list, size_t size, const char *const texts[], uint32_t count) {
+  size_t length = 0;
+  list[0] = '\0';
+  for (uint32_t i = 0; i < count && length < size; i++) {
+    int added = snprintf(list + length, size - length, "%s%s", i > 0 ? "," : "", texts[i]);
+    length += added > 0 ? (size_t)added : 0;
+  }
+}
+
 PGconn *pg_connection_start(const struct access *access, const struct endpoint *endpoint,
+                            const char *const addresses[], uint32_t address_count,
                             uint64_t tcp_user_timeout_ns) {
+  /* libpq wants as many names as addresses. The name is what the certificate must carry. */
+  const char *names[RESOLVER_ADDRESSES_MAX];
+  char hosts[RESOLVER_ADDRESSES_MAX * RESOLVER_NAME_SIZE];
+  char hostaddrs[RESOLVER_ADDRESSES_MAX * RESOLVER_ADDRESS_SIZE];
+  assert(address_count >= 1 && address_count <= RESOLVER_ADDRESSES_MAX);
+  for (uint32_t i = 0; i < address_count; i++) names[i] = endpoint->name;
+  join(hosts, sizeof hosts, names, address_count);
+  join(hostaddrs, sizeof hostaddrs, addresses, address_count);
   char port[8], user_timeout[24];
   snprintf(port, sizeof port, "%u", (unsigned)endpoint->port);
   snprintf(user_timeout, sizeof user_timeout, "%" PRIu64, tcp_user_timeout_ns / NS_PER_MS);
@@ -27,8 +46,8 @@ PGconn *pg_connection_start(const struct access *access, const struct endpoint *
   const struct {
     const char *key, *value;
   } options[] = {
-      {"host", endpoint->name},
-      {"hostaddr", endpoint->address},
+      {"host", hosts},
+      {"hostaddr", hostaddrs},
       {"port", port},
       {"user", access->user},
       {"password", access->password ? access->password : "-"},
@@ -85,6 +104,7 @@ int pg_identity_read(const PGresult *result, struct pg_identity *ret, struct err
 void pg_disconnect(struct pg_session *session) {
   session->epoch++;
   loop_timer_cancel(session->base.loop, &session->timer);
+  resolver_cancel(&session->name);
   if (session->watch.active) {
     /* Taking a descriptor away cannot fail in a way that matters: it is closed next. */
     loop_watch_set(session->base.loop, &session->watch, 0, NULL);
@@ -124,28 +144,62 @@ static void attempt_failed_libpq(struct pg_session *session) {
   attempt_failed(session, why);
 }
 
-/* The timings begin anew with each endpoint: they are of the connect that succeeds. */
-static int attempt_start(struct pg_session *session, struct error *err) {
+/* The endpoint's address is known: the rest is libpq's, and then ours again. */
+static int dial(struct pg_session *session, const char *const addresses[], uint32_t address_count,
+                struct error *err) {
   const struct session_spec *spec = &session->base.spec;
-  session->attempt_ns = loop_now_ns(session->base.loop);
-  session->connected_ns = 0;
-  session->lost_code = 0;
-  session->asked = session->leaving = false;
-  session->setup_results = 0;
-  session->base.timeline = 0;
-  session->base.timing = (struct connect_timing){.host = current_endpoint(session)->host};
-  session->conn = pg_connection_start(spec->access, current_endpoint(session),
-                                      spec->options->tcp_user_timeout_ns);
+  session->resolved_ns = loop_now_ns(session->base.loop);
+  session->conn = pg_connection_start(spec->access, current_endpoint(session), addresses,
+                                      address_count, spec->options->tcp_user_timeout_ns);
   session->phase = PG_POLLING;
   char why[256];
   pg_message(session->conn, why, sizeof why);
   if (!session->conn) return error_set(err, STATUS_MEMORY, "%s", why);
   if (PQstatus(session->conn) == CONNECTION_BAD) return error_set(err, STATUS_SERVER, "%s", why);
   PQsetNoticeReceiver(session->conn, pg_notice, session);
-  int status = pg_arm(session, session->attempt_ns + spec->options->connect_timeout_ns, err);
-  if (status < 0) return status;
   return loop_watch_renew(session->base.loop, &session->watch, PQsocket(session->conn), LOOP_WRITE,
                           err);
+}
+
+void pg_name_answered(struct resolver_request *request, const struct resolver_answer *answer) {
+  struct pg_session *session = request->owner;
+  assert(session->phase == PG_RESOLVING);
+  if (answer->count == 0) {
+    char why[192];
+    snprintf(why, sizeof why, "this name does not resolve: %s", answer->why);
+    attempt_failed(session, why);
+    return;
+  }
+  const char *addresses[RESOLVER_ADDRESSES_MAX];
+  for (uint32_t i = 0; i < answer->count; i++) addresses[i] = answer->addresses[i];
+  struct error err = ERROR_INIT;
+  int status = dial(session, addresses, answer->count, &err);
+  session->base.timing.resolve_ns = session->resolved_ns - session->attempt_ns;
+  if (status < 0) attempt_failed(session, err.message);
+}
+
+/* Whether somebody has to be asked for the endpoint's address. */
+static bool has_name(const struct session_spec *spec, const struct endpoint *endpoint) {
+  return spec->access->resolve && spec->resolver &&
+         strcmp(endpoint->name, endpoint->address) != 0 && !resolver_is_numeric(endpoint->name);
+}
+
+/* The timings begin anew with each endpoint: they are of the connect that succeeds. */
+static int attempt_start(struct pg_session *session, struct error *err) {
+  const struct session_spec *spec = &session->base.spec;
+  const struct endpoint *endpoint = current_endpoint(session);
+  session->attempt_ns = loop_now_ns(session->base.loop);
+  session->connected_ns = 0;
+  session->lost_code = 0;
+  session->asked = session->leaving = false;
+  session->setup_results = 0;
+  session->base.timeline = 0;
+  session->base.timing = (struct connect_timing){.host = endpoint->host};
+  int status = pg_arm(session, session->attempt_ns + spec->options->connect_timeout_ns, err);
+  if (status < 0) return status;
+  if (!has_name(spec, endpoint)) return dial(session, &endpoint->address, 1, err);
+  session->phase = PG_RESOLVING;
+  return resolver_ask(spec->resolver, &session->name, endpoint->name, err);
 }
 
 static void attempt_next(struct pg_session *session) {
@@ -190,9 +244,10 @@ void pg_connect_round(struct pg_session *session) {
 
 void pg_connect_timeout(struct pg_session *session) {
   if (session->phase == PG_CLOSED) return;
-  bool tcp = session->connected_ns == 0;
-  attempt_failed(session, tcp ? "no connection until the connect timeout"
-                              : "connected, but no answer until the connect timeout");
+  const char *why = "connected, but no answer until the connect timeout";
+  if (session->connected_ns == 0) why = "no connection until the connect timeout";
+  if (session->phase == PG_RESOLVING) why = "this name was not resolved until the connect timeout";
+  attempt_failed(session, why);
 }
 
 /* Identity and PREPAREs in one pipeline: one round trip, however many statements there are. */
@@ -293,7 +348,7 @@ static void poll_done(struct pg_session *session) {
   struct connect_timing *timing = &session->base.timing;
   uint64_t now_ns = loop_now_ns(session->base.loop);
   if (session->connected_ns == 0) session->connected_ns = now_ns;
-  timing->connect_ns = session->connected_ns - session->attempt_ns;
+  timing->connect_ns = session->connected_ns - session->resolved_ns;
   timing->authenticate_ns = now_ns - session->connected_ns;
   session->phase = PG_SETUP;
   struct error err = ERROR_INIT;

@@ -61,8 +61,8 @@ static const struct param params[] = {
      .default_text = "2s",
      .minimum = "10ms",
      .maximum = "10min",
-     .help = "One attempt on one server: TCP, TLS, authentication, role. 2 s is the least that "
-             "libpq before version 17 takes for its connect_timeout."},
+     .help = "One attempt on one server: name, TCP, TLS, authentication, role. 2 s is the least "
+             "that libpq before version 17 takes for its connect_timeout."},
     {.key = "operation_timeout",
      .type = PARAM_DURATION,
      FIELD(options.operation_timeout_ns),

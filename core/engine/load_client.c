@@ -451,6 +451,7 @@ static int make_session(struct load_client *client, uint64_t seed, struct error 
                               .statement_count = workload->statement_count,
                               .uses = inner->class->uses,
                               .seed = seed + inner->index,
+                              .resolver = client->context->resolver,
                               .changed = session_changed,
                               .owner = client};
   struct session *session = calloc(1, driver->session_size);

@@ -37,7 +37,8 @@ struct load_counters {
 /* What the clients of one loop share. */
 struct load_context {
   struct loop *loop;
-  uint64_t start_ns; /* clock time of the run's zero */
+  struct resolver *resolver; /* of the loop */
+  uint64_t start_ns;         /* clock time of the run's zero */
   struct sink *sink;
   const struct host *const *client_hosts; /* client i is on client_hosts[i % count]; may be none */
   uint32_t client_host_count;

@@ -186,6 +186,7 @@ int load_group_init(struct load_group *group, const struct load_group_spec *spec
   group->clients = calloc(count, sizeof *group->clients);
   if (!group->clients) return error_set(err, STATUS_MEMORY, "out of memory for clients");
   int status = loop_reserve_timers(spec->loop, count * LOAD_CLIENT_TIMERS + 16, err);
+  if (status == 0) status = resolver_new(spec->loop, &group->context.resolver, err);
   if (status == 0) status = init_clients(group, err);
   if (status < 0) load_group_release(group);
   return status;
@@ -195,6 +196,8 @@ void load_group_release(struct load_group *group) {
   /* Only after a failure of the loop is there anything left to abandon. */
   for (uint32_t i = 0; i < group->client_count; i++) load_client_abandon(&group->clients[i]);
   for (uint32_t i = 0; i < group->client_count; i++) load_client_release(&group->clients[i]);
+  resolver_free(group->context.resolver);
+  group->context.resolver = NULL;
   free(group->clients);
   group->clients = NULL;
   group->client_count = 0;

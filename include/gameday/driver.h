@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "base/resolver.h"
 #include "gameday/event.h"
 #include "gameday/plugin.h"
 
@@ -39,13 +40,17 @@ struct access {
   const char *user, *database;
   const char *password; /* secret: never printed or recorded */
   const char *ca_file;  /* PEM; NULL: no TLS */
+  /* Clients resolve the endpoints' names as a step of each connect, because an application does,
+   * and one that does not resolve is a failed connect. False: the names mean nothing where the
+   * clients are, they use the addresses. */
+  bool resolve;
   void *context; /* the driver's own, for those that reach servers by no address; else NULL */
 };
 
 /* Client-side behaviour; parameters of the workload, recorded, because the client is part of what
  * is measured. All in nanoseconds. */
 struct client_options {
-  uint64_t connect_timeout_ns;   /* one attempt on one endpoint: TCP, TLS, authentication */
+  uint64_t connect_timeout_ns;   /* one attempt on one endpoint: name, TCP, TLS, authentication */
   uint64_t operation_timeout_ns; /* from scheduled until given up */
   uint64_t reconnect_delay_ns;   /* between failed rounds over all endpoints */
   uint64_t tcp_user_timeout_ns;  /* TCP_USER_TIMEOUT; 0: the system's */
@@ -94,6 +99,8 @@ struct session_spec {
   uint32_t statement_count;
   uint32_t uses; /* bit i: statement i is prepared on each new connection; 0: all are */
   uint64_t seed; /* order of endpoints for ROUTE_REPLICA */
+  /* Of the loop, for access->resolve; outlives the session. NULL: the addresses are used. */
+  struct resolver *resolver;
   /* Runs on the loop's thread whenever the state changed: READY, or LOST with the reason. From LOST
    * the owner calls connect() again when it wants to. Requests in flight were completed before. */
   void (*changed)(struct session *session, enum session_state state, const struct error *why);

@@ -116,6 +116,13 @@ def check_two_at_once(checks, machine, place):
         result = json.loads(read_bytes(os.path.join(one.out, "result.json")))
         checks.check(result["writes"]["ok"] > 0, "two at once: writes succeeded")
         checks.check(result["writes"]["phantom"] == 0, "two at once: no row of the other")
+        resolve = {measure["name"]: measure.get("value") for measure in result["measures"]
+                   if measure["name"].startswith("probe_resolve.")}
+        # Where every thread waits for a processor, a file is not read in a millisecond either.
+        checks.check((resolve.get("probe_resolve.p50") or 0) > 0, "two at once: names are resolved",
+                     str(resolve))
+        checks.check((resolve.get("probe_resolve.p50") or 9) < 0.1, "two at once: and soon",
+                     str(resolve))
     checks.check(both[0].record()["id"] != both[1].record()["id"], "two at once: two clusters")
 
 
@@ -166,6 +173,14 @@ def check_kept_cluster(checks, machine, place):
     inside = run(["cluster", "exec", cluster, "pg1", "--", "sh", "-c", "hostname; exit 7"])
     checks.check(inside.stdout == "pg1\n", "cluster exec is on the host", inside.stdout)
     checks.check(inside.returncode == 7, f"cluster exec passes {inside.returncode} on")
+    client = run(["cluster", "exec", cluster, "client1", "--", "getent", "hosts", "pg1"])
+    checks.check(client.stdout.split()[1:] == ["pg1"], "a program on a client finds pg1",
+                 client.stdout + client.stderr)
+    client = run(["cluster", "exec", cluster, "client1", "--", "getent", "hosts", "pg9"])
+    checks.check(client.returncode == 2, "a program on a client does not find pg9", client.stdout)
+    client = run(["cluster", "exec", cluster, "client1", "--", "pwd"])
+    checks.check(client.stdout.strip() == os.getcwd(), "it is where the command was given",
+                 client.stdout)
     nowhere = run(["cluster", "exec", cluster, "pg9", "--", "true"])
     checks.check(
         nowhere.returncode == USAGE and "has no host pg9" in nowhere.stderr, "cluster exec pg9",
