@@ -55,6 +55,11 @@ static void lend_demand(struct outage_tracker *tracker, uint64_t scheduled_ns) {
 
 int outage_operation(struct outage_tracker *tracker, const struct operation *operation,
                      struct error *err) {
+  return outage_operation_from(tracker, operation, operation->scheduled_ns, err);
+}
+
+int outage_operation_from(struct outage_tracker *tracker, const struct operation *operation,
+                          uint64_t demand_ns, struct error *err) {
   const struct record_info *info = tracker->info;
   uint64_t done_ns = operation->done_ns;
   bool success = operation->outcome == OUTCOME_OK;
@@ -66,11 +71,10 @@ int outage_operation(struct outage_tracker *tracker, const struct operation *ope
     int status = add_gap(tracker, done_ns, err);
     if (status < 0) return status;
   }
-  if (measured) lend_demand(tracker, operation->scheduled_ns);
+  if (measured) lend_demand(tracker, demand_ns);
   if (!success) {
-    if (operation->scheduled_ns >= tracker->last_success_ns &&
-        operation->scheduled_ns < tracker->tail_ns)
-      tracker->tail_ns = operation->scheduled_ns;
+    if (demand_ns >= tracker->last_success_ns && demand_ns < tracker->tail_ns)
+      tracker->tail_ns = demand_ns;
     return 0;
   }
   /* Whatever came before this success was scheduled before it. */

@@ -34,6 +34,10 @@ void outage_release(struct outage_tracker *tracker);
  * no demand; the late successes of those scheduled before it count as successes. */
 int outage_operation(struct outage_tracker *tracker, const struct operation *operation,
                      struct error *err);
+/* The same, as if it had been scheduled at `demand_ns`: whether it is of the measured time is told
+ * by its own schedule. */
+int outage_operation_from(struct outage_tracker *tracker, const struct operation *operation,
+                          uint64_t demand_ns, struct error *err);
 /* Any sample; only METRIC_HARNESS_DELAY is looked at. */
 int outage_sample(struct outage_tracker *tracker, const struct sample *sample, struct error *err);
 
