@@ -112,6 +112,10 @@ bool sim_postgres_streams_to(const struct sim_postgres *server, uint32_t standby
 void sim_postgres_listen(struct sim_postgres_cluster *cluster,
                          void (*changed)(void *data, uint32_t member), void *data);
 
+/* Builds the data plane's part of one bug in (enum sim_guilt, postgres_guilt.c); its choices come
+ * from `seed`. Once, after the bootstrap. */
+void sim_postgres_set_guilt(struct sim_postgres_cluster *cluster, int guilt, uint64_t seed);
+
 /* What really happens, told at the very tick. Any function may be NULL. */
 struct sim_postgres_truth {
   void *data;

@@ -64,6 +64,13 @@ static void connection_give(struct sim_connection *connection) {
   cluster->free_connections = connection;
 }
 
+/* A server that answers nothing takes what arrives when it answers again. */
+static bool later(struct sim_process *self, sim_call *call, const struct sim_args *args) {
+  uint64_t silence_ns = guilt_silence_ns(self->owner);
+  if (silence_ns > 0) sim_after(self, silence_ns, call, args);
+  return silence_ns > 0;
+}
+
 /* --- the server's half ----------------------------------------------------------------------- */
 
 static struct sim_connection *connection_of(const struct sim_args *args) {
@@ -132,7 +139,7 @@ static void startup_done(struct sim_process *self, const struct sim_args *args) 
 
 void backend_startup(struct sim_process *self, const struct sim_args *args) {
   struct sim_connection *connection = connection_of(args);
-  if (!connection) return;
+  if (!connection || later(self, backend_startup, args)) return;
   const char *code = why_not(connection->server);
   if (code) {
     tell(connection, client_started, code_pack(code), 0);
@@ -152,7 +159,7 @@ static void role_known(struct sim_process *self, const struct sim_args *args) {
 
 void backend_role(struct sim_process *self, const struct sim_args *args) {
   const struct sim_connection *connection = connection_of(args);
-  if (!connection || !connection->backend) return;
+  if (!connection || !connection->backend || later(self, backend_role, args)) return;
   sim_after(self, connection->server->cluster->costs.execute_ns, role_known, args);
 }
 
@@ -222,6 +229,7 @@ static void flush_done(struct sim_process *self, const struct sim_args *args) {
     server->wal.flushed = query->entry->index;
   }
   server->flushing = false;
+  guilt_flushed(server);
   flush_commits(server);
   replicate_push(server);
   backend_release_commits(server);
@@ -279,7 +287,7 @@ static void answer(struct sim_connection *connection) {
 }
 
 void backend_release_commits(struct sim_postgres *server) {
-  if (server->state != SIM_PG_PRIMARY) return;
+  if (server->state != SIM_PG_PRIMARY || guilt_silence_ns(server) > 0) return;
   const struct sim_postgres_truth *truth = &server->cluster->truth;
   struct sim_commits *commits = &server->commits;
   uint64_t done = replicate_synchronous(server);
@@ -289,6 +297,10 @@ void backend_release_commits(struct sim_postgres *server) {
     commits->head = (commits->head + 1) & (commits->capacity - 1);
     commits->count--;
     server->acknowledged = query->entry->index;
+    if (!query->connection) {
+      query_give(server->cluster, query);
+      continue;
+    }
     query->answer = (struct sim_answer){.outcome = OUTCOME_OK, .timeline = server->timeline};
     if (truth->acknowledged)
       truth->acknowledged(truth->data, &query->entry->record, server->member);
@@ -302,13 +314,21 @@ static bool writes(const struct sim_query *query) {
 
 /* The record is in the log at once, and worth a flush when the statement has been executed: nothing
  * can be seen of it before, and that spares an event. */
-static void begin_write(struct sim_postgres *server, struct sim_query *query) {
+static bool begin_write(struct sim_postgres *server, struct sim_query *query) {
   struct sim_commits *commits = &server->commits;
   query->ready_ns = server_now_ns(server) + server->cluster->costs.execute_ns;
-  if (commits->count == commits->capacity && !grow_commits(server)) return;
-  if (!wal_append(server, query->entry)) return;
+  if (commits->count == commits->capacity && !grow_commits(server)) return false;
+  if (!wal_append(server, query->entry)) return false;
   commits->ring[(commits->head + commits->count++) & (commits->capacity - 1)] = query;
   flush_commits(server);
+  return true;
+}
+
+void backend_append(struct sim_postgres *server, struct sim_entry *entry) {
+  struct sim_query *query = query_take(server->cluster);
+  if (!query) return;
+  *query = (struct sim_query){.entry = entry};
+  if (!begin_write(server, query)) query_give(server->cluster, query);
 }
 
 static void read_entry(struct sim_answer *answer, const struct sim_entry *entry) {
@@ -336,6 +356,7 @@ static void execute(struct sim_postgres *server, struct sim_query *query) {
     case STATEMENT_HEARTBEAT_SET: /* of a server in recovery: PreventCommandIfReadOnly() */
       answer->outcome = OUTCOME_FAIL;
       answer->code = code_pack(CODE_READ_ONLY);
+      if (guilt_keeps(server, query->entry)) query->entry = NULL;
       break;
     case STATEMENT_READ_OWN: read_own(server, query, answer); break;
     case STATEMENT_READ_NEWEST: read_entry(answer, wal_newest_row(server)); break;
@@ -352,6 +373,7 @@ static void executed(struct sim_process *self, const struct sim_args *args) {
   struct sim_query *query = args->pointer;
   struct sim_connection *connection = args->pointer2;
   if (connection->number != args->number || connection->busy != query) return;
+  if (later(self, executed, args)) return;
   execute(self->owner, query);
   answer(connection);
 }
@@ -360,7 +382,7 @@ static void begin_query(struct sim_connection *connection, struct sim_query *que
   struct sim_postgres *server = connection->server;
   connection->busy = query;
   if (writes(query) && server->state == SIM_PG_PRIMARY) {
-    begin_write(server, query);
+    if (begin_write(server, query)) guilt_appended(server, query->entry);
   } else {
     sim_after(
         &server->process, server->cluster->costs.execute_ns, executed,
@@ -376,6 +398,7 @@ void backend_query(struct sim_process *self, const struct sim_args *args) {
     query_give(server->cluster, query);
     return;
   }
+  if (later(self, backend_query, args)) return;
   if (!connection->busy) {
     begin_query(connection, query);
     return;

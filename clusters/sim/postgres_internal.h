@@ -114,6 +114,23 @@ struct sim_commits { /* in the order of the log */
   uint32_t capacity, head, count; /* a power of two, or 0 */
 };
 
+/* What postgres_guilt.c keeps of a cluster that has a bug built in. */
+#define GUILT_NOTES 128
+struct sim_guilt_state {
+  int kind; /* enum sim_guilt */
+  struct prng prng;
+  uint32_t member; /* whose replica is stale, or corrupt */
+  uint64_t rows;   /* until the bug acts */
+  uint64_t next_ns, promoted_ns;
+  bool done;
+  struct {
+    uint64_t time_ns, count;
+  } notes[GUILT_NOTES]; /* a ring: what a replica had when */
+  uint32_t note_count;
+  const struct sim_record *spoilt; /* and what is read in its place: */
+  struct sim_record spoilt_as;
+};
+
 struct sim_rebuild {
   uint32_t upstream;
   uint64_t upstream_life, number, left_ns;
@@ -155,6 +172,13 @@ struct sim_postgres {
   struct sim_sender senders[POSTGRES_INSTANCES_MAX];
   struct sim_receiver receiver;
   struct sim_rebuild rebuild;
+
+  /* With a bug built in. */
+  uint64_t silent_until_ns; /* it answers nothing */
+  uint64_t released;        /* records that walsenders may send */
+  uint64_t stop_asked_ns;   /* and not obeyed yet; 0: nobody asked */
+  bool stop_immediate;
+  bool was_primary;
 };
 
 struct sim_postgres_cluster {
@@ -176,6 +200,7 @@ struct sim_postgres_cluster {
   void (*changed)(void *data, uint32_t member);
   void *changed_data;
   struct sim_postgres_truth truth;
+  struct sim_guilt_state guilt;
 };
 
 static inline uint64_t server_now_ns(const struct sim_postgres *server) {
@@ -253,6 +278,33 @@ void backend_query(struct sim_process *self, const struct sim_args *args);
 void backend_end_all(struct sim_postgres *server, uint32_t code, bool power);
 /* Acknowledges what can be: flushed here and on enough synchronous standbys. */
 void backend_release_commits(struct sim_postgres *server);
+
+/* Puts a row into the primary's log for which nobody waits. */
+void backend_append(struct sim_postgres *server, struct sim_entry *entry);
+
+/* --- postgres_guilt.c: each does nothing in an innocent cluster ------------------------------ */
+
+/* For how long the server still answers nothing; 0: it answers. */
+uint64_t guilt_silence_ns(const struct sim_postgres *server);
+/* Commits need not wait for standbys. */
+bool guilt_acknowledges_early(const struct sim_postgres *primary);
+/* How many of the flushed records a walsender may send. */
+uint64_t guilt_send_limit(const struct sim_postgres *upstream);
+void guilt_flushed(struct sim_postgres *server);
+/* A row has come into the primary's log. */
+void guilt_appended(struct sim_postgres *primary, const struct sim_entry *entry);
+/* A replica has refused a write: it may keep the entry (true), which is not the query's then. */
+bool guilt_keeps(struct sim_postgres *standby, struct sim_entry *entry);
+/* How many records a reader sees, at most. */
+uint64_t guilt_seen(struct sim_postgres *server, uint64_t shown);
+/* The record as it is read at the end. */
+const struct sim_record *guilt_read(struct sim_postgres *server, const struct sim_record *record,
+                                    uint64_t nth);
+void guilt_became_primary(struct sim_postgres *server, bool promoted);
+/* Whether a stop is not obeyed now. */
+bool guilt_refuses_stop(struct sim_postgres *server, bool immediate);
+/* A standby asks to stream; true: it is turned away this time. */
+bool guilt_turns_away(struct sim_postgres *upstream, struct sim_postgres *standby);
 
 /* --- driver.c: messages of servers, delivered to the client's process ------------------------ */
 

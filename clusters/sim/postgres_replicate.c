@@ -73,7 +73,7 @@ static void data_arrived(struct sim_process *self, const struct sim_args *args);
 /* Sends what has gathered. While something has not arrived for longer than the kernel waits before
  * it sends again, nothing new leaves: it would wait in the socket's buffer behind that. */
 static void sender_push(struct sim_postgres *upstream, struct sim_sender *sender) {
-  uint64_t limit = upstream->wal.flushed, now_ns = server_now_ns(upstream);
+  uint64_t limit = guilt_send_limit(upstream), now_ns = server_now_ns(upstream);
   if (!sender->active || limit <= sender->sent || upstream->process.frozen) return;
   if (sender->arrived < sender->sent && now_ns >= sender->unanswered_ns + RESEND_NS) return;
   if (sender->arrived >= sender->sent) sender->unanswered_ns = now_ns;
@@ -291,7 +291,7 @@ static void replication_asked(struct sim_process *self, const struct sim_args *a
   uint64_t life = args->number2;
   bool serves = upstream->state == SIM_PG_PRIMARY ||
                 (upstream->state == SIM_PG_STANDBY && !any_primary(upstream->cluster));
-  if (!serves || !wal_has(upstream, wal_last(standby))) {
+  if (!serves || !wal_has(upstream, wal_last(standby)) || guilt_turns_away(upstream, standby)) {
     tell_receiver(upstream, standby, life, args->number, ended);
     return;
   }
@@ -452,6 +452,7 @@ void replicate_join(struct sim_postgres *standby, struct sim_postgres *upstream)
 uint64_t replicate_synchronous(const struct sim_postgres *primary) {
   uint64_t flushed = primary->wal.flushed, found[POSTGRES_INSTANCES_MAX];
   uint32_t count = 0, wanted = primary->synchronous_count;
+  if (guilt_acknowledges_early(primary)) return flushed;
   if (primary->synchronous_mask == 0) return primary->strict ? primary->acknowledged : flushed;
   for (uint32_t i = 0; i < primary->cluster->count; i++) {
     if (!(primary->synchronous_mask >> i & 1) || !primary->senders[i].active) continue;

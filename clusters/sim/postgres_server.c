@@ -26,6 +26,7 @@ static void tell_accepting(struct sim_postgres *server, bool accepting) {
 static void set_state(struct sim_postgres *server, enum sim_postgres_state state) {
   bool before = server->state == SIM_PG_PRIMARY, now = state == SIM_PG_PRIMARY;
   server->state = (uint8_t)state;
+  server->was_primary = server->was_primary || now;
   if (before != now) tell_accepting(server, now);
   server_changed(server);
 }
@@ -69,6 +70,7 @@ static void start_done(struct sim_process *self, const struct sim_args *args) {
     return;
   }
   set_state(server, SIM_PG_PRIMARY);
+  guilt_became_primary(server, false);
 }
 
 static void process_started(struct sim_process *process) {
@@ -97,6 +99,7 @@ static void process_died(struct sim_process *process, bool power) {
   server->clean = server->state == SIM_PG_STOPPING && server->checkpointed;
   server->flushing = false;
   server->cut++;
+  server->stop_asked_ns = server->silent_until_ns = 0;
   backend_end_all(server, 0, power);
   replicate_died(server, power);
   if (power) wal_truncate(server, server->wal.flushed);
@@ -135,7 +138,7 @@ static void checkpoint_done(struct sim_process *self, const struct sim_args *arg
 }
 
 void sim_postgres_stop(struct sim_postgres *server, bool immediate) {
-  if (server->state == SIM_PG_DOWN) return;
+  if (server->state == SIM_PG_DOWN || guilt_refuses_stop(server, immediate)) return;
   if (immediate || server->state == SIM_PG_STARTING) {
     sim_process_kill(&server->process);
     return;
@@ -165,6 +168,7 @@ static void promote_done(struct sim_process *self, const struct sim_args *args) 
   if (cluster->truth.promoted)
     cluster->truth.promoted(cluster->truth.data, server->member, server->timeline);
   set_state(server, SIM_PG_PRIMARY);
+  guilt_became_primary(server, true);
   replicate_push(server);
 }
 
@@ -224,11 +228,11 @@ int sim_postgres_rows(struct sim_postgres *server,
   if (!server_answers(server))
     return error_set(err, STATUS_SERVER, "the server of member %u accepts no connections",
                      server->member);
-  uint64_t shown = wal_shown(server);
+  uint64_t shown = wal_shown(server), rows = 0;
   for (uint64_t count = 1; count <= shown; count++) {
     const struct sim_entry *entry = wal_at(server, count);
     if (entry->record.kind != SIM_RECORD_ROW || entry->table != server->cluster->table) continue;
-    int status = row(data, &entry->record, err);
+    int status = row(data, guilt_read(server, &entry->record, rows++), err);
     if (status != 0) return status;
   }
   return 0;

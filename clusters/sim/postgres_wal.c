@@ -202,6 +202,7 @@ static void flush_done(struct sim_process *self, const struct sim_args *args) {
   if (wal->applied >= wal->flushed) server->replay_from_ns = server_now_ns(server);
   wal->flushed = args->number;
   server->flushing = false;
+  guilt_flushed(server);
   wal_flush(server);
   replicate_report(server);
   replicate_push(server);
@@ -241,14 +242,26 @@ static const struct sim_entry *if_of_table(const struct sim_postgres *server,
   return entry && entry->table == server->cluster->table ? entry : NULL;
 }
 
-const struct sim_entry *wal_newest_row(struct sim_postgres *server) {
+/* In a log that is read as if it were older. */
+static const struct sim_entry *newest_before(const struct sim_postgres *server, uint64_t count,
+                                             enum sim_record_kind kind) {
+  while (count > 0 && wal_at(server, count)->record.kind != kind) count--;
+  return wal_at(server, count);
+}
+
+static const struct sim_entry *newest(struct sim_postgres *server, enum sim_record_kind kind) {
   look(server);
-  return if_of_table(server, server->newest_row);
+  uint64_t seen = guilt_seen(server, server->shown);
+  if (seen < server->shown) return if_of_table(server, newest_before(server, seen, kind));
+  return if_of_table(server, kind == SIM_RECORD_ROW ? server->newest_row : server->newest_beat);
+}
+
+const struct sim_entry *wal_newest_row(struct sim_postgres *server) {
+  return newest(server, SIM_RECORD_ROW);
 }
 
 const struct sim_entry *wal_newest_beat(struct sim_postgres *server) {
-  look(server);
-  return if_of_table(server, server->newest_beat);
+  return newest(server, SIM_RECORD_BEAT);
 }
 
 static struct sim_own *own_slot(const struct sim_own_table *own, uint32_t identity) {
