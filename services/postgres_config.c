@@ -180,8 +180,10 @@ int postgres_write_patroni_start(const struct postgres_plan *plan, const struct 
 int postgres_write_bootstrap_sql(const struct postgres_plan *plan, uint32_t member, struct buf *ret,
                                  struct error *err) {
   uint32_t instances = postgres_instances(plan->config);
-  /* The password must not reach a log, whatever logging the scenario asked for. */
+  /* The password must not reach a log, whatever logging the scenario asked for. No replica is there
+   * yet for which a commit could wait. */
   buf_puts(ret,
+           "set synchronous_commit = local;\n"
            "set log_statement = 'none';\n"
            "set log_min_duration_statement = -1;\n"
            "set log_min_error_statement = 'panic';\n");

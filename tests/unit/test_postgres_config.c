@@ -162,6 +162,20 @@ static void test_bootstrap_makes_slots_of_the_others_and_logs_no_password(void *
   assert_non_null(strstr(text.data, "slot('pg3')"));
 }
 
+/* With synchronous_standby_names among the parameters the first commit waited for a replica that
+ * could not be there yet, and the start ended with "did not end within 30 s". */
+static void test_bootstrap_waits_for_no_replica(void **state) {
+  (void)state;
+  const struct postgres_config config = config_of(2, NULL);
+  const struct postgres_plan plan = plan_of(&config);
+  struct error err = ERROR_INIT;
+  CLEANUP(buf_release) struct buf text;
+  buf_init(&text);
+  assert_ok(postgres_write_bootstrap_sql(&plan, 0, &text, &err), &err);
+  const char *local = strstr(text.data, "set synchronous_commit = local;");
+  assert_true(local && local < strstr(text.data, "create role"));
+}
+
 /* A shell can read the programs that the service writes, and they name every other member. */
 static void test_programs_are_shell(void **state) {
   (void)state;
@@ -273,6 +287,7 @@ int main(void) {
       cmocka_unit_test(test_etcd_arguments),
       cmocka_unit_test(test_postgresql_conf_quotes_values),
       cmocka_unit_test(test_bootstrap_makes_slots_of_the_others_and_logs_no_password),
+      cmocka_unit_test(test_bootstrap_waits_for_no_replica),
       cmocka_unit_test(test_programs_are_shell),
       cmocka_unit_test(test_bounds),
       cmocka_unit_test(test_patroni_4_is_read_as_patroni_3),
