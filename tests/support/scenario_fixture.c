@@ -434,6 +434,7 @@ static const char *parts_difference(const struct scenario *a, const struct scena
 static const char *explore_difference(const struct scenario_explore *a,
                                       const struct scenario_explore *b) {
   if (a->given != b->given) return "explore";
+  if (!a->given) return NULL;
   const char *key = config_difference(explore_params, a, b);
   for (uint32_t i = 0; i < a->names.count && !key; i++)
     if (a->injectors[i] != b->injectors[i]) key = "explore's injectors";
