@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "cli.h"
+#include "scenario/mistakes.h"
 
 enum exit_code cli_exit_code(enum status status, int number) {
   switch (status) {
@@ -44,8 +45,10 @@ int cli_usage(struct cli *cli, const struct command *command) {
 static int split_set(const char *text, char *path, size_t size, const char **ret_value,
                      struct error *err) {
   const char *equals = strchr(text, '=');
+  char quoted[SHOWN_SIZE];
   if (!equals || equals == text)
-    return error_set(err, STATUS_USAGE, "--set takes path=value, not '%s'", text);
+    return error_set(err, STATUS_USAGE, "--set %s: expected path=value such as load.warmup=5s",
+                     shown(text, quoted));
   if ((size_t)(equals - text) >= size)
     return error_set(err, STATUS_USAGE, "--set: the path of '%.40s...' is too long", text);
   memcpy(path, text, (size_t)(equals - text));
@@ -68,13 +71,14 @@ int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
   struct error err = ERROR_INIT;
   uint32_t count = 0;
   for (uint32_t i = 0; sets && i < sets->count; i++) {
-    overrides[count].path = paths[i];
+    overrides[count] = (struct scenario_override){.path = paths[i]};
     if (split_set(sets->items[i], paths[i], sizeof paths[i], &overrides[count].value, &err) < 0)
       return cli_fail(cli, &err);
     count++;
   }
   if (provider)
-    overrides[count++] = (struct scenario_override){.path = provider_path, .value = provider};
+    overrides[count++] = (struct scenario_override){
+        .path = provider_path, .value = provider, .argument = "--provider"};
   struct scenario_errors *errors = calloc(1, sizeof *errors);
   if (!errors) {
     (void)error_set(&err, STATUS_MEMORY, "out of memory");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scenario/mistakes.h"
 #include "scenario/suggest.h"
 
 static const struct option_row *find(const struct option_row *rows, const char *name,
@@ -35,13 +36,15 @@ static int store(const struct option_row *row, void *options, const char *value,
     case OPTION_FLAG: *(bool *)field = true; return 0;
     case OPTION_TEXT: *(const char **)field = value; return 0;
     case OPTION_COUNT: {
-      char *end = NULL;
+      char *end = NULL, quoted[SHOWN_SIZE];
       errno = 0;
       unsigned long long number = strtoull(value, &end, 10);
       /* strtoull() takes spaces and signs too, and " -1" for the greatest number there is. */
       if (errno != 0 || *end != '\0' || value[0] < '0' || value[0] > '9')
-        return error_set(err, STATUS_USAGE, "--%s takes a whole number, not '%s'", row->name,
-                         value);
+        return error_set(
+            err, STATUS_USAGE, "--%s: %s is %s; expected one such as 3", row->name,
+            shown(value, quoted),
+            errno != 0 && value[0] != '-' ? "too large" : "not a whole number from 0 on");
       *(struct option_number *)field = (struct option_number){.given = true, .value = number};
       return 0;
     }

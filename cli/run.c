@@ -157,10 +157,13 @@ static int choose_seed(const struct run_options *options, const struct scenario 
                        uint64_t *ret_seed, uint64_t *ret_repeat, struct error *err) {
   uint64_t repeat = options->repeat.given ? options->repeat.value : scenario->repeat;
   if (repeat < 1 || repeat > REPEATS_MAX)
-    return error_set(err, STATUS_USAGE, "--repeat must be from 1 to %d", REPEATS_MAX);
+    return error_set(err, STATUS_USAGE, "--repeat: \"%" PRIu64 "\" is too %s; expected 1 to %d",
+                     repeat, repeat < 1 ? "small" : "large", REPEATS_MAX);
   uint64_t seed = options->seed.given ? options->seed.value : scenario->seed;
   if (seed > SEED_MAX)
-    return error_set(err, STATUS_USAGE, "--seed must be at most %" PRIu64, SEED_MAX);
+    return error_set(err, STATUS_USAGE,
+                     "%s: \"%" PRIu64 "\" is too large; expected at most %" PRIu64,
+                     options->seed.given ? "--seed" : "seed", seed, SEED_MAX);
   if (!options->seed.given && !scenario->seed_given) {
     int status = random_bytes(&seed, sizeof seed, err);
     if (status < 0) return status;

@@ -163,7 +163,8 @@ int draft_override(struct arena *arena, struct mistakes *mistakes,
   char path[160], value[80];
   show_text(override->path, path, sizeof path);
   show_text(override->value, value, sizeof value);
-  const char *argument = arena_printf(arena, "--set %s=%s", path, value);
+  const char *argument = override->argument ? arena_strdup(arena, override->argument)
+                                            : arena_printf(arena, "--set %s=%s", path, value);
   if (!argument) return out_of_memory(err);
   struct override_context o = {.arena = arena,
                                .mistakes = mistakes,

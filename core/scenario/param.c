@@ -152,14 +152,20 @@ static int parse_whole(const char *text, int64_t *ret_integer, struct error *err
   return 0;
 }
 
-static int parse_count(const char *text, union field *ret, struct error *err) {
-  char quoted[SHOWN_SIZE];
+/* What does not fit into the field is beyond any bounds of the row; where it has none there are
+ * those of the field. */
+static int parse_count(const struct param *row, const char *text, union field *ret,
+                       struct error *err) {
+  char quoted[SHOWN_SIZE], bounds[EXPECTED_SIZE];
   int64_t integer = 0;
   int status = parse_whole(text, &integer, err);
   if (status < 0) return status;
-  if (integer < 0 || integer > UINT32_MAX)
-    return error_set(err, STATUS_USAGE, "%s is out of range; expected 0 to %u", shown(text, quoted),
-                     UINT32_MAX);
+  if (integer < 0)
+    return error_set(err, STATUS_USAGE, "%s is too small; expected %s", shown(text, quoted),
+                     row->minimum ? param_bounds(row, bounds) : "at least 0");
+  if (integer > UINT32_MAX)
+    return error_set(err, STATUS_USAGE, "%s is too large; expected %s", shown(text, quoted),
+                     row->maximum ? param_bounds(row, bounds) : "at most 4294967295");
   ret->count = (uint32_t)integer;
   return 0;
 }
@@ -195,7 +201,7 @@ static int parse_quantity(enum param_type type, const char *text, union field *r
 }
 
 /* "LOW..HIGH", or one value for both. */
-static int parse_range(enum param_type type, const char *text, union field *ret,
+static int parse_range(const struct param *row, const char *text, union field *ret,
                        struct error *err) {
   char quoted[SHOWN_SIZE], part[64];
   const char *dots = strstr(text, "..");
@@ -208,10 +214,10 @@ static int parse_range(enum param_type type, const char *text, union field *ret,
     memcpy(part, ends[i], length);
     part[length] = '\0';
     union field field = {0};
-    int status = type == PARAM_COUNTS ? parse_count(part, &field, err)
-                                      : parse_quantity(PARAM_DURATION, part, &field, err);
+    int status = row->type == PARAM_COUNTS ? parse_count(row, part, &field, err)
+                                           : parse_quantity(PARAM_DURATION, part, &field, err);
     if (status < 0) return status;
-    values[i] = type == PARAM_COUNTS ? field.count : field.whole;
+    values[i] = row->type == PARAM_COUNTS ? field.count : field.whole;
   }
   if (values[0] > values[1])
     return error_set(err, STATUS_USAGE, "%s runs backwards; expected the smaller one first",
@@ -225,7 +231,7 @@ static int parse_field(const struct param *row, const char *text, struct arena *
                        union field *ret, struct error *err) {
   switch (row->type) {
     case PARAM_BOOL: return parse_bool(text, ret, err);
-    case PARAM_COUNT: return parse_count(text, ret, err);
+    case PARAM_COUNT: return parse_count(row, text, ret, err);
     case PARAM_INTEGER: return parse_whole(text, &ret->integer, err);
     case PARAM_NUMBER:
     case PARAM_DURATION:
@@ -238,7 +244,7 @@ static int parse_field(const struct param *row, const char *text, struct arena *
       ret->text = arena_strdup(arena, text);
       return ret->text ? 0 : error_set(err, STATUS_MEMORY, "out of memory");
     case PARAM_COUNTS:
-    case PARAM_DURATIONS: return parse_range(row->type, text, ret, err);
+    case PARAM_DURATIONS: return parse_range(row, text, ret, err);
     case PARAM_NAMES:
     case PARAM_SETTINGS: break;
   }

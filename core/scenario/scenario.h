@@ -123,6 +123,7 @@ struct scenario_errors {
  * A path is dotted keys and [index]: cluster.services.postgres.ttl, timeline[0].at */
 struct scenario_override {
   const char *path, *value;
+  const char *argument; /* what the user wrote, for messages; NULL: "--set path=value" */
 };
 
 /* Parses `length` bytes. On failure (STATUS_USAGE) `ret_errors` has every mistake, and `ret` must

@@ -8,7 +8,8 @@ static struct scenario_errors errors;
 
 static int parse_once(void *data, struct error *err) {
   static const struct scenario_override overrides[] = {
-      {"load.duration", "1h"}, {"cluster.services.store.parameters", "{a: 1, b: 2}"}};
+      {.path = "load.duration", .value = "1h"},
+      {.path = "cluster.services.store.parameters", .value = "{a: 1, b: 2}"}};
   const char *yaml = data;
   struct scenario scenario;
   int status = scenario_parse("s.yaml", yaml, strlen(yaml), &fixture_tables, overrides, 2,

@@ -158,9 +158,11 @@ static void test_numbers_are_whole_and_positive(void **state) {
   (void)state;
   static const char *const bad[] = {"-1", "+1", "1.5", "x", "1x", "", "18446744073709551616"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    char line[64], message[96];
+    char line[64], message[128];
     snprintf(line, sizeof line, "--seed=%s", bad[i]);
-    snprintf(message, sizeof message, "--seed takes a whole number, not '%s'", bad[i]);
+    bool large = strlen(bad[i]) > 18;
+    snprintf(message, sizeof message, "--seed: \"%s\" is %s; expected one such as 3", bad[i],
+             large ? "too large" : "not a whole number from 0 on");
     assert_refused(line, message);
   }
   struct options options = {.force = false};

@@ -103,7 +103,8 @@ static void test_values_of_every_type(void **state) {
   static const struct value_sample samples[] = {
       {"instances: nine", "24: instances: \"nine\" is not a whole number; expected one such as 3"},
       {"instances: 8", "24: instances: \"8\" is too large; expected 1 to 7"},
-      {"instances: -1", "24: instances: \"-1\" is out of range; expected 0 to 4294967295"},
+      {"instances: -1", "24: instances: \"-1\" is too small; expected 1 to 7"},
+      {"instances: 4294967296", "24: instances: \"4294967296\" is too large; expected 1 to 7"},
       {"instances: 03",
        "24: instances: \"03\" begins with a zero; expected a whole number without"},
       {"instances: \"3\"",

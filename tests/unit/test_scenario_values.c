@@ -213,16 +213,16 @@ static void test_mistake_in_an_anchor_is_told_once(void **state) {
 static void test_overrides_change_the_tree(void **state) {
   (void)state;
   static const struct scenario_override overrides[] = {
-      {"cluster.services.store.ttl", "60s"},
-      {"cluster.services.store.parameters.\"a.b\"", "1"},
-      {"timeline[0].for", "20s"},
-      {"timeline[0].host-crash", "{target: host/st2}"},
-      {"objectives.replication_lag.p99", "<= 2s"},
-      {"objectives.availability", ">= 90%"},
-      {"load.duration", "1h"},
-      {"load.duration", " 2h "},
-      {"workloads", "[ledger: {rate: 1/s}]"},
-      {"name", "'other'"},
+      {.path = "cluster.services.store.ttl", .value = "60s"},
+      {.path = "cluster.services.store.parameters.\"a.b\"", .value = "1"},
+      {.path = "timeline[0].for", .value = "20s"},
+      {.path = "timeline[0].host-crash", .value = "{target: host/st2}"},
+      {.path = "objectives.replication_lag.p99", .value = "<= 2s"},
+      {.path = "objectives.availability", .value = ">= 90%"},
+      {.path = "load.duration", .value = "1h"},
+      {.path = "load.duration", .value = " 2h "},
+      {.path = "workloads", .value = "[ledger: {rate: 1/s}]"},
+      {.path = "name", .value = "'other'"},
   };
   struct parsed *parsed =
       parse_with(fixture_minimal, overrides, sizeof overrides / sizeof overrides[0]);
@@ -242,8 +242,18 @@ static void test_overrides_change_the_tree(void **state) {
   parsed_free(parsed);
 }
 
+/* --provider was shown as "--set cluster.provider=glas", which nobody had written. */
+static void test_an_option_of_its_own_is_named(void **state) {
+  (void)state;
+  const struct scenario_override override = {
+      .path = "cluster.provider", .value = "glas", .argument = "--provider"};
+  char *found = fixture_mistakes(fixture_minimal, &override, 1);
+  assert_string_equal(found, "--provider: unknown provider \"glas\"; did you mean 'glass'?\n");
+  free(found);
+}
+
 static void check_override(const char *path, const char *value, const char *expected) {
-  const struct scenario_override override = {path, value};
+  const struct scenario_override override = {.path = path, .value = value};
   char *found = fixture_mistakes(fixture_minimal, &override, 1);
   assert_string_equal(found, expected);
   free(found);
@@ -276,6 +286,8 @@ static void test_wrong_overrides_name_the_argument(void **state) {
                  "between '{' and '}' a value that holds any of [ ] { } , must be quoted\n");
   check_override("cluster.provider", "glas",
                  "--set cluster.provider=glas: unknown provider \"glas\"; did you mean 'glass'?\n");
+  check_override("repeat", "-1",
+                 "--set repeat=-1: repeat: \"-1\" is too small; expected 1 to 1000\n");
   check_override("load.warmup", "",
                  "--set load.warmup=: warmup: found nothing; expected a duration such as 30s\n");
 }
@@ -288,6 +300,7 @@ int main(void) {
       cmocka_unit_test(test_mistake_in_an_anchor_is_told_once),
       cmocka_unit_test(test_overrides_change_the_tree),
       cmocka_unit_test(test_wrong_overrides_name_the_argument),
+      cmocka_unit_test(test_an_option_of_its_own_is_named),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
