@@ -22,8 +22,9 @@ struct command {
   int (*main)(struct cli *cli, const void *options, int argc, char **argv);
 };
 
-extern const struct command command_cluster, command_doctor, command_export, command_heal,
-    command_list, command_report, command_run, command_schema, command_validate, command_version;
+extern const struct command command_cluster, command_doctor, command_explore, command_export,
+    command_heal, command_list, command_report, command_run, command_schema, command_validate,
+    command_version;
 
 /* Logs the error once and gives the exit code that stands for it. */
 int cli_fail(struct cli *cli, const struct error *err);

@@ -192,8 +192,7 @@ int shrink_schedule(const struct shrink_spec *spec, struct schedule *schedule, u
   if (!rejected) return error_set(err, STATUS_MEMORY, "out of memory to shrink a schedule");
   struct shrink shrink = {
       .spec = spec, .rejected = rejected, .best = *schedule, .score = 1, .tries = 1};
-  /* How well it shows it now, as far as that can be told. */
-  int status = spec->score(spec->data, schedule, UINT32_MAX, &shrink.score, err);
+  int status = spec->score(spec->data, schedule, 1, &shrink.score, err);
   shrink.changed = status == 0;
   while (shrink.changed && status == 0 && !is_over(&shrink)) {
     shrink.changed = false;

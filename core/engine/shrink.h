@@ -9,8 +9,8 @@
 struct shrink_spec {
   const struct schedule_rules *rules;
   uint32_t tries_max;
-  /* How well `schedule` shows it: 0 not at all, more the more reliably. A result below `least` may
-   * be given for any below `least` but 0, when that is cheaper to find out. */
+  /* How well `schedule` shows it: 0 not at all, more the more reliably. What is below `least` (1 or
+   * more) need not be exact. */
   int (*score)(void *data, const struct schedule *schedule, uint32_t least, uint32_t *ret_score,
                struct error *err);
   void *data;
