@@ -15,6 +15,10 @@
 
 static int run_openssl(const char *directory, const char *const argv[], struct error *err) {
   const struct process_spec spec = {.argv = argv, .directory = directory};
+  if (!process_exists(argv[0]))
+    return error_set(err, STATUS_ENVIRONMENT,
+                     "cannot make certificates: openssl is missing (Debian: apt-get install "
+                     "openssl)");
   int status = process_check(&spec, err);
   return status < 0 ? error_wrap(err, "cannot make certificates") : 0;
 }

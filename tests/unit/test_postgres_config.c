@@ -281,6 +281,22 @@ static void test_certificates_name_the_host_and_its_address(void **state) {
   directory_remove(directory, NULL);
 }
 
+/* It used to say what is missing, and not how to get it. */
+static void test_openssl_is_missing(void **state) {
+  (void)state;
+  char directory[] = "/tmp/gameday-unit-XXXXXX";
+  struct error err = ERROR_INIT;
+  CLEANUP_FREE char *path = strdup(getenv("PATH") ? getenv("PATH") : "");
+  assert_non_null(path);
+  assert_non_null(mkdtemp(directory));
+  setenv("PATH", directory, 1);
+  int status = postgres_tls_make(directory, members, 2, &err);
+  setenv("PATH", path, 1);
+  assert_int_equal(status, STATUS_ENVIRONMENT);
+  assert_non_null(strstr(err.message, "openssl is missing (Debian: apt-get install openssl)"));
+  directory_remove(directory, NULL);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_patroni),
@@ -293,6 +309,7 @@ int main(void) {
       cmocka_unit_test(test_patroni_4_is_read_as_patroni_3),
       cmocka_unit_test(test_secrets_survive_a_file),
       cmocka_unit_test(test_certificates_name_the_host_and_its_address),
+      cmocka_unit_test(test_openssl_is_missing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
