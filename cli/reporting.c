@@ -87,24 +87,38 @@ static void remove_report(const struct report *report, const char *directory) {
   if (path_format(path, sizeof path, NULL, "%s/%s", directory, report->file) == 0) unlink(path);
 }
 
-/* Writes all reports but those in the bit set `skipped`, to which it adds what fails. Returns the
- * exit code that stands for the failures; the first of them is left in `first`, if it has none. */
-static int write_reports(struct cli *cli, const struct report_input *input, uint64_t *skipped,
-                         struct error *first) {
+/* What went wrong in writing reports. */
+struct failures {
+  uint64_t lost;         /* bit i: report i could not be written */
+  struct error first;    /* of these; STATUS_OK: none */
+  struct error pictures; /* why there are none; STATUS_OK: there are */
+};
+
+/* A picture that cannot be drawn here takes nothing from the verdict, and one warning for it is
+ * enough: the page and the files want the same program. */
+static void warn_of_pictures(struct cli *cli, struct failures *failures, struct error *why) {
+  if (failures->pictures.status != STATUS_OK && strstr(failures->pictures.message, why->message))
+    return;
+  failures->pictures = *why;
+  log_print(&cli->log, LOG_WARNING, "%s", why->message);
+}
+
+/* Writes all reports but those that could not be written before. Returns the exit code that stands
+ * for what failed now. */
+static int write_reports(struct cli *cli, const struct report_input *input,
+                         struct failures *failures) {
   int code = EXIT_MET;
   for (uint32_t i = 0; reports[i]; i++) {
-    if (*skipped >> i & 1) continue;
+    if (failures->lost >> i & 1) continue;
     struct error failed = ERROR_INIT;
     int status = reports[i]->write(input, &failed);
-    if (status == 0) continue;
-    *skipped |= UINT64_C(1) << i;
+    if (status == STATUS_ENVIRONMENT) warn_of_pictures(cli, failures, &failed);
+    if (status == 0 || status == STATUS_ENVIRONMENT) continue;
+    failures->lost |= UINT64_C(1) << i;
     remove_report(reports[i], input->directory);
     (void)error_wrap(&failed, "report %s", reports[i]->plugin.name);
-    int failure = cli_fail(cli, &failed);
-    /* A picture that cannot be drawn here takes nothing from the verdict. */
-    if (status == STATUS_ENVIRONMENT) continue;
-    code = cli_worse(code, failure);
-    if (first->status == STATUS_OK) *first = failed;
+    code = cli_worse(code, cli_fail(cli, &failed));
+    if (failures->first.status == STATUS_OK) failures->first = failed;
   }
   return code;
 }
@@ -123,7 +137,8 @@ int reporting_write(struct cli *cli, const char *const *run_directories, uint32_
                     const char *directory, int summary_fd) {
   CLEANUP(judged_release) struct judged judged = {.opened = 0};
   struct run_result result;
-  struct error err = ERROR_INIT, missing = ERROR_INIT;
+  struct error err = ERROR_INIT;
+  struct failures failures = {.lost = 0};
   arena_init(&judged.arena, 0);
   if (judge_all(cli, run_directories, count, &judged, &result, &err) < 0)
     return cli_fail(cli, &err);
@@ -133,14 +148,14 @@ int reporting_write(struct cli *cli, const char *const *run_directories, uint32_
                                .record = record_of(&judged, &result, count),
                                .visit = record_visit_all,
                                .directory = directory};
-  uint64_t skipped = 0;
-  int code = write_reports(cli, &input, &skipped, &missing);
+  int code = write_reports(cli, &input, &failures);
   if (code != EXIT_MET && result.verdict == VERDICT_PASS) {
     /* The exit code will not be that of a pass, and the word is to be the same everywhere. */
     result.verdict = VERDICT_UNKNOWN;
-    result.why = arena_printf(
-        &judged.arena, "objectives were met, but the reports are incomplete: %s", missing.message);
-    code = cli_worse(code, write_reports(cli, &input, &skipped, &missing));
+    result.why =
+        arena_printf(&judged.arena, "objectives were met, but the reports are incomplete: %s",
+                     failures.first.message);
+    code = cli_worse(code, write_reports(cli, &input, &failures));
   }
   /* What is missing in a report takes nothing from an objective that was missed. */
   if (result.verdict == VERDICT_FAIL) code = EXIT_MET;

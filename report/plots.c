@@ -1,15 +1,32 @@
 /* Writer `plots`: each picture as a PNG file beside the page. */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "report/output.h"
 #include "report/plot.h"
 #include "report/writers.h"
 
+/* What cannot be drawn this time must not be taken for a picture of this judging. */
+static int remove_pictures(const struct report_input *input, struct error *err) {
+  for (size_t i = 0; plots[i]; i++) {
+    char path[PATH_MAX];
+    int status = path_format(path, sizeof path, err, "%s/%s.png", input->directory, plots[i]->name);
+    if (status != 0) return status;
+    if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
+      return error_set_errno(err, errno, "cannot remove %s", path);
+  }
+  return 0;
+}
+
 static int plots_write(const struct report_input *input, struct error *err) {
   CLEANUP(plotter_release) struct plotter plotter = {.png_by_gnuplot = false};
   CLEANUP(series_release) struct series series = {.warning_count = 0};
-  int status = plotter_init(input, &plotter, err);
+  int status = remove_pictures(input, err);
+  if (status == 0) status = plotter_init(input, &plotter, err);
   if (status == 0) status = series_build(input, &series, err);
   struct plot_input in = {.report = input, .series = &series};
   for (size_t i = 0; status == 0 && plots[i]; i++) {
@@ -21,7 +38,10 @@ static int plots_write(const struct report_input *input, struct error *err) {
     char name[64];
     snprintf(name, sizeof name, "%s.png", plots[i]->name);
     status = plot_draw(&plotter, plots[i], &in, height, PLOT_PNG, &picture, err);
-    if (status == 0) status = output_write(input, name, &picture, err);
+    if (status == STATUS_MEMORY) return status;
+    if (status != 0 && err) err->status = STATUS_ENVIRONMENT; /* as where the page is written */
+    if (status != 0) return STATUS_ENVIRONMENT;
+    status = output_write(input, name, &picture, err);
   }
   return status;
 }

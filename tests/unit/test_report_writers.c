@@ -344,8 +344,23 @@ static void test_html_without_gnuplot_keeps_its_tables(void **state) {
   assert_int_equal(count_of(content.data, "class=\"missing\""), 6);
   assert_int_equal(count_of(content.data, "gnuplot is missing"), 6);
   assert_non_null(strstr(content.data, "22.3 s"));
-  struct error plots_err = ERROR_INIT;
-  assert_int_equal(report_plots.write(&fixture.input, &plots_err), STATUS_ENVIRONMENT);
+}
+
+/* The PNGs of an earlier report stayed beside the new page. */
+static void test_no_picture_of_an_earlier_report_stays(void **state) {
+  const struct place *place = *state;
+  fake_program(state, "none", NULL, true);
+  CLEANUP(report_fixture_release) struct report_fixture fixture;
+  struct error err = ERROR_INIT;
+  char old[PATH_BYTES + 64], other[PATH_BYTES + 64];
+  make(state, &plain, &fixture);
+  snprintf(old, sizeof old, "%s/%s.png", place->directory, plots[0]->name);
+  snprintf(other, sizeof other, "%s/photo.png", place->directory);
+  assert_ok(file_puts(old, "old", 0644, &err), &err);
+  assert_ok(file_puts(other, "not ours", 0644, &err), &err);
+  assert_int_equal(report_plots.write(&fixture.input, &err), STATUS_ENVIRONMENT);
+  assert_false(file_exists(old));
+  assert_true(file_exists(other));
 }
 
 static void test_html_with_a_gnuplot_that_fails(void **state) {
@@ -463,6 +478,7 @@ int main(void) {
       TEST(test_html_ids_are_unique),
       TEST(test_html_of_nothing_says_why),
       TEST(test_html_without_gnuplot_keeps_its_tables),
+      TEST(test_no_picture_of_an_earlier_report_stays),
       TEST(test_html_with_a_gnuplot_that_fails),
       TEST(test_pictures),
       TEST(test_pictures_with_hostile_names),

@@ -115,6 +115,33 @@ static void test_a_missed_objective_stays_one(void **state) {
   end(&f);
 }
 
+/* Once for the page and once for the files, as errors; and the page was there all the same. */
+static void test_missing_gnuplot_is_one_warning(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f, "<= 45s");
+  CLEANUP_FREE char *path = strdup(getenv("PATH") ? getenv("PATH") : "");
+  FILE *file = tmpfile();
+  assert_true(path && file);
+  int null_fd = f.cli.log.fd;
+  f.cli.log.fd = fileno(file);
+  f.cli.log.level = LOG_WARNING;
+  setenv("PATH", f.it.directory, 1);
+  int code = report(&f);
+  setenv("PATH", path, 1);
+  f.cli.log.fd = null_fd;
+  rewind(file);
+  char text[2048];
+  text[fread(text, 1, sizeof text - 1, file)] = '\0';
+  fclose(file);
+  assert_int_equal(code, EXIT_MET);
+  assert_memory_equal(f.summary, "PASS ", 5);
+  assert_non_null(strstr(text, "gnuplot is missing (Debian, Ubuntu: apt-get install gnuplot-nox)"));
+  assert_ptr_equal(strchr(text, '\n'), strrchr(text, '\n'));
+  assert_true(holds(&f, "report.html", "gnuplot is missing"));
+  end(&f);
+}
+
 static void test_a_changed_record_is_no_pass(void **state) {
   struct fixture f;
   char path[128];
@@ -133,6 +160,7 @@ int main(void) {
       cmocka_unit_test(test_no_pass_is_printed_when_a_report_cannot_be_written),
       cmocka_unit_test(test_the_summary_is_printed_that_cannot_be_written),
       cmocka_unit_test(test_a_missed_objective_stays_one),
+      cmocka_unit_test(test_missing_gnuplot_is_one_warning),
       cmocka_unit_test(test_a_changed_record_is_no_pass),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
