@@ -1,5 +1,6 @@
 /* gameday: finds the command, parses its options, runs it. */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,9 +52,18 @@ static bool wants_help(int argc, char **argv) {
   return false;
 }
 
-/* Output that nobody could read (a full disk behind stdout) is a failure too. */
+/* Whether a pipe's reader has left. */
+static bool reader_is_gone(int fd) {
+  struct pollfd pipe = {.fd = fd, .events = POLLOUT};
+  return poll(&pipe, 1, 0) == 1 && (pipe.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+/* Output that nobody could read (a full disk behind stdout) is a failure too. A reader that has
+ * left
+ * (`| head`) has all it wanted. */
 static int close_stdout(struct cli *cli, int code) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+  if (reader_is_gone(STDOUT_FILENO)) return code;
   log_print(&cli->log, LOG_ERROR, "cannot write to standard output");
   return code == EXIT_MET ? EXIT_ENVIRONMENT : code;
 }

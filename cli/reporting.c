@@ -1,6 +1,7 @@
 /* Judges records and writes all reports. */
 #include "reporting.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,7 @@ static int print_summary(struct cli *cli, const struct report_input *input, int 
   buf_init(&text);
   int status = summary_text(input, &text, &err);
   if (status == 0) status = file_write_all(fd, text.data, text.length, "the summary", &err);
+  if (status < 0 && err.errnum == EPIPE) return EXIT_MET; /* `| head`: the reader has left */
   return status < 0 ? cli_fail(cli, &err) : EXIT_MET;
 }
 

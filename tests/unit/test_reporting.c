@@ -1,6 +1,9 @@
 /* Reports of a judged record: the word on the screen and the exit code say the same. */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -154,6 +157,36 @@ static void test_a_changed_record_is_no_pass(void **state) {
   end(&f);
 }
 
+/* `gameday export RUN_DIR | head` complained twice. A child, because stdout is at stake. */
+static void test_export_ends_quietly_when_nobody_reads(void **state) {
+  struct fixture f;
+  (void)state;
+  begin(&f, "<= 45s");
+  FILE *log = tmpfile();
+  assert_non_null(log);
+  fflush(stdout);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    int ends[2];
+    const void *no_options = &(const char *const){NULL};
+    char *words[] = {f.it.directory, NULL};
+    signal(SIGPIPE, SIG_IGN);
+    if (pipe(ends) != 0 || dup2(ends[1], STDOUT_FILENO) < 0) _exit(100);
+    close(ends[0]);
+    f.cli.log.fd = fileno(log);
+    _exit(command_export.main(&f.cli, no_options, 1, words));
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), EXIT_MET);
+  rewind(log);
+  assert_int_equal(fgetc(log), EOF);
+  fclose(log);
+  end(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_pass_is_one_everywhere),
@@ -162,6 +195,7 @@ int main(void) {
       cmocka_unit_test(test_a_missed_objective_stays_one),
       cmocka_unit_test(test_missing_gnuplot_is_one_warning),
       cmocka_unit_test(test_a_changed_record_is_no_pass),
+      cmocka_unit_test(test_export_ends_quietly_when_nobody_reads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
