@@ -5,5 +5,6 @@
 
 const struct provider *const providers[] = {
     &provider_local,
+    &provider_sim,
     NULL,
 };

@@ -5,5 +5,6 @@
 #include "gameday/provider.h"
 
 extern const struct provider provider_local;
+extern const struct provider provider_sim; /* sim/sim.c */
 
 #endif

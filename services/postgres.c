@@ -13,7 +13,7 @@
 static const char *const topology_choices[] = {"patroni", "streaming", "single", NULL};
 
 #define FIELD(name) offsetof(struct postgres_config, name)
-static const struct param params[] = {
+const struct param postgres_params[] = {
     {.key = "topology",
      .type = PARAM_CHOICE,
      .offset = FIELD(topology),
@@ -128,7 +128,7 @@ static const struct param params[] = {
 };
 #undef FIELD
 
-static const struct service_process processes_managed[] = {
+const struct service_process postgres_processes[] = {
     {.name = "postmaster",
      .match = {.program = "postgres", .argument = " -D ", .tree = true},
      .unit = NULL},
@@ -143,9 +143,9 @@ static const struct service_process processes_plain[] = {
     {.name = NULL},
 };
 
-static const struct service_process *processes_for(const void *data) {
+const struct service_process *postgres_processes_for(const void *data) {
   const struct postgres_config *config = data;
-  return config->topology == TOPOLOGY_PATRONI ? processes_managed : processes_plain;
+  return config->topology == TOPOLOGY_PATRONI ? postgres_processes : processes_plain;
 }
 
 uint32_t postgres_instances(const struct postgres_config *config) {
@@ -173,8 +173,8 @@ uint32_t postgres_member(const struct service_instance *service, const struct ho
   return UINT32_MAX;
 }
 
-static int plan(const void *data, struct host_spec *ret_hosts, uint32_t *ret_count,
-                struct error *err) {
+int postgres_plan_hosts(const void *data, struct host_spec *ret_hosts, uint32_t *ret_count,
+                        struct error *err) {
   static const char *const names[POSTGRES_INSTANCES_MAX] = {"pg1", "pg2", "pg3", "pg4",
                                                             "pg5", "pg6", "pg7"};
   const struct postgres_config *config = data;
@@ -191,7 +191,7 @@ static int plan(const void *data, struct host_spec *ret_hosts, uint32_t *ret_cou
   return 0;
 }
 
-static bool can_step(const void *data, enum service_step step) {
+bool postgres_can_step(const void *data, enum service_step step) {
   const struct postgres_config *config = data;
   switch (step) {
     case STEP_SWITCHOVER: return config->topology == TOPOLOGY_PATRONI && config->instances > 1;
@@ -217,7 +217,7 @@ static uint32_t count_parameter(const struct postgres_config *config, const char
 /* PostgreSQL keeps the last slots for superusers, and counts theirs too: the watcher has a
  * connection to each member, Patroni one for its loop and newer versions one for its REST
  * interface. Replication has had slots of its own since version 12. */
-static uint32_t connections(const void *data, char *because, size_t size) {
+uint32_t postgres_connections(const void *data, char *because, size_t size) {
   const struct postgres_config *config = data;
   uint32_t reserved = count_parameter(config, "superuser_reserved_connections", 3) +
                       count_parameter(config, "reserved_connections", 0);
@@ -322,16 +322,16 @@ static void release(struct service_instance *service) {
 const struct service service_postgres = {
     .plugin = {.name = "postgres",
                .summary = "PostgreSQL: Patroni over etcd, plain streaming replication, or alone",
-               .params = params,
+               .params = postgres_params,
                .config_size = sizeof(struct postgres_config),
                .state_size = sizeof(struct postgres_state),
                .validate = postgres_validate},
     .needs = CAN_UNITS | CAN_EXEC | CAN_FILES,
-    .processes = processes_managed,
-    .processes_for = processes_for,
-    .plan = plan,
-    .can_step = can_step,
-    .connections = connections,
+    .processes = postgres_processes,
+    .processes_for = postgres_processes_for,
+    .plan = postgres_plan_hosts,
+    .can_step = postgres_can_step,
+    .connections = postgres_connections,
     .start = start,
     .attach = attach,
     .release = release,

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gameday/plugin.h"
+#include "gameday/service.h"
 
 #define POSTGRES_INSTANCES_MAX 7
 #define ETCD_HEARTBEAT_MS 100 /* etcd's own defaults, given explicitly: bounds follow from them */
@@ -32,5 +32,14 @@ struct postgres_config {
 uint32_t postgres_instances(const struct postgres_config *config);
 uint32_t postgres_etcd_count(const struct postgres_config *config); /* the first so many members */
 uint32_t postgres_host_count(const struct postgres_config *config);
+
+/* What the descriptors of the service and of its model share; as in struct plugin and service. */
+extern const struct param postgres_params[];
+extern const struct service_process postgres_processes[]; /* under Patroni */
+const struct service_process *postgres_processes_for(const void *config);
+int postgres_plan_hosts(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
+                        struct error *err);
+bool postgres_can_step(const void *config, enum service_step step);
+uint32_t postgres_connections(const void *config, char *because, size_t size);
 
 #endif

@@ -27,7 +27,15 @@ struct sim_config {
   uint64_t latency_ns, jitter_ns; /* of every link, one way */
   uint64_t boot_ns;               /* power on until the units start */
   struct sim_postgres_costs postgres;
-  int guilty; /* enum sim_guilt */
+  int patroni; /* enum sim_patroni_version */
+  int guilty;  /* enum sim_guilt */
+};
+
+/* Power that comes back: a host boots for a while. */
+struct sim_boot {
+  struct sim_cluster *cluster;
+  struct timer timer;
+  uint8_t host;
 };
 
 struct sim_cluster {
@@ -36,15 +44,40 @@ struct sim_cluster {
   const struct sim_config *config;
   struct sim_world world;
   struct prng guilt; /* for the bugs' own choices */
+  struct sim_boot boots[HOSTS_MAX];
+  struct sim_process clients[HOSTS_MAX]; /* "client": what runs on client hosts and the monitor */
+  /* The service's: a process is asked to end by a signal that it may handle. NULL: it just dies. */
+  void (*terminate)(void *service, struct sim_process *process, int signal);
+  void *service;
 };
 
 static inline struct sim_cluster *sim_cluster_of(const struct cluster *cluster) {
   return cluster->state;
 }
 
+extern const struct provider provider_sim;
 /* The models of services: what provider_sim.model() gives. sim/service_postgres.c ... */
 extern const struct service sim_service_postgres;
 /* The driver of its clients; access.context is the `struct sim_postgres_cluster`. sim/driver.c */
 extern const struct driver driver_sim_postgres;
+
+/* --- sim/power.c, sim/signal.c: the primitives --- */
+
+int sim_power_off(struct cluster *cluster, const struct host *host, struct error *err);
+int sim_power_on(struct cluster *cluster, const struct host *host, struct error *err);
+int sim_power_running(struct cluster *cluster, const struct host *host, bool *ret_running,
+                      struct error *err);
+int sim_signal(struct cluster *cluster, const struct host *host, const struct process_match *match,
+               int signal, uint32_t *ret_count, struct error *err);
+int sim_freeze(struct cluster *cluster, const struct host *host, const struct process_match *match,
+               bool frozen, struct error *err);
+int sim_frozen(struct cluster *cluster, const struct host *host, const struct process_match *match,
+               bool *ret_frozen, struct error *err);
+int sim_unit_define(struct cluster *cluster, const struct host *host, const struct host_unit *unit,
+                    struct error *err);
+int sim_unit_start(struct cluster *cluster, const struct host *host, const char *name,
+                   struct error *err);
+int sim_unit_running(struct cluster *cluster, const struct host *host, const char *name,
+                     bool *ret_running, struct error *err);
 
 #endif

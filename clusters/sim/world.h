@@ -73,6 +73,7 @@ struct sim_world {
   struct sim_block *blocks; /* of events */
   bool out_of_memory;       /* an event could not be made: the run is not to be trusted */
   uint64_t events;          /* handled, for the benchmark */
+  uint64_t sends;           /* messages sent so far: gives them an order */
 };
 
 /* All hosts on, without processes. `latency_ns` and `jitter_ns` for every link between different

@@ -42,12 +42,25 @@ void checks_needs(struct draft *draft, const char *who, uint32_t needs, const st
                length ? "expected a provider that can: " : "no provider can", able);
 }
 
+/* A provider with models of services runs these, and nothing that it has no model of. */
+static void check_service(struct draft *draft, uint32_t index) {
+  const struct service *service = draft->scenario->services[index].service;
+  const struct provider *provider = draft->scenario->provider;
+  const struct place *place = &draft->services[index].place;
+  if (provider && provider->model) {
+    const struct service *model = provider->model(service);
+    if (!model)
+      mistakes_add(&draft->mistakes, place,
+                   "%s: provider '%s' has no model of this service; expected another provider",
+                   service->plugin.name, provider->plugin.name);
+    service = model;
+  }
+  if (service) checks_needs(draft, service->plugin.name, service->needs, place);
+}
+
 static void check_capabilities(struct draft *draft) {
   const struct scenario *scenario = draft->scenario;
-  for (uint32_t i = 0; i < scenario->service_count; i++) {
-    const struct service *service = scenario->services[i].service;
-    checks_needs(draft, service->plugin.name, service->needs, &draft->services[i].place);
-  }
+  for (uint32_t i = 0; i < scenario->service_count; i++) check_service(draft, i);
   for (uint32_t i = 0; i < scenario->timeline_count; i++) {
     const struct injector *injector = scenario->timeline[i].injector;
     checks_needs(draft, injector->plugin.name, injector->needs, &draft->entries[i].place);
