@@ -224,6 +224,16 @@ def check_table_files(checks):
     checks.check(found - names == {"injectors.c", "step.c"}, f"injectors/: {found - names}")
 
 
+def check_what_local_leaves(checks):
+    """The page said "nothing" and forgot the folder of the registry."""
+    text = read("docs/providers/local.md")
+    section = text[text.index("## What it leaves behind"):]
+    folders = re.findall(r'^#define LOCAL_\w+ "(/run/[^"]+)"', read("clusters/local/local.h"), re.M)
+    checks.check(len(folders) >= 2, f"local.h names the folders outside of worlds: {folders}")
+    for folder in folders:
+        checks.check(f"`{folder}`" in section, f"docs/providers/local.md: {folder} stays")
+
+
 def main():
     checks = Checks()
     for family in FAMILIES:
@@ -237,6 +247,7 @@ def main():
     check_defaults_of_sections(checks)
     check_examples(checks)
     check_links(checks)
+    check_what_local_leaves(checks)
     checks.finish()
 
 
