@@ -148,6 +148,8 @@ void sim_postgres_stop(struct sim_postgres *server, bool immediate) {
   replicate_disconnect(server);
   wal_replay(server);
   set_state(server, SIM_PG_STOPPING);
+  server->flushing = false; /* the checkpoint flushes all */
+  server->cut++;
   backend_end_all(server, code_pack(CODE_ADMIN_SHUTDOWN), false);
   sim_after(&server->process, server->cluster->costs.stop_ns, checkpoint_done, NULL);
 }
