@@ -217,6 +217,7 @@ static void session_send(struct session *base, struct request *request) {
   sim_send(&(struct sim_message){.from = session->client,
                                  .to = &connection->server->process,
                                  .to_life = connection->life,
+                                 .connection = connection->number,
                                  .bytes = MESSAGE_BYTES + (uint32_t)text_bytes,
                                  .deliver = query_arrived,
                                  .broken = query_broken,

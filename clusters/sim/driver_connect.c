@@ -93,6 +93,7 @@ static void ask(const struct sim_session *session, sim_call *deliver) {
   sim_send(&(struct sim_message){.from = session->client,
                                  .to = &connection->server->process,
                                  .to_life = connection->life,
+                                 .connection = connection->number,
                                  .bytes = MESSAGE_BYTES,
                                  .deliver = deliver,
                                  .broken = broken,

@@ -55,7 +55,8 @@ static const struct sim_event *earlier_lost(const struct sim_event *event) {
   if (event->kind == SIM_EVENT_CONNECT) return NULL;
   for (const struct sim_event *e = link_of(event)->lost; e; e = e->later)
     if (e->kind == SIM_EVENT_PACKET && e->process == event->process && e->peer == event->peer &&
-        e->order < event->order && (!last || e->order > last->order))
+        e->connection == event->connection && e->order < event->order &&
+        (!last || e->order > last->order))
       last = e;
   return last;
 }
@@ -155,6 +156,7 @@ void sim_send(const struct sim_message *message) {
   event->broken = message->broken;
   event->wanted = message->wanted;
   event->peer_life = message->to_life;
+  event->connection = message->connection;
   event->bytes = message->bytes;
   event->retry_ns = RESEND_NS;
   event->order = message->from->world->sends++;

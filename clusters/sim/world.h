@@ -119,7 +119,9 @@ void sim_host_freeze(struct sim_world *world, uint8_t host, bool frozen);
 struct sim_message {
   struct sim_process *from, *to;
   uint64_t to_life; /* of `to` when the connection was opened */
-  uint32_t bytes;   /* with headers; matters where bandwidth is limited */
+  /* Which of several connections between the two: one waits for its own lost packets only. */
+  uint64_t connection;
+  uint32_t bytes; /* with headers; matters where bandwidth is limited */
   sim_call *deliver;
   sim_call *broken;
   bool (*wanted)(const struct sim_args *args);

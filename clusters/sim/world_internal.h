@@ -19,6 +19,7 @@ struct sim_event {
   bool (*wanted)(const struct sim_args *args);
   struct sim_process *peer;
   uint64_t peer_life, retry_ns;
+  uint64_t connection; /* PACKET: as in sim_message */
   uint64_t order; /* PACKET: in which it was sent, among all */
   uint32_t bytes;
   uint8_t kind;
