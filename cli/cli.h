@@ -26,6 +26,15 @@ extern const struct command command_cluster, command_doctor, command_explore, co
     command_heal, command_list, command_report, command_run, command_schema, command_validate,
     command_version;
 
+/* What each exit code means, for --help and the manual; ended by NULL codes. */
+struct exit_meaning {
+  const char *codes, *meaning;
+};
+extern const struct exit_meaning exit_meanings[];
+
+/* The manual page as roff source (man(7)). `commands` is ended by NULL. */
+void manual_print(const struct command *const *commands, FILE *out);
+
 /* Logs the error once and gives the exit code that stands for it. */
 int cli_fail(struct cli *cli, const struct error *err);
 enum exit_code cli_exit_code(enum status status, int signal);

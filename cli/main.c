@@ -25,10 +25,9 @@ static void print_overview(FILE *out) {
           "usage: gameday COMMAND [OPTIONS] [ARGUMENTS]\n\n");
   for (const struct command *const *row = commands; *row; row++)
     fprintf(out, "  %-10s %s\n", (*row)->name, (*row)->summary);
-  fprintf(out,
-          "\ngameday COMMAND --help says more. Exit codes: 0 objectives met, 1 an objective\n"
-          "missed, 2 wrong usage or scenario, 3 the environment cannot do it, 4 untrustworthy or\n"
-          "inconclusive, 5 internal error, 130 and 143 interrupted (and cleaned up).\n");
+  fprintf(out, "\ngameday COMMAND --help says more. Exit codes:\n\n");
+  for (const struct exit_meaning *row = exit_meanings; row->codes; row++)
+    fprintf(out, "  %-10s %s\n", row->codes, row->meaning);
 }
 
 static void print_help(const struct command *command, FILE *out) {
@@ -152,6 +151,10 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
       strcmp(argv[1], "help") == 0) {
     print_overview(stdout);
+    return close_stdout(&cli, EXIT_MET);
+  }
+  if (strcmp(argv[1], "--man") == 0) { /* for the build: it installs what this prints */
+    manual_print(commands, stdout);
     return close_stdout(&cli, EXIT_MET);
   }
   const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];

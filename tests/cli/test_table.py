@@ -15,10 +15,11 @@ MET, USAGE, ENVIRONMENT, UNTRUSTED = 0, 2, 3, 4
 # without a pattern for a stream expects silence there.
 ROWS = [
     # No command, unknown ones, help.
-    ("", USAGE, [], ["usage: gameday COMMAND", "Exit codes: 0 objectives met"]),
+    ("", USAGE, [], ["usage: gameday COMMAND", "Exit codes:\n\n  0 +objectives met"]),
     ("--help", MET, ["usage: gameday COMMAND", "validate +Check scenario files"], []),
     ("-h", MET, ["usage: gameday COMMAND"], []),
     ("help", MET, ["usage: gameday COMMAND"], []),
+    ("--man", MET, ["^\\.TH GAMEDAY 1 ", "\n\\.SS gameday run ", "fB\\\\-\\\\-seed"], []),
     ("rnu", USAGE, [], ["unknown command 'rnu'; did you mean 'run'\\?"]),
     ("validat x", USAGE, [], ["did you mean 'validate'\\?"]),
     ("frobnicate", USAGE, [], ["unknown command 'frobnicate'; gameday --help lists them"]),
