@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,12 +49,18 @@ static const struct option_row rows[] = {
     {0},
 };
 
+/* How often the file system of the run directory is looked at, and what counts as full: less than a
+ * small file system needs for its own ends. */
+#define SPACE_LOOK_NS (250 * NS_PER_MS)
+#define SPACE_LEAST_BYTES (1u << 20)
+
 /* The thread that takes SIGINT and SIGTERM while a run goes on. */
 struct signals {
   pthread_t thread;
   struct interrupt interrupt;
   const struct provider *provider;
   const char *run_directory, *cluster_id;
+  struct log *log;
 };
 
 static sigset_t signal_set(void) {
@@ -65,12 +72,33 @@ static sigset_t signal_set(void) {
   return set;
 }
 
+static bool is_full(const char *directory) {
+  struct statvfs space;
+  return statvfs(directory, &space) == 0 &&
+         (uint64_t)space.f_bfree * space.f_frsize < SPACE_LEAST_BYTES;
+}
+
+/* Waits for a signal. Meanwhile a full file system is told, once: the hosts' disks may be files on
+ * it, and all that their servers can say then is "Input/output error". */
+static int await_signal(const struct signals *signals, const sigset_t *set) {
+  const struct timespec look = {.tv_nsec = SPACE_LOOK_NS};
+  bool told = false;
+  for (;;) {
+    int number = sigtimedwait(set, NULL, &look);
+    if (number > 0) return number;
+    if (told || !is_full(signals->run_directory)) continue;
+    told = true;
+    log_print(signals->log, LOG_WARNING,
+              "the file system of %s is full: the record, and disks of local hosts, are on it",
+              signals->run_directory);
+  }
+}
+
 /* A run that blocks (a server that does not start) is ended by taking its cluster away. */
 static void *signals_main(void *data) {
   struct signals *signals = data;
   sigset_t set = signal_set();
-  int number = 0;
-  while (sigwait(&set, &number) != 0) continue;
+  int number = await_signal(signals, &set);
   if (number == SIGUSR1) return NULL;
   interrupt_raise(&signals->interrupt, number);
   struct timespec grace = {.tv_sec = GRACE_S};
@@ -115,8 +143,10 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
                                .cluster_id = id};
   if (!simulated) status = guard_start(&guarded, &guard, &err);
   if (status < 0) return cli_fail(cli, &err);
-  struct signals signals = {
-      .provider = scenario->provider, .run_directory = directory, .cluster_id = id};
+  struct signals signals = {.provider = scenario->provider,
+                            .run_directory = directory,
+                            .cluster_id = id,
+                            .log = &cli->log};
   status = signals_begin(&signals, &err);
   if (status < 0) {
     guard_trip(&guard);

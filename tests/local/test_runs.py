@@ -102,6 +102,28 @@ def check_bad_parameter(checks, machine, place, name, parameter, words):
     checks.check(os.path.isdir(logs) and os.listdir(logs), f"{name}: the servers' logs are kept")
 
 
+def check_full_disk(checks, machine, place):
+    """The hosts' disks are files on a full file system: their servers know of an I/O error only."""
+    small = os.path.join(place, "small")
+    os.mkdir(small)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", small]).returncode != 0:
+        print("not checked: a full disk (no mount)")
+        return
+    try:
+        one = Run(place, "small/full", "--set", "cluster.local.storage=loop")
+        code = one.wait()
+        if "loop devices" in one.said():
+            print("not checked: a full disk (no loop devices)")
+            return
+        checks.check(code == ENVIRONMENT, f"full disk: exit {code}", one.said())
+        told = re.findall(r"^warning: the file system of \S*/small/full is full", one.said(), re.M)
+        checks.check(len(told) == 1, "full disk: says so, once", one.said())
+        check_left(checks, machine, "full disk", one)
+        os.unlink(one.log)
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
 def check_two_at_once(checks, machine, place):
     """Two runs on one machine do not meet."""
     options = ["--set", "cluster.services.postgres.topology=single", "--set",
@@ -213,6 +235,7 @@ def main():
         # Patroni drops it, starts the server without it, and says so where nobody looks.
         check_bad_parameter(checks, machine, place, "dropped", "shared_buffers: lots",
                             "shared_buffers = lots is not in effect[^$]*invalid value=lots")
+        check_full_disk(checks, machine, place)
         check_everybody_killed(checks, machine, place)
         check_two_at_once(checks, machine, place)
         check_kept_cluster(checks, machine, place)
