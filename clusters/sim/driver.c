@@ -240,7 +240,8 @@ static void take_answer(struct sim_session *session, const struct sim_query *que
                                  .values = {answer->values[0], answer->values[1]},
                                  .has_row = answer->has_row};
   if (answer->timeline != 0) session->base.timeline = answer->timeline;
-  if (answer->code == code_pack(CODE_READ_ONLY) && session->base.spec.route == ROUTE_PRIMARY) {
+  if (session->base.spec.route == ROUTE_PRIMARY && answer->code != 0 &&
+      answer->code == code_pack(CODE_READ_ONLY)) {
     session->leaving = true;
     session->base.state = SESSION_CONNECTING; /* takes no more requests */
   }
