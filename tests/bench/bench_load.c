@@ -29,11 +29,13 @@ static int saturating_class(const struct workload_env *env, struct client_class 
   const struct pg_ledger_config *config = env->config;
   (void)max;
   (void)err;
-  ret_classes[0] = (struct client_class){.name = "writer",
-                                         .count = config->clients,
-                                         .route = ROUTE_PRIMARY,
-                                         .host = HOST_NONE,
-                                         .saturate = true};
+  ret_classes[0] =
+      (struct client_class){.name = "writer",
+                            .count = config->clients,
+                            .route = ROUTE_PRIMARY,
+                            .host = HOST_NONE,
+                            .uses = 1u << PG_LEDGER_APPEND, /* its table has no functions */
+                            .saturate = true};
   *ret_count = 1;
   return 0;
 }
