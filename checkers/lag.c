@@ -28,6 +28,7 @@ struct lag {
   const struct record_info *info;
   struct heartbeats beats[UINT8_MAX + 1]; /* by workload */
   uint8_t primaries[UINT8_MAX + 1];       /* who acknowledged the workload's latest beat */
+  uint64_t sent_ns[UINT8_MAX + 1];        /* by host: of the last read that counted */
   struct histogram *hosts[LAG_KINDS][UINT8_MAX + 1];
   struct histogram all[LAG_KINDS];
 };
@@ -64,6 +65,11 @@ static int take_operation(struct lag *it, const struct operation *operation, str
   if (operation->kind != OPERATION_HEARTBEAT_READ || !is_measured(it->info, operation)) return 0;
   /* The primary has no lag; its zeros would hide the replicas'. */
   if (operation->host == it->primaries[operation->workload] || beats->count == 0) return 0;
+  /* What waited already when the last one was sent tells of the same moment: a reader that was cut
+   * off for long catches up in no time, and that moment would count a hundred times. */
+  uint64_t *sent_ns = &it->sent_ns[operation->host];
+  if (operation->scheduled_ns < *sent_ns) return 0;
+  *sent_ns = operation->sent_ns;
   return add(it, LAG_HEARTBEAT, operation->host,
              heartbeats_age_ns(beats, operation->value, operation->sent_ns), err);
 }

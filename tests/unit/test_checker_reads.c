@@ -77,6 +77,37 @@ static void test_lag_by_heartbeat(void **state) {
   synthetic_release(&it);
 }
 
+/* pg3 is cut off for 20 s; then 200 reads that waited are answered within 20 ms, all with an old
+ * beat, before it has caught up: that is one moment of large lag, and not a quarter of all reads.
+ */
+static void test_reads_that_waited_are_one_moment(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  for (uint64_t beat = 1; beat <= 600; beat++) {
+    double sent_s = 10 + (double)beat * 0.1;
+    add(&it, OPERATION_HEARTBEAT_WRITE, ROUTE_PRIMARY, PG1, sent_s, 0.001, 1, beat);
+    if (sent_s >= 69.9) continue;
+    bool waits = beat > 200 && beat <= 400;
+    struct operation read = {.scheduled_ns = SECONDS(sent_s + 0.05),
+                             .value = waits ? 200 : beat,
+                             .client = 3,
+                             .kind = OPERATION_HEARTBEAT_READ,
+                             .outcome = OUTCOME_OK,
+                             .route = ROUTE_REPLICA,
+                             .host = PG3,
+                             .timeline = 1};
+    double at_s = waits ? 50.06 + (double)(beat - 200) * 0.0001 : sent_s + 0.05;
+    read.sent_ns = SECONDS(at_s);
+    read.done_ns = SECONDS(at_s + 0.0001);
+    synthetic_operation(&it, &read);
+  }
+  judge(&it, &checker_lag);
+  NEAR(synthetic_value_of(&it, "replication_lag.max", FAULT_NONE), 19.9591);
+  NEAR(synthetic_value_of(&it, "replication_lag.p99", FAULT_NONE), 0);
+  synthetic_release(&it);
+}
+
 /* now() - last replay would grow here; nothing was written, so nothing lags. */
 static void test_lag_does_not_grow_while_idle(void **state) {
   struct synthetic it;
@@ -313,6 +344,7 @@ static void test_failed_reads_tell_nothing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lag_by_heartbeat),
+      cmocka_unit_test(test_reads_that_waited_are_one_moment),
       cmocka_unit_test(test_lag_does_not_grow_while_idle),
       cmocka_unit_test(test_lag_as_servers_report_it),
       cmocka_unit_test(test_fresh_reads_are_innocent),

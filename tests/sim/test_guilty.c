@@ -1,0 +1,151 @@
+/* Clusters with one named bug built in: the checker that is there for it must convict each, with a
+ * witness that a person can follow where there is one, and must acquit the innocent twin: the same
+ * scenario, the same seed, without the bug. Prints the table. */
+#include "support/simulated.h"
+#include "support/test.h"
+
+#include "engine/batch.h"
+
+#define SEEDS 8
+
+/* A bug, where it is looked for, and the value that must give it away: above `most`. */
+struct guilty {
+  const char *bug, *scenario, *measure;
+  double most;
+  const char *witness;      /* kind of witness; NULL: the value speaks for itself */
+  const char *path, *value; /* an override that both twins need; NULL: none */
+};
+static const struct guilty table[] = {
+    {"early-ack", "primary-crash-sync", "data_loss", 0, "lost", NULL, NULL},
+    {"two-primaries", "primary-freeze", "dual_primary", 0, "dual_primary", NULL, NULL},
+    {"stale-read", "primary-crash", "staleness.p99", 5, NULL, NULL, NULL},
+    {"resurrected", "primary-crash", "phantom", 0, "phantom", NULL, NULL},
+    {"corrupt", "primary-crash", "corrupt", 0, "corrupt", NULL, NULL},
+    {"duplicate", "primary-crash", "duplicate", 0, "duplicate", NULL, NULL},
+    {"flapping", "primary-crash", "write_outage.count", 1, NULL, NULL, NULL},
+    {"blink", "primary-process-kill", "write_outage.count", 1, NULL, "measure.outage_min", "20ms"},
+    {"loss-at-heal", "primary-crash", "lost_after_fault", 0, "lost", NULL, NULL},
+};
+#define ROWS (sizeof table / sizeof *table)
+#define JOBS (ROWS * SEEDS * 2)
+
+struct result {
+  double value;
+  bool known, witnessed;
+  enum verdict verdict;
+};
+struct bench {
+  struct simulated_scenario scenarios[ROWS][2]; /* innocent, guilty */
+  uint32_t convicted[ROWS], acquitted[ROWS], unwitnessed[ROWS];
+  double least[ROWS], most[ROWS];
+};
+
+static double largest(const struct simulated *run, const char *name, bool *ret_known) {
+  double value = 0;
+  *ret_known = false;
+  for (uint32_t i = 0; i < run->result.finding_count; i++) {
+    const struct finding *finding = &run->result.findings[i];
+    for (uint32_t j = 0; j < finding->measure_count; j++) {
+      const struct measure *measure = &finding->measures[j];
+      if (strcmp(measure->name, name) != 0 || !measure->known) continue;
+      *ret_known = true;
+      if (measure->value > value) value = measure->value;
+    }
+  }
+  return value;
+}
+
+static bool has_witness(const struct simulated *run, const char *what) {
+  for (uint32_t i = 0; i < run->result.finding_count; i++)
+    for (uint32_t j = 0; j < run->result.findings[i].witness_count; j++)
+      if (strcmp(run->result.findings[i].witnesses[j].what, what) == 0) return true;
+  return false;
+}
+
+static int job(void *data, uint64_t index, const char *directory, void *ret, struct error *err) {
+  struct bench *bench = data;
+  struct result *result = ret;
+  uint64_t row = index / (SEEDS * 2), seed = index / 2 % SEEDS + 1;
+  struct simulated run;
+  int status = simulated_run(&run, &bench->scenarios[row][index % 2], seed, directory, err);
+  if (status == 0) {
+    result->value = largest(&run, table[row].measure, &result->known);
+    result->witnessed = !table[row].witness || has_witness(&run, table[row].witness);
+    result->verdict = run.result.verdict;
+  }
+  simulated_close(&run);
+  return status;
+}
+
+static int deliver(void *data, const struct batch_outcome *outcome, struct error *err) {
+  struct bench *bench = data;
+  uint64_t row = outcome->index / (SEEDS * 2);
+  if (outcome->end != BATCH_DONE)
+    return error_set(err, STATUS_INTERNAL, "%s: %s", table[row].bug,
+                     outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
+  const struct result *result = outcome->result;
+  bool above = result->known && result->value > table[row].most;
+  if (outcome->index % 2 == 0) {
+    bench->acquitted[row] += result->known && !above;
+    if (result->value > bench->most[row]) bench->most[row] = result->value;
+  } else {
+    bench->convicted[row] += above;
+    bench->unwitnessed[row] += above && !result->witnessed;
+    if (bench->convicted[row] == 1 || result->value < bench->least[row])
+      bench->least[row] = result->value;
+  }
+  return 0;
+}
+
+static void load(struct bench *bench) {
+  struct error err = ERROR_INIT;
+  for (size_t i = 0; i < ROWS; i++) {
+    char path[128];
+    snprintf(path, sizeof path, "scenarios/postgres/%s.yaml", table[i].scenario);
+    for (int guilty = 0; guilty < 2; guilty++) {
+      struct scenario_override sets[2] = {
+          {.path = "cluster.sim.guilty", .value = guilty ? table[i].bug : "no"},
+          {.path = table[i].path, .value = table[i].value}};
+      assert_ok(
+          simulated_load(&bench->scenarios[i][guilty], path, sets, table[i].path ? 2 : 1, &err),
+          &err);
+    }
+  }
+}
+
+static void test_guilty_are_convicted_and_twins_acquitted(void **state) {
+  struct error err = ERROR_INIT;
+  struct bench *bench = calloc(1, sizeof *bench);
+  (void)state;
+  assert_non_null(bench);
+  load(bench);
+  const struct batch_spec spec = {.workers = 2,
+                                  .count = JOBS,
+                                  .job_timeout_ns = 120 * NS_PER_S,
+                                  .result_size = sizeof(struct result),
+                                  .job = job,
+                                  .deliver = deliver,
+                                  .data = bench};
+  struct batch_summary summary;
+  assert_ok(batch_run(&spec, &summary, &err), &err);
+  print_message("%-14s %-22s %-20s %10s %10s %18s %18s\n", "bug", "scenario", "value", "convicted",
+                "acquitted", "least when guilty", "most when not");
+  bool all = true;
+  for (size_t i = 0; i < ROWS; i++) {
+    print_message("%-14s %-22s %-20s %7u/%u %8u/%u %18g %18g%s\n", table[i].bug, table[i].scenario,
+                  table[i].measure, bench->convicted[i], SEEDS, bench->acquitted[i], SEEDS,
+                  bench->least[i], bench->most[i],
+                  bench->unwitnessed[i] ? "  without a witness" : "");
+    all = all && bench->convicted[i] == SEEDS && bench->acquitted[i] == SEEDS &&
+          bench->unwitnessed[i] == 0;
+    for (int guilty = 0; guilty < 2; guilty++) simulated_release(&bench->scenarios[i][guilty]);
+  }
+  free(bench);
+  assert_true(all);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_guilty_are_convicted_and_twins_acquitted)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,97 @@
+/* Every shipped scenario for PostgreSQL on the simulator, over many seeds: what is measured is what
+ * happened, to the tick and to the row, and every objective is met. SIM_SEEDS says how many seeds a
+ * scenario; ordinarily few, a thousand in `./dev bench sim`. */
+#include "support/test.h"
+#include "support/truth.h"
+
+#include "engine/batch.h"
+
+static const char *const paths[] = {
+    "scenarios/postgres/primary-crash.yaml",        "scenarios/postgres/primary-crash-sync.yaml",
+    "scenarios/postgres/primary-process-kill.yaml", "scenarios/postgres/primary-freeze.yaml",
+    "scenarios/postgres/manager-freeze.yaml",       "scenarios/postgres/replica-crash.yaml",
+    "scenarios/postgres/switchover.yaml",           "scenarios/postgres/rolling-restart.yaml",
+    "scenarios/postgres/streaming-promote.yaml",
+};
+#define PATHS (sizeof paths / sizeof *paths)
+
+struct result {
+  struct truth_check check;
+  enum verdict verdict;
+  char why[256];
+};
+struct bench {
+  struct simulated_scenario scenarios[PATHS];
+  uint64_t compared[PATHS], wrong[PATHS], missed[PATHS], done[PATHS];
+};
+
+static int job(void *data, uint64_t index, const char *directory, void *ret, struct error *err) {
+  struct bench *bench = data;
+  struct result *result = ret;
+  struct simulated run;
+  int status =
+      simulated_run(&run, &bench->scenarios[index % PATHS], index / PATHS + 1, directory, err);
+  if (status == 0) status = truth_compare(&run, &result->check, err);
+  if (status == 0) {
+    result->verdict = run.result.verdict;
+    snprintf(result->why, sizeof result->why, "%s", run.result.why ? run.result.why : "");
+  }
+  simulated_close(&run);
+  return status;
+}
+
+static int deliver(void *data, const struct batch_outcome *outcome, struct error *err) {
+  struct bench *bench = data;
+  uint64_t which = outcome->index % PATHS, seed = outcome->index / PATHS + 1;
+  if (outcome->end != BATCH_DONE)
+    return error_set(err, STATUS_INTERNAL, "%s, seed %llu: %s", paths[which],
+                     (unsigned long long)seed,
+                     outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
+  const struct result *result = outcome->result;
+  bench->done[which]++;
+  bench->compared[which] += result->check.compared;
+  if (result->check.wrong > 0 && bench->wrong[which]++ < 3)
+    print_message("%s, seed %llu: %s\n", paths[which], (unsigned long long)seed,
+                  result->check.text);
+  if (result->verdict != VERDICT_PASS && bench->missed[which]++ < 3)
+    print_message("%s, seed %llu: %s: %s\n", paths[which], (unsigned long long)seed,
+                  verdict_name(result->verdict), result->why);
+  return 0;
+}
+
+static void test_measured_is_true(void **state) {
+  const struct scenario_override sets[] = {{.path = "cluster.sim.truth", .value = "true"}};
+  const char *seeds = getenv("SIM_SEEDS");
+  struct error err = ERROR_INIT;
+  struct bench *bench = calloc(1, sizeof *bench);
+  (void)state;
+  assert_non_null(bench);
+  for (size_t i = 0; i < PATHS; i++)
+    assert_ok(simulated_load(&bench->scenarios[i], paths[i], sets, 1, &err), &err);
+  struct batch_spec spec = {.workers = 2,
+                            .count = PATHS * (seeds ? strtoull(seeds, NULL, 10) : 10),
+                            .job_timeout_ns = 120 * NS_PER_S,
+                            .result_size = sizeof(struct result),
+                            .job = job,
+                            .deliver = deliver,
+                            .data = bench};
+  struct batch_summary summary;
+  assert_ok(batch_run(&spec, &summary, &err), &err);
+  assert_int_equal(summary.delivered, spec.count);
+  uint64_t wrong = 0;
+  for (size_t i = 0; i < PATHS; i++) {
+    print_message("%-46s %4llu seeds, %6llu values compared, %llu wrong, %llu not passed\n",
+                  paths[i], (unsigned long long)bench->done[i],
+                  (unsigned long long)bench->compared[i], (unsigned long long)bench->wrong[i],
+                  (unsigned long long)bench->missed[i]);
+    wrong += bench->wrong[i] + bench->missed[i];
+    simulated_release(&bench->scenarios[i]);
+  }
+  free(bench);
+  assert_int_equal(wrong, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_measured_is_true)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

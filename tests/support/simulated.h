@@ -1,0 +1,36 @@
+/* Shipped scenarios on the simulator, one run after the other in this process. */
+#ifndef GAMEDAY_TESTS_SUPPORT_SIMULATED_H
+#define GAMEDAY_TESTS_SUPPORT_SIMULATED_H
+
+#include "base/arena.h"
+#include "engine/judge.h"
+#include "engine/record.h"
+#include "scenario/scenario.h"
+
+/* A scenario with its overrides; `provider` is sim whatever the file says. */
+struct simulated_scenario {
+  struct scenario scenario;
+  const char **measure_names;
+};
+/* `path` is below the source's root. Returns a status; the mistakes of the file are printed. */
+int simulated_load(struct simulated_scenario *it, const char *path,
+                   const struct scenario_override *sets, uint32_t count, struct error *err);
+void simulated_release(struct simulated_scenario *it);
+
+/* One run, judged. */
+struct simulated {
+  struct record record;
+  struct arena arena;
+  struct run_result result;
+  bool open;
+};
+/* Into `directory`, which exists and is empty. A run that failed is an error. */
+int simulated_run(struct simulated *run, const struct simulated_scenario *it, uint64_t seed,
+                  const char *directory, struct error *err);
+void simulated_close(struct simulated *run);
+
+/* The first measure of that name (any fault when `fault` is FAULT_NONE - 1), or NULL. */
+const struct measure *simulated_measure(const struct simulated *run, const char *name,
+                                        int32_t fault);
+
+#endif

@@ -1,0 +1,296 @@
+/* The comparison. */
+#include "support/truth.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "sim/truth.h"
+
+#define CLIENTS_MAX 4096
+/* Measured values are seconds in a double: a tick of 1 ns is kept up to some months. */
+#define TICK_S 1e-8
+
+enum client_kind { CLIENT_OTHER, CLIENT_ROUTE, CLIENT_PINNED };
+
+struct truth {
+  const struct simulated *run;
+  struct buf bytes;
+  const struct sim_truth_head *head;
+  const struct sim_truth_ack *acks;
+  const struct sim_truth_event *events;
+  const struct sim_truth_row *rows;
+  struct sim_truth_row *sorted_rows;
+  uint8_t client_kinds[CLIENTS_MAX]; /* by client */
+  uint16_t *clients;                 /* by identity; UINT16_MAX: nobody's */
+  struct truth_check *check;
+};
+
+/* --- what the comparison says ---------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static void expect(struct truth *truth, bool holds,
+                                                         const char *format, ...) {
+  truth->check->compared++;
+  if (holds) return;
+  if (truth->check->wrong++ > 0) return;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(truth->check->text, sizeof truth->check->text, format, args);
+  va_end(args);
+}
+
+static double seconds(uint64_t ns) {
+  return (double)ns / (double)NS_PER_S;
+}
+
+static void expect_time(struct truth *truth, const char *name, int32_t fault, uint64_t from_ns,
+                        uint64_t at_ns) {
+  const struct measure *measure = simulated_measure(truth->run, name, fault);
+  double real = seconds(at_ns - from_ns);
+  expect(truth, measure && measure->known && fabs(measure->value - real) < TICK_S,
+         "fault %d: %s is %.9f s (%s), in truth %.9f s", (int)fault, name,
+         measure ? measure->value : NAN, measure && !measure->known ? measure->why : "known", real);
+}
+
+/* --- who is who ------------------------------------------------------------------------------ */
+
+static int take_operation(void *data, const struct record_item *item, struct error *err) {
+  struct truth *truth = data;
+  (void)err;
+  if (item->operation) {
+    const struct operation *o = item->operation;
+    if (o->client >= CLIENTS_MAX || o->kind != OPERATION_WRITE) return 0;
+    truth->client_kinds[o->client] = o->route == ROUTE_PRIMARY ? CLIENT_ROUTE : CLIENT_PINNED;
+  } else if (item->event && item->event->kind == EVENT_IDENTITY) {
+    uint32_t identity = (uint32_t)item->event->number;
+    if (identity <= truth->run->record.info.identity_count)
+      truth->clients[identity] = (uint16_t)item->event->number2;
+  }
+  return 0;
+}
+
+static enum client_kind kind_of(const struct truth *truth, uint32_t identity) {
+  if (identity > truth->run->record.info.identity_count) return CLIENT_OTHER;
+  uint16_t client = truth->clients[identity];
+  /* Every client begins under the identity that follows its number. */
+  if (client == UINT16_MAX) client = (uint16_t)(identity - 1);
+  return client < CLIENTS_MAX ? (enum client_kind)truth->client_kinds[client] : CLIENT_OTHER;
+}
+
+static int compare_rows(const void *left, const void *right) {
+  const struct sim_truth_row *a = left, *b = right;
+  if (a->identity != b->identity) return a->identity < b->identity ? -1 : 1;
+  return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
+}
+
+static int load(struct truth *truth, struct error *err) {
+  char path[PATH_MAX];
+  int status =
+      path_format(path, sizeof path, err, "%s/%s", truth->run->record.directory, SIM_TRUTH_FILE);
+  if (status == 0) status = file_read(path, SIZE_MAX / 2, &truth->bytes, err);
+  if (status < 0) return status;
+  truth->head = (const struct sim_truth_head *)(const void *)truth->bytes.data;
+  if (truth->bytes.length < sizeof *truth->head || memcmp(truth->head->magic, SIM_TRUTH_MAGIC, 8) != 0)
+    return error_set(err, STATUS_INTERNAL, "%s is not the truth", path);
+  const char *at = truth->bytes.data + sizeof *truth->head;
+  truth->acks = (const struct sim_truth_ack *)(const void *)at;
+  at += truth->head->ack_count * sizeof *truth->acks;
+  truth->events = (const struct sim_truth_event *)(const void *)at;
+  at += truth->head->event_count * sizeof *truth->events;
+  truth->rows = (const struct sim_truth_row *)(const void *)at;
+  size_t rows = truth->head->row_count * sizeof *truth->rows;
+  uint32_t identities = truth->run->record.info.identity_count + 1;
+  truth->sorted_rows = malloc(rows + 1);
+  truth->clients = malloc(identities * sizeof *truth->clients);
+  if (!truth->sorted_rows || !truth->clients)
+    return error_set(err, STATUS_MEMORY, "out of memory for the truth");
+  memcpy(truth->sorted_rows, truth->rows, rows);
+  qsort(truth->sorted_rows, truth->head->row_count, sizeof *truth->rows, compare_rows);
+  memset(truth->clients, 0xff, identities * sizeof *truth->clients);
+  return record_visit_all(&truth->run->record, WANTS_OPERATIONS | WANTS_EVENTS, take_operation,
+                          truth, err);
+}
+
+/* --- faults ---------------------------------------------------------------------------------- */
+
+/* The acknowledgements on the route between which writes were down because of the fault: the first
+ * gap that ends after it. False: there was none. */
+static bool find_gap(const struct truth *truth, const struct fault_info *fault,
+                     const struct sim_truth_ack **ret_back, uint64_t *ret_since_ns) {
+  uint64_t least_ns = truth->run->record.info.outage_min_ns;
+  uint64_t last_ns = 0;
+  for (uint64_t i = 0; i < truth->head->ack_count; i++) {
+    const struct sim_truth_ack *ack = &truth->acks[i];
+    if (kind_of(truth, ack->identity) != CLIENT_ROUTE) continue;
+    uint64_t since_ns = last_ns > fault->confirmed_ns ? last_ns : fault->confirmed_ns;
+    if (ack->time_ns > fault->confirmed_ns && last_ns > 0 && ack->time_ns - last_ns >= least_ns &&
+        ack->time_ns >= since_ns) {
+      *ret_back = ack;
+      *ret_since_ns = since_ns;
+      return true;
+    }
+    last_ns = ack->time_ns;
+  }
+  return false;
+}
+
+/* When that host last began to take writes before `before_ns`. */
+static uint64_t accepting_since(const struct truth *truth, uint8_t host, uint64_t before_ns) {
+  uint64_t since_ns = 0;
+  for (uint64_t i = 0; i < truth->head->event_count; i++) {
+    const struct sim_truth_event *event = &truth->events[i];
+    if (event->time_ns > before_ns) break;
+    if (event->kind == SIM_TRUTH_ACCEPTING && event->host == host && event->number)
+      since_ns = event->time_ns;
+  }
+  return since_ns;
+}
+
+static void compare_recovery(struct truth *truth, int32_t index) {
+  const struct fault_info *fault = &truth->run->record.info.faults[index];
+  const struct measure *measure = simulated_measure(truth->run, "failover_time", index);
+  const struct sim_truth_ack *back;
+  uint64_t since_ns;
+  bool gap = find_gap(truth, fault, &back, &since_ns);
+  if (!measure || !measure->known) {
+    expect(truth, measure && measure->not_applicable, "fault %d: no failover_time", (int)index);
+    return;
+  }
+  if (!(measure->value > 0)) {
+    /* What looks like a gap may be one between two faults' effects, or one that is too short. */
+    expect(truth, !gap || since_ns > fault->confirmed_ns + NS_PER_S,
+           "fault %d: failover_time is 0, in truth writes were down for %.3f s", (int)index,
+           gap ? seconds(back->time_ns - since_ns) : 0);
+    return;
+  }
+  expect(truth, gap, "fault %d: failover_time is %.9f s, in truth no write had to wait", (int)index,
+         measure->value);
+  if (!gap) return;
+  uint64_t up_ns = accepting_since(truth, back->host, back->time_ns);
+  uint64_t first_ns = back->time_ns;
+  for (uint64_t i = 0; i < truth->head->ack_count; i++) {
+    const struct sim_truth_ack *ack = &truth->acks[i];
+    if (ack->time_ns > first_ns) break;
+    bool counts = kind_of(truth, ack->identity) != CLIENT_OTHER;
+    if (counts && ack->host == back->host && ack->time_ns >= up_ns && ack->time_ns > since_ns)
+      first_ns = ack->time_ns;
+  }
+  expect_time(truth, "failover_time", index, fault->confirmed_ns, first_ns);
+  expect_time(truth, "client_recovery_time", index, fault->confirmed_ns, back->time_ns);
+}
+
+static void compare_promotion(struct truth *truth, int32_t index) {
+  const struct fault_info *fault = &truth->run->record.info.faults[index];
+  const struct measure *measure = simulated_measure(truth->run, "promotion_time", index);
+  if (!measure || !measure->known) return;
+  for (uint64_t i = 0; i < truth->head->event_count; i++) {
+    const struct sim_truth_event *event = &truth->events[i];
+    if (event->kind != SIM_TRUTH_ACCEPTING || !event->number) continue;
+    if (event->time_ns < fault->confirmed_ns) continue;
+    expect_time(truth, "promotion_time", index, fault->confirmed_ns, event->time_ns);
+    return;
+  }
+  expect(truth, false, "fault %d: promotion_time is %.9f s, in truth nobody was promoted",
+         (int)index, measure->value);
+}
+
+static void compare_detection(struct truth *truth, int32_t index) {
+  const struct fault_info *fault = &truth->run->record.info.faults[index];
+  const struct measure *measure = simulated_measure(truth->run, "detection_time", index);
+  if (!measure || !measure->known) return;
+  uint8_t leader = HOST_NONE;
+  for (uint64_t i = 0; i < truth->head->event_count; i++) {
+    const struct sim_truth_event *event = &truth->events[i];
+    if (event->kind != SIM_TRUTH_LEADER) continue;
+    bool lost = leader != HOST_NONE && event->host != leader;
+    leader = event->host;
+    if (!lost || event->time_ns < fault->confirmed_ns) continue;
+    expect_time(truth, "detection_time", index, fault->confirmed_ns, event->time_ns);
+    return;
+  }
+  expect(truth, false, "fault %d: detection_time is %.9f s, in truth the key was never lost",
+         (int)index, measure->value);
+}
+
+/* --- data ------------------------------------------------------------------------------------ */
+
+static void expect_count(struct truth *truth, const char *name, uint64_t real) {
+  const struct measure *measure = simulated_measure(truth->run, name, FAULT_NONE);
+  expect(truth, measure && measure->known && measure->value == (double)real,
+         "%s is %g (%s), in truth %" PRIu64, name, measure ? measure->value : NAN,
+         measure && !measure->known ? measure->why : "known", real);
+}
+
+static int compare_data(struct truth *truth, struct error *err) {
+  if (truth->head->primary == HOST_NONE) return 0;
+  uint64_t rows = truth->head->row_count, lost = 0;
+  char *acknowledged = calloc(rows + 1, 1);
+  if (!acknowledged) return error_set(err, STATUS_MEMORY, "out of memory for the truth");
+  for (uint64_t i = 0; i < truth->head->ack_count; i++) {
+    const struct sim_truth_ack *ack = &truth->acks[i];
+    struct sim_truth_row key = {.identity = ack->identity, .sequence = ack->sequence};
+    const struct sim_truth_row *row =
+        bsearch(&key, truth->sorted_rows, rows, sizeof key, compare_rows);
+    if (row)
+      acknowledged[row - truth->sorted_rows] = 1;
+    else
+      lost++;
+  }
+  uint64_t unknown = 0;
+  for (uint64_t i = 0; i < rows; i++) unknown += !acknowledged[i];
+  free(acknowledged);
+  expect_count(truth, "data_loss", lost);
+  expect_count(truth, "unknown_survived", unknown);
+  expect_count(truth, "phantom", 0);
+  expect_count(truth, "duplicate", 0);
+  expect_count(truth, "corrupt", 0);
+  expect_count(truth, "diverged", 0);
+  return 0;
+}
+
+/* Two hosts that take writes at the same time. */
+static void compare_primaries(struct truth *truth) {
+  const struct measure *measure = simulated_measure(truth->run, "dual_primary", FAULT_NONE);
+  if (!measure || !measure->known) return;
+  uint64_t both_ns = 0, since_ns = 0;
+  uint64_t accepting = 0; /* bit: host */
+  for (uint64_t i = 0; i < truth->head->event_count; i++) {
+    const struct sim_truth_event *event = &truth->events[i];
+    if (event->kind != SIM_TRUTH_ACCEPTING) continue;
+    if (accepting & (accepting - 1)) both_ns += event->time_ns - since_ns;
+    since_ns = event->time_ns;
+    uint64_t bit = UINT64_C(1) << event->host;
+    accepting = event->number ? accepting | bit : accepting & ~bit;
+  }
+  if (accepting & (accepting - 1)) both_ns += truth->run->record.info.end_ns - since_ns;
+  expect(truth, measure->value <= seconds(both_ns) + TICK_S,
+         "dual_primary is %.9f s, in truth two took writes for %.9f s", measure->value,
+         seconds(both_ns));
+}
+
+int truth_compare(const struct simulated *run, struct truth_check *ret, struct error *err) {
+  struct truth truth = {.run = run, .check = ret};
+  *ret = (struct truth_check){.text = ""};
+  buf_init(&truth.bytes);
+  int status = load(&truth, err);
+  for (uint32_t i = 0; status == 0 && i < run->record.info.fault_count; i++) {
+    compare_recovery(&truth, (int32_t)i);
+    compare_promotion(&truth, (int32_t)i);
+    compare_detection(&truth, (int32_t)i);
+  }
+  if (status == 0) {
+    compare_primaries(&truth);
+    status = compare_data(&truth, err);
+  }
+  buf_release(&truth.bytes);
+  free(truth.sorted_rows);
+  free(truth.clients);
+  return status;
+}
