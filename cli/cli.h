@@ -23,8 +23,8 @@ struct command {
 };
 
 extern const struct command command_cluster, command_doctor, command_explore, command_export,
-    command_heal, command_list, command_report, command_run, command_schema, command_validate,
-    command_version;
+    command_heal, command_list, command_predict, command_report, command_run, command_schema,
+    command_validate, command_version;
 
 /* What each exit code means, for --help and the manual; ended by NULL codes. */
 struct exit_meaning {
@@ -44,6 +44,12 @@ int cli_usage(struct cli *cli, const struct command *command);
 /* Loads a scenario with the command line's overrides; logs every mistake. */
 int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
                       const struct option_list *sets, struct scenario *ret);
+
+/* The same in silence, with one more override (NULL: none). Returns a status; what is wrong with
+ * the scenario is in `ret_errors`, any other failure in `err` alone. */
+int cli_try_scenario(const struct cli *cli, const char *path, const char *provider,
+                     const struct option_list *sets, const struct scenario_override *last,
+                     struct scenario *ret, struct scenario_errors *ret_errors, struct error *err);
 
 /* Of two exit codes, the one that a script must see. */
 int cli_worse(int a, int b);

@@ -63,36 +63,44 @@ static void log_mistakes(struct cli *cli, const struct scenario_errors *errors) 
     log_print(&cli->log, LOG_ERROR, "and %u more", errors->total - errors->count);
 }
 
-int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
-                      const struct option_list *sets, struct scenario *ret) {
+int cli_try_scenario(const struct cli *cli, const char *path, const char *provider,
+                     const struct option_list *sets, const struct scenario_override *last,
+                     struct scenario *ret, struct scenario_errors *ret_errors, struct error *err) {
   static const char provider_path[] = "cluster.provider";
-  struct scenario_override overrides[OPTION_LIST_MAX + 1];
+  struct scenario_override overrides[OPTION_LIST_MAX + 2];
   char paths[OPTION_LIST_MAX][256];
-  struct error err = ERROR_INIT;
   uint32_t count = 0;
   for (uint32_t i = 0; sets && i < sets->count; i++) {
     overrides[count] = (struct scenario_override){.path = paths[i]};
-    if (split_set(sets->items[i], paths[i], sizeof paths[i], &overrides[count].value, &err) < 0)
-      return cli_fail(cli, &err);
+    int status = split_set(sets->items[i], paths[i], sizeof paths[i], &overrides[count].value, err);
+    if (status < 0) return status;
     count++;
   }
+  if (last) overrides[count++] = *last;
   if (provider)
     overrides[count++] = (struct scenario_override){
         .path = provider_path, .value = provider, .argument = "--provider"};
+  int status = scenario_load(path, &cli->tables, overrides, count, ret, ret_errors, err);
+  if (status < 0) scenario_release(ret);
+  return status;
+}
+
+int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
+                      const struct option_list *sets, struct scenario *ret) {
+  struct error err = ERROR_INIT;
   struct scenario_errors *errors = calloc(1, sizeof *errors);
   if (!errors) {
     (void)error_set(&err, STATUS_MEMORY, "out of memory");
     return cli_fail(cli, &err);
   }
   int code = EXIT_MET;
-  if (scenario_load(path, &cli->tables, overrides, count, ret, errors, &err) < 0) {
+  if (cli_try_scenario(cli, path, provider, sets, NULL, ret, errors, &err) < 0) {
     if (errors->count > 0) {
       log_mistakes(cli, errors);
       code = (int)cli_exit_code(err.status, SIGINT);
     } else {
       code = cli_fail(cli, &err);
     }
-    scenario_release(ret);
   }
   free(errors);
   return code;

@@ -105,6 +105,24 @@ void escape_gnuplot(struct buf *out, const char *text, size_t columns) {
   buf_putc(out, '\'');
 }
 
+void escape_shell(struct buf *out, const char *text) {
+  static const char harmless[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+      "_-./:=,%+@";
+  if (*text && text[strspn(text, harmless)] == '\0') {
+    buf_puts(out, text);
+    return;
+  }
+  buf_putc(out, '\'');
+  for (; *text; text++) {
+    if (*text == '\'')
+      buf_puts(out, "'\\''");
+    else
+      buf_putc(out, *text);
+  }
+  buf_putc(out, '\'');
+}
+
 size_t escape_width(const char *text) {
   size_t width = 0;
   for (; text && *text; text++) width += ((unsigned char)*text & 0xc0) != 0x80;

@@ -17,6 +17,8 @@ void escape_markdown(struct buf *out, const char *text);
  * single quotes gnuplot substitutes nothing; angle brackets are replaced as well, so that no
  * gnuplot version can let them through to an SVG. */
 void escape_gnuplot(struct buf *out, const char *text, size_t columns);
+/* A word of a command for a POSIX shell: as it stands, or in single quotes. */
+void escape_shell(struct buf *out, const char *text);
 /* Characters (not bytes) of a text that escape_plain() made. */
 size_t escape_width(const char *text);
 

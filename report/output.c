@@ -5,13 +5,18 @@
 
 #include "base/file.h"
 
-int output_write(const struct report_input *input, const char *name, const struct buf *content,
-                 struct error *err) {
+int output_put(const char *directory, const char *name, const struct buf *content,
+               struct error *err) {
   char path[PATH_MAX];
   int status = buf_ok(content, err);
-  if (status == 0) status = path_format(path, sizeof path, err, "%s/%s", input->directory, name);
+  if (status == 0) status = path_format(path, sizeof path, err, "%s/%s", directory, name);
   if (status == 0) status = file_write(path, content->data, content->length, 0644, err);
   return status == 0 ? 0 : error_wrap(err, "cannot write the report %s", name);
+}
+
+int output_write(const struct report_input *input, const char *name, const struct buf *content,
+                 struct error *err) {
+  return output_put(input->directory, name, content, err);
 }
 
 void output_join_failure(struct buf *whole, const struct buf *part) {

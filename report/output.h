@@ -9,6 +9,9 @@
  * no secret. Also reports an append to `content` that failed. */
 int output_write(const struct report_input *input, const char *name, const struct buf *content,
                  struct error *err);
+/* The same into any directory. */
+int output_put(const char *directory, const char *name, const struct buf *content,
+               struct error *err);
 
 /* A part that lost text for want of memory makes the whole fail. */
 void output_join_failure(struct buf *whole, const struct buf *part);

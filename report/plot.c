@@ -58,7 +58,7 @@ static int gnuplot_has_pngcairo(bool *ret_has, struct error *err) {
   return 0;
 }
 
-int plotter_init(const struct report_input *input, struct plotter *ret, struct error *err) {
+int plotter_init(const char *report_directory, struct plotter *ret, struct error *err) {
   struct plotter plotter = {.png_by_gnuplot = false};
   if (!process_exists("gnuplot")) {
     return error_set(err, STATUS_ENVIRONMENT,
@@ -68,11 +68,11 @@ int plotter_init(const struct report_input *input, struct plotter *ret, struct e
   int status = gnuplot_has_pngcairo(&plotter.png_by_gnuplot, err);
   if (status == 0) {
     status = path_format(plotter.directory, sizeof plotter.directory, err, "%s/.plots-XXXXXX",
-                         input->directory);
+                         report_directory);
   }
   if (status != 0) return status;
   if (!mkdtemp(plotter.directory)) {
-    return error_set_errno(err, errno, "cannot make a directory in %s", input->directory);
+    return error_set_errno(err, errno, "cannot make a directory in %s", report_directory);
   }
   *ret = plotter;
   return 0;
@@ -107,29 +107,28 @@ static int run_in(const struct plotter *plotter, const char *const argv[], struc
   return process_check(&spec, err);
 }
 
-static int run_gnuplot(const struct plotter *plotter, const struct plot *plot,
-                       const struct plot_input *in, uint32_t height, enum plot_format format,
-                       struct error *err) {
+static int run_gnuplot(const struct plotter *plotter, const char *name, const struct buf *commands,
+                       uint32_t height, enum plot_format format, struct error *err) {
   CLEANUP(buf_release) struct buf script;
   buf_init(&script);
   terminal(&script, format, height);
-  buf_printf(&script, "set output '%s.%s'\n", plot->name, format == PLOT_SVG ? "svg" : "png");
-  plot->script(in, height, &script);
+  buf_printf(&script, "set output '%s.%s'\n", name, format == PLOT_SVG ? "svg" : "png");
+  buf_add(&script, commands->data, commands->length);
   buf_puts(&script, "set output\n");
-  char path[PATH_MAX], name[64];
-  snprintf(name, sizeof name, "%s.gp", plot->name);
+  char path[PATH_MAX], file[64];
+  snprintf(file, sizeof file, "%s.gp", name);
   int status = buf_ok(&script, err);
-  if (status == 0) status = path_format(path, sizeof path, err, "%s/%s", plotter->directory, name);
+  if (status == 0) status = path_format(path, sizeof path, err, "%s/%s", plotter->directory, file);
   if (status == 0) status = file_write(path, script.data, script.length, 0644, err);
-  const char *const argv[] = {"gnuplot", "-d", name, NULL};
+  const char *const argv[] = {"gnuplot", "-d", file, NULL};
   return status == 0 ? run_in(plotter, argv, err) : status;
 }
 
 /* For a gnuplot without pngcairo. */
-static int svg_to_png(const struct plotter *plotter, const struct plot *plot, struct error *err) {
+static int svg_to_png(const struct plotter *plotter, const char *name, struct error *err) {
   char from[64], to[64], width[16];
-  snprintf(from, sizeof from, "%s.svg", plot->name);
-  snprintf(to, sizeof to, "%s.png", plot->name);
+  snprintf(from, sizeof from, "%s.svg", name);
+  snprintf(to, sizeof to, "%s.png", name);
   snprintf(width, sizeof width, "%d", 2 * PLOT_WIDTH);
   const char *const argv[] = {
       "rsvg-convert", "--background-color", "white", "--width", width, "--output", to, from, NULL};
@@ -141,17 +140,28 @@ static int svg_to_png(const struct plotter *plotter, const struct plot *plot, st
   return run_in(plotter, argv, err);
 }
 
-int plot_draw(const struct plotter *plotter, const struct plot *plot, const struct plot_input *in,
-              uint32_t height, enum plot_format format, struct buf *ret_picture,
-              struct error *err) {
+int plot_draw_script(const struct plotter *plotter, const char *name, const struct buf *commands,
+                     uint32_t height, enum plot_format format, struct buf *ret_picture,
+                     struct error *err) {
   bool convert = format == PLOT_PNG && !plotter->png_by_gnuplot;
-  int status = run_gnuplot(plotter, plot, in, height, convert ? PLOT_SVG : format, err);
-  if (status == 0 && convert) status = svg_to_png(plotter, plot, err);
+  int status = buf_ok(commands, err);
+  if (status == 0)
+    status = run_gnuplot(plotter, name, commands, height, convert ? PLOT_SVG : format, err);
+  if (status == 0 && convert) status = svg_to_png(plotter, name, err);
   char path[PATH_MAX];
   if (status == 0) {
-    status = path_format(path, sizeof path, err, "%s/%s.%s", plotter->directory, plot->name,
+    status = path_format(path, sizeof path, err, "%s/%s.%s", plotter->directory, name,
                          format == PLOT_SVG ? "svg" : "png");
   }
   if (status == 0) status = file_read(path, PICTURE_BYTES_MAX, ret_picture, err);
-  return status == 0 ? 0 : error_wrap(err, "cannot draw %s", plot->name);
+  return status == 0 ? 0 : error_wrap(err, "cannot draw %s", name);
+}
+
+int plot_draw(const struct plotter *plotter, const struct plot *plot, const struct plot_input *in,
+              uint32_t height, enum plot_format format, struct buf *ret_picture,
+              struct error *err) {
+  CLEANUP(buf_release) struct buf commands;
+  buf_init(&commands);
+  plot->script(in, height, &commands);
+  return plot_draw_script(plotter, plot->name, &commands, height, format, ret_picture, err);
 }

@@ -63,18 +63,23 @@ extern const struct plot *const plots[]; /* NULL-terminated, in the order of the
 
 enum plot_format { PLOT_SVG, PLOT_PNG };
 
-/* A place to draw: a directory of its own inside the report directory. */
+/* A place to draw: a directory of its own inside the one where reports go. */
 struct plotter {
   char directory[PATH_MAX];
   bool png_by_gnuplot; /* has the terminal pngcairo; else rsvg-convert makes PNG of SVG */
 };
 /* STATUS_ENVIRONMENT: gnuplot is missing, and the message says how to get it. */
-int plotter_init(const struct report_input *input, struct plotter *ret, struct error *err);
+int plotter_init(const char *report_directory, struct plotter *ret, struct error *err);
 void plotter_release(struct plotter *plotter); /* removes the directory; zeroed is fine */
 
 /* Draws one plot and appends the picture's bytes. `height` as plot->height() gave it. */
 int plot_draw(const struct plotter *plotter, const struct plot *plot, const struct plot_input *in,
               uint32_t height, enum plot_format format, struct buf *ret_picture, struct error *err);
+
+/* The same from the commands that follow the choice of terminal. `name` is one of a file. */
+int plot_draw_script(const struct plotter *plotter, const char *name, const struct buf *commands,
+                     uint32_t height, enum plot_format format, struct buf *ret_picture,
+                     struct error *err);
 
 /* Appends an SVG of gnuplot's made fit for a page that holds several: no prologue, its ids begin
  * with `name`, colours are CSS variables, and a label for readers that do not see it.

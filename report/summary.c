@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "report/bounds.h"
+#include "report/columns.h"
 #include "report/escape.h"
 #include "report/facts.h"
 #include "report/output.h"
@@ -28,63 +29,17 @@ const char *summary_mark(enum verdict verdict) {
   return "UNKNOWN";
 }
 
-static void pad(struct buf *out, size_t count) {
-  for (size_t i = 0; i < count; i++) buf_putc(out, ' ');
-}
-
-/* A cell of `width` characters, which never runs into the next one. */
-static void cell(struct buf *out, const char *text, size_t width, bool right) {
-  CLEANUP(buf_release) struct buf plain;
-  buf_init(&plain);
-  escape_plain(&plain, text);
-  output_join_failure(out, &plain);
-  size_t have = escape_width(plain.data);
-  if (right && have < width) pad(out, width - have);
-  buf_puts(out, plain.data);
-  if (!right) pad(out, have < width ? width - have : 1);
-}
-
-/* Text broken at spaces before SUMMARY_COLUMNS; the cursor stands at `column`, further lines begin
- * at `indent`. */
-static void wrapped(struct buf *out, const char *text, size_t column, size_t indent) {
-  CLEANUP(buf_release) struct buf plain;
-  buf_init(&plain);
-  escape_plain(&plain, text);
-  output_join_failure(out, &plain);
-  const char *at = plain.data;
-  bool first = true;
-  while (*at) {
-    at += strspn(at, " ");
-    size_t bytes = strcspn(at, " "), width = 0;
-    for (size_t i = 0; i < bytes; i++) width += ((unsigned char)at[i] & 0xc0) != 0x80;
-    if (bytes == 0) break;
-    if (!first && column + 1 + width > SUMMARY_COLUMNS) {
-      buf_putc(out, '\n');
-      pad(out, indent);
-      column = indent;
-    } else if (!first) {
-      buf_putc(out, ' ');
-      column++;
-    }
-    buf_add(out, at, bytes);
-    column += width;
-    at += bytes;
-    first = false;
-  }
-  buf_putc(out, '\n');
-}
-
 static void head(struct buf *out, const struct report_input *input) {
   const struct run_result *result = input->result;
   char when[32], duration[FORMAT_SIZE];
   const char *mark = summary_mark(result->verdict);
-  cell(out, mark, 9, false);
+  columns_cell(out, mark, 9, false);
   CLEANUP(buf_release) struct buf line;
   buf_init(&line);
   buf_printf(&line, "%s%s%s", result->scenario ? result->scenario : "-",
              result->why && *result->why ? ": " : "", result->why ? result->why : "");
   output_join_failure(out, &line);
-  wrapped(out, line.data, 9, 9);
+  columns_wrapped(out, line.data, 9, 9);
   clock_format_wall(result->wall_start_ns, when);
   format_seconds(result->duration_s, duration);
   buf_clear(&line);
@@ -93,12 +48,12 @@ static void head(struct buf *out, const struct report_input *input) {
   if (input->repeat_count > 1) {
     buf_printf(&line, "; %" PRIu32 " repeats, details are of the worst", input->repeat_count);
   }
-  pad(out, 9);
+  columns_pad(out, 9);
   output_join_failure(out, &line);
-  wrapped(out, line.data, 9, 9);
+  columns_wrapped(out, line.data, 9, 9);
   if (!result->trusted) {
-    pad(out, 9);
-    wrapped(out, "The measuring itself failed: do not trust these numbers.", 9, 9);
+    columns_pad(out, 9);
+    columns_wrapped(out, "The measuring itself failed: do not trust these numbers.", 9, 9);
   }
 }
 
@@ -114,14 +69,14 @@ static void objectives(struct buf *out, const struct run_result *result) {
     snprintf(name, sizeof name, "%.60s (%.20s)", objective->name,
              objective->statistic ? objective->statistic : "max");
     buf_puts(out, "  ");
-    cell(out, summary_mark(objective->verdict), 9, false);
-    cell(out, name, 34, false);
-    cell(out, objective->bound, 14, false);
+    columns_cell(out, summary_mark(objective->verdict), 9, false);
+    columns_cell(out, name, 34, false);
+    columns_cell(out, objective->bound, 14, false);
     buf_puts(out, measured);
     buf_putc(out, '\n');
     if (objective->why && *objective->why) {
-      pad(out, 11);
-      wrapped(out, objective->why, 11, 11);
+      columns_pad(out, 11);
+      columns_wrapped(out, objective->why, 11, 11);
     }
   }
 }
@@ -150,13 +105,13 @@ static void fault(struct buf *out, const struct run_result *result, uint32_t ind
   }
   buf_puts(out, "  ");
   output_join_failure(out, &line);
-  wrapped(out, line.data, 2, 4);
+  columns_wrapped(out, line.data, 2, 4);
   for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
     char value[FACTS_TEXT_SIZE];
     facts_text(facts_phase(result, index, phase), value);
-    pad(out, 4);
-    cell(out, phase_table[phase].label, 17, false);
-    wrapped(out, value, 21, 21);
+    columns_pad(out, 4);
+    columns_cell(out, phase_table[phase].label, 17, false);
+    columns_wrapped(out, value, 21, 21);
   }
 }
 
@@ -174,7 +129,7 @@ static void bound(void *data, const struct settings_bound *bound) {
                bound->service, bound->injector, bound->because);
   buf_puts(out, "  ");
   output_join_failure(out, &line);
-  wrapped(out, line.data, 2, 4);
+  columns_wrapped(out, line.data, 2, 4);
 }
 
 static void faults(struct buf *out, const struct run_result *result) {
@@ -189,7 +144,7 @@ static void faults(struct buf *out, const struct run_result *result) {
   }
   if (!bounds_each(result, bound, out)) {
     buf_puts(out, "  ");
-    wrapped(out, "No bounds from the settings: " RECORDED_UNREADABLE, 2, 4);
+    columns_wrapped(out, "No bounds from the settings: " RECORDED_UNREADABLE, 2, 4);
   }
 }
 
@@ -198,10 +153,10 @@ static void load_row(struct buf *out, const char *name, const struct operation_c
                               counts->skipped};
   char text[FORMAT_SIZE];
   buf_puts(out, "  ");
-  cell(out, name, 9, false);
+  columns_cell(out, name, 9, false);
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     format_count(numbers[i], text);
-    cell(out, text, 14, true);
+    columns_cell(out, text, 14, true);
   }
   double ratio;
   if (facts_availability(counts, &ratio)) {
@@ -209,7 +164,7 @@ static void load_row(struct buf *out, const char *name, const struct operation_c
   } else {
     snprintf(text, sizeof text, "none scheduled");
   }
-  cell(out, text, 16, true);
+  columns_cell(out, text, 16, true);
   buf_putc(out, '\n');
 }
 
@@ -235,8 +190,8 @@ static void outage(void *data, const struct interval *interval) {
   format_moment(interval->end_ns, end);
   format_seconds(facts_span_s(list->result, interval), span);
   buf_puts(list->out, "  ");
-  cell(list->out, list->name, 9, false);
-  cell(list->out, span, 14, true);
+  columns_cell(list->out, list->name, 9, false);
+  columns_cell(list->out, span, 14, true);
   buf_printf(list->out, "   from %s to %s", begin,
              interval->end_ns == TIME_NEVER ? "the end of the run" : end);
   if (interval->fault != FAULT_NONE) {
@@ -277,9 +232,9 @@ static void witness(void *data, const struct witness *witness, const struct chec
   (void)checker;
   struct witness_list *list = data;
   if (list->shown++ >= WITNESSES_SHOWN) return;
-  pad(list->out, 4);
-  cell(list->out, witness->what, 11, false);
-  wrapped(list->out, witness->text, 15, 15);
+  columns_pad(list->out, 4);
+  columns_cell(list->out, witness->what, 11, false);
+  columns_wrapped(list->out, witness->text, 15, 15);
 }
 
 static void data_section(struct buf *out, const struct run_result *result) {
@@ -290,8 +245,8 @@ static void data_section(struct buf *out, const struct run_result *result) {
     char text[FACTS_TEXT_SIZE];
     facts_text(measure, text);
     buf_puts(out, "  ");
-    cell(out, value->label, 36, false);
-    wrapped(out, text, 38, 38);
+    columns_cell(out, value->label, 36, false);
+    columns_wrapped(out, text, 38, 38);
   }
   struct witness_list list = {.out = out};
   size_t count = 0;
@@ -314,8 +269,8 @@ static int repeats(struct buf *out, const struct report_input *input, struct err
     char text[SPREAD_TEXT_SIZE];
     spread_text(&spread, text);
     buf_puts(out, "  ");
-    cell(out, phase_table[phase].label, 17, false);
-    wrapped(out, text, 19, 19);
+    columns_cell(out, phase_table[phase].label, 17, false);
+    columns_wrapped(out, text, 19, 19);
   }
   return 0;
 }
@@ -328,9 +283,10 @@ static void findings(struct buf *out, const struct run_result *result) {
     if (!any) buf_puts(out, "\nCHECKS THAT DID NOT PASS\n");
     any = true;
     buf_puts(out, "  ");
-    cell(out, summary_mark(finding->verdict), 9, false);
-    cell(out, finding->checker ? finding->checker->plugin.name : "-", 16, false);
-    wrapped(out, finding->why && *finding->why ? finding->why : "no reason was given", 27, 27);
+    columns_cell(out, summary_mark(finding->verdict), 9, false);
+    columns_cell(out, finding->checker ? finding->checker->plugin.name : "-", 16, false);
+    columns_wrapped(out, finding->why && *finding->why ? finding->why : "no reason was given", 27,
+                    27);
   }
 }
 
@@ -343,9 +299,9 @@ static int warnings(struct buf *out, const struct report_input *input, struct er
   for (uint32_t i = 0; i < series.warning_count && i < OUTAGES_SHOWN; i++) {
     char when[FORMAT_SIZE];
     format_moment(series.warnings[i].time_ns, when);
-    cell(out, when, 12, true);
+    columns_cell(out, when, 12, true);
     buf_puts(out, "  ");
-    wrapped(out, series.warnings[i].text, 14, 14);
+    columns_wrapped(out, series.warnings[i].text, 14, 14);
   }
   if (series.warnings_total > OUTAGES_SHOWN) {
     buf_printf(out, "  and %" PRIu64 " more: see events.jsonl\n",

@@ -5,8 +5,9 @@
 
 #include "base/buf.h"
 #include "gameday/report.h"
+#include "report/columns.h"
 
-#define SUMMARY_COLUMNS 100
+#define SUMMARY_COLUMNS COLUMNS_MAX
 
 /* Appends the summary. Without colour: verdicts are the words PASS, FAIL and UNKNOWN, upper case
  * and at the begin of a line (after spaces), so that a caller may colour them. Visits the record's

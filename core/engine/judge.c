@@ -39,6 +39,10 @@ static const struct standing standings[] = {
 };
 #define STANDING_COUNT (sizeof standings / sizeof *standings)
 
+const struct scenario_objective *judge_standing(uint32_t index) {
+  return index < STANDING_COUNT ? &standings[index].objective : NULL;
+}
+
 static const struct measure *find_measure(const struct run_result *run, const char *name) {
   for (uint32_t f = 0; f < run->finding_count; f++)
     for (uint32_t m = 0; m < run->findings[f].measure_count; m++)

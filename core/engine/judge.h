@@ -27,6 +27,10 @@ int judge_run(const struct record *record, const struct scenario *scenario,
               const struct checker *const *table, struct arena *arena, struct run_result *ret,
               struct error *err);
 
+/* The objectives of every run to which they apply; a result has them after the scenario's own. From
+ * 0; NULL: no more. */
+const struct scenario_objective *judge_standing(uint32_t index);
+
 /* A distribution-free 95 % confidence interval for the median: the order statistics whose ranks a
  * binomial(n, 1/2) number falls between in at least 95 of 100 cases (Conover, Practical
  * Nonparametric Statistics, section 3.2). Sorts `values`. False: fewer than six values. */
