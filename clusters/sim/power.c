@@ -17,6 +17,8 @@ int sim_power_off(struct cluster *cluster, const struct host *host, struct error
   int status = server_only(host, err);
   if (status < 0) return status;
   loop_timer_cancel(sim->world.loop, &sim->boots[host->index].timer);
+  if (sim->world.hosts[host->index].on)
+    sim_truth_note(sim->truth, SIM_TRUTH_POWER_OFF, host->index, 0);
   sim_host_stop(&sim->world, host->index);
   return 0;
 }

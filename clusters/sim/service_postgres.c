@@ -19,11 +19,20 @@ static int make_patroni(struct sim_service *service, struct error *err) {
   const struct sim_patroni_options options = {
       .version = (enum sim_patroni_version)config->patroni,
       .fsync_ns = config->postgres.fsync_ns,
-      .recovery_ns = config->postgres.start_ns + config->postgres.recovery_ns,
-      .two_primaries = config->guilty == GUILTY_TWO_PRIMARIES};
+      .recovery_ns = config->postgres.start_ns + config->postgres.recovery_ns};
   return sim_patroni_new(&service->cluster->world, sim_service_config(service), &options,
                          service->servers, (const struct host *const *)service->instance->members,
                          &service->patroni, err);
+}
+
+static int begin_truth(struct sim_service *service, struct error *err) {
+  struct sim_cluster *cluster = service->cluster;
+  struct service_instance *instance = service->instance;
+  if (!cluster->config->truth) return 0;
+  int status = sim_truth_new(&cluster->world, instance->start_ns, &cluster->truth, err);
+  if (status < 0) return status;
+  sim_truth_listen(cluster->truth, service->servers, (const struct host *const *)instance->members);
+  return 0;
 }
 
 static void fill_access(struct sim_service *service) {
@@ -63,8 +72,11 @@ static int start(struct service_instance *instance, struct error *err) {
     status = make_patroni(service, err);
   else
     sim_service_add_units(service);
+  if (status == 0) status = begin_truth(service, err);
   if (status < 0) return status;
   sim_postgres_bootstrap(service->servers);
+  if (cluster->config->guilty != GUILTY_NOT)
+    sim_postgres_set_guilt(service->servers, cluster->config->guilty, cluster->world.seed);
   if (service->patroni) sim_patroni_bootstrap(service->patroni);
   fill_access(service);
   return 0;
@@ -79,7 +91,14 @@ static void release(struct service_instance *instance) {
   struct sim_service *service = sim_service_of(instance);
   if (!service) return;
   sim_service_unwatch(instance);
-  if (service->cluster) service->cluster->terminate = NULL;
+  if (service->cluster) {
+    service->cluster->terminate = NULL;
+    /* Who wants the truth finds that it is missing when it could not be written. */
+    if (service->cluster->truth)
+      (void)sim_truth_write(service->cluster->truth, instance->cluster->run_directory, NULL);
+    sim_truth_free(service->cluster->truth);
+    service->cluster->truth = NULL;
+  }
   sim_patroni_free(service->patroni);
   sim_postgres_cluster_free(service->servers);
   *service = (struct sim_service){.patroni = NULL};

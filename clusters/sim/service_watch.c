@@ -159,6 +159,7 @@ static void look_at_leader(struct sim_service *service) {
   uint8_t before = service->view.leader;
   if (leader == before) return;
   service->view.leader = leader;
+  sim_truth_note(service->cluster->truth, SIM_TRUTH_LEADER, leader, 0);
   if (before != HOST_NONE) tell(service, EVENT_LEADER_LOST, before, ROLE_NONE, 0, "");
   if (leader != HOST_NONE) tell(service, EVENT_LEADER, leader, ROLE_NONE, 0, "");
 }

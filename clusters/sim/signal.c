@@ -66,7 +66,10 @@ static void deliver(struct sim_cluster *sim, struct sim_process *process, int si
     case 0: break;
     case SIGSTOP: sim_process_freeze(process, true); break;
     case SIGCONT: sim_process_freeze(process, false); break;
-    case SIGKILL: sim_process_kill(process); break;
+    case SIGKILL:
+      sim_truth_note(sim->truth, SIM_TRUTH_KILLED, process->host, 0);
+      sim_process_kill(process);
+      break;
     default:
       if (sim->terminate)
         sim->terminate(sim->service, process, signal);
@@ -93,6 +96,7 @@ int sim_signal(struct cluster *cluster, const struct host *host, const struct pr
 int sim_freeze(struct cluster *cluster, const struct host *host, const struct process_match *match,
                bool frozen, struct error *err) {
   struct sim_cluster *sim = sim_cluster_of(cluster);
+  sim_truth_note(sim->truth, frozen ? SIM_TRUTH_FROZEN : SIM_TRUTH_THAWED, host->index, 0);
   if (!match) {
     if (frozen && !sim->world.hosts[host->index].on)
       return error_set(err, STATUS_SERVER, "freeze: host %s is off", host->name);

@@ -6,6 +6,7 @@
 #include "gameday/service.h"
 #include "sim/patroni.h"
 #include "sim/postgres.h"
+#include "sim/truth.h"
 #include "sim/world.h"
 
 /* One bug that a cluster may have built in. docs/simulator.md says what each does, and which
@@ -29,6 +30,7 @@ struct sim_config {
   struct sim_postgres_costs postgres;
   int patroni; /* enum sim_patroni_version */
   int guilty;  /* enum sim_guilt */
+  bool truth;  /* write truth.bin */
 };
 
 /* Power that comes back: a host boots for a while. */
@@ -43,7 +45,8 @@ struct sim_cluster {
   struct host hosts[HOSTS_MAX];
   const struct sim_config *config;
   struct sim_world world;
-  struct prng guilt; /* for the bugs' own choices */
+  struct prng guilt;       /* for the bugs' own choices */
+  struct sim_truth *truth; /* NULL: nobody wants to know */
   struct sim_boot boots[HOSTS_MAX];
   struct sim_process clients[HOSTS_MAX]; /* "client": what runs on client hosts and the monitor */
   /* The service's: a process is asked to end by a signal that it may handle. NULL: it just dies. */

@@ -97,7 +97,8 @@ static int load(struct truth *truth, struct error *err) {
   if (status == 0) status = file_read(path, SIZE_MAX / 2, &truth->bytes, err);
   if (status < 0) return status;
   truth->head = (const struct sim_truth_head *)(const void *)truth->bytes.data;
-  if (truth->bytes.length < sizeof *truth->head || memcmp(truth->head->magic, SIM_TRUTH_MAGIC, 8) != 0)
+  if (truth->bytes.length < sizeof *truth->head ||
+      memcmp(truth->head->magic, SIM_TRUTH_MAGIC, 8) != 0)
     return error_set(err, STATUS_INTERNAL, "%s is not the truth", path);
   const char *at = truth->bytes.data + sizeof *truth->head;
   truth->acks = (const struct sim_truth_ack *)(const void *)at;
@@ -153,11 +154,26 @@ static uint64_t accepting_since(const struct truth *truth, uint8_t host, uint64_
   return since_ns;
 }
 
+/* A fault is confirmed when it took effect, and not later: nothing else is to be waited for here.
+ */
+static void compare_effect(struct truth *truth, int32_t index) {
+  const struct fault_info *fault = &truth->run->record.info.faults[index];
+  if (fault->planned) return;
+  bool found = false;
+  for (uint64_t i = 0; i < truth->head->event_count && !found; i++) {
+    const struct sim_truth_event *event = &truth->events[i];
+    found = event->kind <= SIM_TRUTH_FROZEN && event->host == fault->host &&
+            event->time_ns == fault->confirmed_ns;
+  }
+  expect(truth, found, "fault %d: confirmed at %.9f s, when nothing happened", (int)index,
+         seconds(fault->confirmed_ns));
+}
+
 static void compare_recovery(struct truth *truth, int32_t index) {
   const struct fault_info *fault = &truth->run->record.info.faults[index];
   const struct measure *measure = simulated_measure(truth->run, "failover_time", index);
   const struct sim_truth_ack *back;
-  uint64_t since_ns;
+  uint64_t since_ns = 0;
   bool gap = find_gap(truth, fault, &back, &since_ns);
   if (!measure || !measure->known) {
     expect(truth, measure && measure->not_applicable, "fault %d: no failover_time", (int)index);
@@ -281,6 +297,7 @@ int truth_compare(const struct simulated *run, struct truth_check *ret, struct e
   buf_init(&truth.bytes);
   int status = load(&truth, err);
   for (uint32_t i = 0; status == 0 && i < run->record.info.fault_count; i++) {
+    compare_effect(&truth, (int32_t)i);
     compare_recovery(&truth, (int32_t)i);
     compare_promotion(&truth, (int32_t)i);
     compare_detection(&truth, (int32_t)i);
