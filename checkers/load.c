@@ -104,22 +104,25 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   return 0;
 }
 
-/* Whether there is no time of its own between two faults, so that nothing can have succeeded in it:
- * they strike together (those of one moment are made one after the other, some milliseconds apart),
- * or the later one is a step that answers the earlier one in effect (a promotion by hand). */
-static bool together(const struct load *it, const struct span *earlier, const struct span *later) {
-  if (later->begin_ns < earlier->begin_ns + DURING_MIN_NS) return true;
-  return it->info->faults[later->fault].planned && later->begin_ns < earlier->during_end_ns;
-}
-
-/* Such faults share the load before the first and after the last of them. */
+/* Faults that begin while an earlier one is in effect have no time of their own between them, and
+ * nothing need have succeeded in it: they strike together (those of one moment are made one after
+ * the other, some milliseconds apart), a step answers a fault (a promotion by hand), or a second
+ * fault comes into the outage of the first. Such faults share the load before the first and after
+ * the last of them. */
 static void share(struct load *it) {
-  for (uint32_t i = 1; i < it->span_count; i++)
-    if (together(it, &it->spans[i - 1], &it->spans[i]))
-      it->spans[i].before += it->spans[i - 1].before;
-  for (uint32_t i = it->span_count; i-- > 1;)
-    if (together(it, &it->spans[i - 1], &it->spans[i]))
-      it->spans[i - 1].after += it->spans[i].after;
+  for (uint32_t first = 0, next; first < it->span_count; first = next) {
+    uint64_t end_ns = it->spans[first].during_end_ns, after = it->spans[first].after;
+    for (next = first + 1; next < it->span_count && it->spans[next].begin_ns < end_ns; next++) {
+      if (it->spans[next].during_end_ns > end_ns) end_ns = it->spans[next].during_end_ns;
+      it->spans[next].before += it->spans[next - 1].before;
+      after += it->spans[next].after;
+    }
+    for (uint32_t i = first; i < next; i++) {
+      uint64_t own = it->spans[i].after;
+      it->spans[i].after = after;
+      after -= own;
+    }
+  }
 }
 
 static int judge_span(const struct load *it, const struct span *span, struct finding *finding,

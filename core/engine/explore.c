@@ -80,9 +80,10 @@ static void take_verdict(struct explore *explore, uint64_t seed,
     case VERDICT_FAIL: result->fail++; break;
     case VERDICT_UNKNOWN:
       result->unknown++;
-      if (explore->unknown_count == SHOWN_UNKNOWN) break;
+      if (explore->unknown_count == REMARKS_MAX) break;
       struct remark *remark = &explore->unknown[explore->unknown_count++];
       remark->seed = seed;
+      remark->schedule = message->schedule;
       COPY(remark->text, message->why);
       break;
   }
@@ -105,20 +106,16 @@ static void describe_death(const struct batch_outcome *outcome, char *text, size
 /* A bug in gameday: the schedule is written down, so that it can be looked at. */
 static int take_crash(struct explore *explore, uint64_t seed, const struct batch_outcome *outcome,
                       struct error *err) {
-  struct schedule schedule;
   struct remark remark = {.seed = seed};
-  char comment[512];
   explore->result.crashed++;
-  int status = schedule_draw(&explore->rules, seed, &schedule, err);
+  int status = schedule_draw(&explore->rules, seed, &remark.schedule, err);
   if (status < 0) return status;
-  coverage_add(&explore->coverage, &schedule);
+  coverage_add(&explore->coverage, &remark.schedule);
   describe_death(outcome, remark.text, sizeof remark.text);
   log_print(explore->spec->log, LOG_ERROR, "seed %" PRIu64 ": the simulation is broken: %s", seed,
             remark.text);
-  if (explore->crashed_count == SHOWN_UNKNOWN) return 0;
-  snprintf(comment, sizeof comment, "# The simulation of this schedule is broken: %s\n",
-           remark.text);
-  status = explore_write_schedule(explore, &schedule, seed, "", comment, remark.path, err);
+  if (explore->crashed_count == REMARKS_MAX) return 0;
+  status = explore_write_remark(explore, "broke the simulation", &remark, err);
   explore->crashed[explore->crashed_count++] = remark;
   return status;
 }
@@ -209,14 +206,18 @@ static void tick_shrink(void *data) {
   tell(explore, line);
 }
 
-/* What is to be shrunk is written as it was found first: shrinking takes a while. */
-static int list_candidates(struct explore *explore, struct error *err) {
+/* What is to be shrunk is listed, and written as it was found: shrinking takes a while. */
+static int write_found(struct explore *explore, struct error *err) {
   size_t most = (size_t)explore->group_count * EXPLORE_SHRINK_MAX + 1;
   explore->shrinking = arena_calloc(&explore->arena, most, sizeof *explore->shrinking);
   explore->shrinking_groups =
       arena_calloc(&explore->arena, most, sizeof *explore->shrinking_groups);
   if (!explore->shrinking || !explore->shrinking_groups)
     return error_set(err, STATUS_MEMORY, "out of memory to shrink schedules");
+  for (uint32_t i = 0; i < explore->unknown_count; i++) {
+    int status = explore_write_remark(explore, "could not be judged", &explore->unknown[i], err);
+    if (status < 0) return status;
+  }
   for (uint32_t g = 0; g < explore->group_count; g++) {
     struct group *group = &explore->groups[g];
     for (uint32_t i = 0; i < group->best_count; i++) {
@@ -232,7 +233,7 @@ static int list_candidates(struct explore *explore, struct error *err) {
 static int shrink_all(struct explore *explore, struct error *err) {
   const struct explore_spec *spec = explore->spec;
   qsort(explore->groups, explore->group_count, sizeof *explore->groups, compare_groups);
-  int status = list_candidates(explore, err);
+  int status = write_found(explore, err);
   if (status < 0 || spec->shrink_count == 0 || explore->result.signal != 0) return status;
   struct batch_spec batch = {.workers = spec->jobs,
                              .count = explore->shrinking_count,

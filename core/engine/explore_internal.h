@@ -10,7 +10,7 @@
 
 #define VIOLATIONS_MAX 16
 #define SEEDS_SHOWN 8
-#define SHOWN_UNKNOWN 3
+#define REMARKS_MAX 3
 #define GROUPS_MAX 64
 
 /* Something that was violated: an objective missed, or a checker's own rule broken. */
@@ -61,6 +61,7 @@ struct group {
 /* A seed about which there is something to say. */
 struct remark {
   uint64_t seed;
+  struct schedule schedule;
   char text[320];
   char path[PATH_MAX];
 };
@@ -82,7 +83,7 @@ struct explore {
   struct group *groups; /* GROUPS_MAX */
   uint32_t group_count;
   uint64_t groups_left_out; /* violations of further groups */
-  struct remark unknown[SHOWN_UNKNOWN], crashed[SHOWN_UNKNOWN];
+  struct remark unknown[REMARKS_MAX], crashed[REMARKS_MAX];
   uint32_t unknown_count, crashed_count; /* remembered */
   uint64_t start_ns, told_ns;
   /* While shrinking: what job `index` is about. */
@@ -114,6 +115,8 @@ uint32_t coverage_pairs(const struct coverage *coverage, bool overlapping);
 int explore_write_schedule(const struct explore *explore, const struct schedule *schedule,
                            uint64_t seed, const char *suffix, const char *comment,
                            char ret_path[PATH_MAX], struct error *err);
+int explore_write_remark(const struct explore *explore, const char *what, struct remark *remark,
+                         struct error *err);
 int explore_write_candidate(const struct explore *explore, const struct group *group,
                             struct candidate *candidate, struct error *err);
 void explore_print_summary(const struct explore *explore, struct buf *text);

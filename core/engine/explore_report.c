@@ -61,9 +61,34 @@ static void put_line(struct buf *text, const char *line) {
   buf_putc(text, '\n');
 }
 
+static void put_origin(const struct explore *explore, struct buf *text) {
+  buf_puts(text, "# Found by gameday " GAMEDAY_VERSION " in virtual time: gameday explore ");
+  put_line(text, explore->spec->scenario->file);
+}
+
+static void put_use(const struct explore *explore, struct buf *text) {
+  buf_printf(text,
+             "# `gameday run FILE` runs it on the provider below; with --provider %s it gives the "
+             "same again.\n",
+             explore->spec->simulated->provider->plugin.name);
+}
+
+int explore_write_remark(const struct explore *explore, const char *what, struct remark *remark,
+                         struct error *err) {
+  CLEANUP(buf_release) struct buf comment;
+  buf_init(&comment);
+  put_origin(explore, &comment);
+  buf_printf(&comment, "# The schedule of seed %" PRIu64 " %s: ", remark->seed, what);
+  put_line(&comment, remark->text);
+  put_use(explore, &comment);
+  int status = buf_ok(&comment, err);
+  if (status < 0) return status;
+  return explore_write_schedule(explore, &remark->schedule, remark->seed, "", comment.data,
+                                remark->path, err);
+}
+
 int explore_write_candidate(const struct explore *explore, const struct group *group,
                             struct candidate *candidate, struct error *err) {
-  const struct explore_spec *spec = explore->spec;
   CLEANUP(buf_release) struct buf comment;
   char suffix[sizeof group->what + 1] = "";
   buf_init(&comment);
@@ -72,8 +97,7 @@ int explore_write_candidate(const struct explore *explore, const struct group *g
     for (uint32_t i = 0; i < other->best_count; i++)
       if (other->best[i].seed == candidate->seed)
         snprintf(suffix, sizeof suffix, "-%s", group->what);
-  buf_printf(&comment, "# Found by gameday " GAMEDAY_VERSION " in virtual time: gameday explore ");
-  put_line(&comment, spec->scenario->file);
+  put_origin(explore, &comment);
   buf_printf(&comment, "# Violates %s %s: ", kind_of_group(group), group->what);
   put_line(&comment, candidate->is_shrunk ? candidate->shrunk.text : candidate->text);
   buf_puts(&comment, "# The schedule of seed ");
@@ -82,11 +106,8 @@ int explore_write_candidate(const struct explore *explore, const struct group *g
     put_shrunk(candidate, &comment);
   else
     put_count(&comment, candidate->schedule.count, "fault");
-  buf_printf(
-      &comment,
-      ".\n# `gameday run FILE` runs it on the provider below; with --provider %s it gives the "
-      "same again.\n",
-      spec->simulated->provider->plugin.name);
+  buf_puts(&comment, ".\n");
+  put_use(explore, &comment);
   int status = buf_ok(&comment, err);
   if (status < 0) return status;
   const struct schedule *schedule =

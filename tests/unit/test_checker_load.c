@@ -209,6 +209,29 @@ static void test_a_step_that_answers_a_fault_shares_its_load(void **state) {
 
 /* Two faults that are planned for one moment are made some milliseconds apart: there were "0
  * operations during" the first, so that no run with two of them could pass. */
+static void test_faults_in_the_outage_of_another_share_its_load(void **state) {
+  struct synthetic it;
+  struct synthetic_options options = synthetic_defaults;
+  const struct synthetic_span spans[] = {
+      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1},
+      {.from_s = 30, .outcome = OUTCOME_FAIL, .latency_s = 0.1, .host = HOST_NONE},
+      {.from_s = 52, .latency_s = 0.002, .host = PG1, .timeline = 1}};
+  (void)state;
+  options.faults = 3;
+  synthetic_begin(&it, &options);
+  synthetic_fault(&it, 0, PG1, 30, 50);
+  synthetic_fault(&it, 1, PG2, 35, 37);
+  synthetic_fault(&it, 2, PG2, 45, 51);
+  add_load(&it, OPERATION_WRITE, 100, 10, 70, spans, COUNT(spans));
+  judge(&it, &checker_load);
+  for (int32_t fault = 0; fault < 3; fault++) {
+    assert_true(synthetic_value_of(&it, "load_before", fault) > 1900);
+    assert_true(synthetic_value_of(&it, "load_after", fault) > 1700);
+  }
+  assert_int_equal(synthetic_finding(&it, "load")->verdict, VERDICT_PASS);
+  synthetic_release(&it);
+}
+
 static void test_faults_that_strike_together_share_their_load(void **state) {
   struct synthetic it;
   struct synthetic_options options = synthetic_defaults;
@@ -388,6 +411,7 @@ int main(void) {
       cmocka_unit_test(test_guilty_of_too_little_load),
       cmocka_unit_test(test_no_acknowledgement_after_the_fault),
       cmocka_unit_test(test_a_step_that_answers_a_fault_shares_its_load),
+      cmocka_unit_test(test_faults_in_the_outage_of_another_share_its_load),
       cmocka_unit_test(test_faults_that_strike_together_share_their_load),
       cmocka_unit_test(test_a_run_without_faults_needs_load_too),
       cmocka_unit_test(test_a_starved_harness_is_not_trusted),
