@@ -161,6 +161,8 @@ static void manage(struct timer *timer, uint64_t now_ns) {
           sim_postgres_set_synchronous(server, 7u & ~(1u << i), 1, prng_below(&chaos->prng, 2));
         break;
       case SIM_PG_STARTING:
+        if (primary != MEMBER_NONE) sim_postgres_follow(server, primary);
+        break;
       case SIM_PG_PROMOTING:
       case SIM_PG_STOPPING: break;
     }
