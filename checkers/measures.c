@@ -47,6 +47,12 @@ int measure_none(struct finding *finding, const char *name, enum unit unit, int3
   return finding_measure(finding, &measure, err);
 }
 
+/* A 99th percentile of fifty values is their maximum under another name. That is no harm to the run
+ * as a whole, but a host that was a replica for seconds only would decide for all. */
+static bool too_few(const struct histogram *histogram, double q, uint8_t host) {
+  return host != HOST_NONE && q <= 1 && (double)histogram->count * (1 - q) < 1;
+}
+
 int measure_quantiles(struct finding *finding, const char *name, const struct quantile *quantiles,
                       enum unit unit, const struct histogram *histogram, double scale, uint8_t host,
                       const char *why, struct error *err) {
@@ -58,14 +64,17 @@ int measure_quantiles(struct finding *finding, const char *name, const struct qu
     uint64_t value = 0;
     if (some)
       value = quantiles->q > 1 ? histogram->maximum : histogram_quantile(histogram, quantiles->q);
+    bool few = some && too_few(histogram, quantiles->q, host);
     const struct measure measure = {.name = full,
                                     .unit = unit,
                                     .value = (double)value / scale,
-                                    .known = some,
+                                    .known = some && !few,
                                     .fault = FAULT_NONE,
                                     .host = host,
-                                    .why = some ? NULL : why,
-                                    .not_applicable = !some};
+                                    .why = few    ? "too few values for this percentile"
+                                           : some ? NULL
+                                                  : why,
+                                    .not_applicable = !some || few};
     status = finding_measure(finding, &measure, err);
   }
   return status;

@@ -108,6 +108,27 @@ static void test_reads_that_waited_are_one_moment(void **state) {
   synthetic_release(&it);
 }
 
+/* Fifty reads have no 99th percentile; all replicas together have one. */
+static void test_a_host_that_was_read_seldom_has_no_percentile(void **state) {
+  struct synthetic it;
+  (void)state;
+  synthetic_begin(&it, NULL);
+  add_heartbeats(&it);
+  for (int i = 0; i < 50; i++)
+    add(&it, OPERATION_HEARTBEAT_READ, ROUTE_REPLICA, 3, 40 + i * 0.1, 0.001, 1, 1);
+  judge(&it, &checker_lag);
+  bool seen = false;
+  for (uint32_t j = 0; j < it.result.findings[0].measure_count; j++) {
+    const struct measure *measure = &it.result.findings[0].measures[j];
+    if (measure->host != 3 || strcmp(measure->name, "replication_lag.p99") != 0) continue;
+    seen = true;
+    assert_true(!measure->known && measure->not_applicable);
+  }
+  assert_true(seen);
+  assert_true(host_value(&it, "replication_lag.max", 3) > 20);
+  synthetic_release(&it);
+}
+
 /* now() - last replay would grow here; nothing was written, so nothing lags. */
 static void test_lag_does_not_grow_while_idle(void **state) {
   struct synthetic it;
@@ -345,6 +366,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lag_by_heartbeat),
       cmocka_unit_test(test_reads_that_waited_are_one_moment),
+      cmocka_unit_test(test_a_host_that_was_read_seldom_has_no_percentile),
       cmocka_unit_test(test_lag_does_not_grow_while_idle),
       cmocka_unit_test(test_lag_as_servers_report_it),
       cmocka_unit_test(test_fresh_reads_are_innocent),
