@@ -96,6 +96,9 @@ void sim_postgres_rebuild(struct sim_postgres *server, uint32_t upstream, bool r
 void sim_postgres_set_synchronous(struct sim_postgres *server, uint32_t mask, uint32_t count,
                                   bool strict);
 
+/* Replication slots (bit: member): a standby without one is turned away. All have one at first. */
+void sim_postgres_set_slots(struct sim_postgres *server, uint32_t mask);
+
 /* --- what can be seen of it by asking (a manager on the same host, the observer) --- */
 
 enum sim_postgres_state sim_postgres_state(const struct sim_postgres *server);

@@ -305,6 +305,7 @@ void backend_release_commits(struct sim_postgres *server) {
       continue;
     }
     query->answer = (struct sim_answer){.outcome = OUTCOME_OK, .timeline = server->timeline};
+    guilt_acknowledged(server, query);
     if (truth->acknowledged)
       truth->acknowledged(truth->data, &query->entry->record, server->member);
     answer(query->connection);

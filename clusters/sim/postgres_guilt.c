@@ -10,7 +10,8 @@
  * step. resurrected     every few seconds a replica passes one of the writes that it refuses on to
  * the primary, which puts it into its log. corrupt         one replica's copy of one row has
  * another payload than was written. duplicate       the primary puts one row into its log twice.
- * flapping        a new primary serves for 300 ms, answers nothing for 5 s, then serves.
+ * flapping        when clients have come back to a new primary it serves them for 300 ms, answers
+ *                 nothing for 5 s, then serves.
  * blink           a primary answers nothing for 30 to 80 ms, every 2 to 5 s.
  * loss at heal    when a former primary comes back as a standby, all servers go back to where the
  *                 present primary was promoted: as if they had been copied from the wrong one. */
@@ -24,6 +25,7 @@
 #define REIGN_ON_NS (3 * NS_PER_S)
 #define STALE_NS (10 * NS_PER_S)
 #define NOTE_NS (100 * NS_PER_MS)
+#define FLAP_ROWS 3 /* that clients who have come back have written: more than a probe does */
 #define FLAP_AFTER_NS (300 * NS_PER_MS)
 #define FLAP_NS (5 * NS_PER_S)
 
@@ -62,6 +64,24 @@ static void flap(struct sim_process *self, const struct sim_args *args) {
   fall_silent(self_of(self), FLAP_NS);
 }
 
+void guilt_acknowledged(struct sim_postgres *primary, const struct sim_query *query) {
+  struct sim_guilt_state *guilt = &primary->cluster->guilt;
+  if (!guilty(primary, GUILTY_FLAPPING) || guilt->done || primary->member != guilt->member ||
+      query->entry->record.kind != SIM_RECORD_ROW || query->number <= guilt->number)
+    return;
+  if (--guilt->rows > 0) return;
+  guilt->done = true;
+  sim_after(&primary->process, FLAP_AFTER_NS, flap, NULL);
+}
+
+static void watch_who_comes_back(struct sim_postgres *primary) {
+  struct sim_guilt_state *guilt = &primary->cluster->guilt;
+  guilt->number = primary->cluster->numbers;
+  guilt->member = primary->member;
+  guilt->rows = FLAP_ROWS;
+  guilt->done = false;
+}
+
 static void blink(struct sim_process *self, const struct sim_args *args) {
   struct sim_postgres *server = self_of(self);
   if (server->state != SIM_PG_PRIMARY) return;
@@ -76,8 +96,7 @@ static void blink(struct sim_process *self, const struct sim_args *args) {
 void guilt_became_primary(struct sim_postgres *server, bool promoted) {
   if (promoted) server->cluster->guilt.promoted_ns = server_now_ns(server);
   server->released = server->wal.received;
-  if (promoted && guilty(server, GUILTY_FLAPPING))
-    sim_after(&server->process, FLAP_AFTER_NS, flap, NULL);
+  if (promoted && guilty(server, GUILTY_FLAPPING)) watch_who_comes_back(server);
   if (guilty(server, GUILTY_BLINK)) blink(&server->process, &(struct sim_args){.number = 0});
 }
 
@@ -266,6 +285,7 @@ void sim_postgres_set_guilt(struct sim_postgres_cluster *cluster, int kind, uint
   guilt->member =
       cluster->count > 1 ? 1 + (uint32_t)prng_below(&guilt->prng, cluster->count - 1) : 0;
   guilt->rows = between(cluster, 50, 200);
+  guilt->done = kind == GUILTY_FLAPPING; /* until somebody is promoted */
   for (uint32_t i = 0; i < cluster->count; i++)
     if (cluster->servers[i].state == SIM_PG_PRIMARY)
       guilt_became_primary(&cluster->servers[i], false);

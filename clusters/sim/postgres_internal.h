@@ -122,6 +122,7 @@ struct sim_guilt_state {
   uint32_t member; /* whose replica is stale, or corrupt */
   uint64_t rows;   /* until the bug acts */
   uint64_t next_ns, promoted_ns;
+  uint64_t number; /* connections after this one are of clients that have come back */
   bool done;
   struct {
     uint64_t time_ns, count;
@@ -148,10 +149,13 @@ struct sim_postgres {
   uint8_t state; /* enum sim_postgres_state */
   uint8_t role;  /* enum sim_postgres_role: what it is to be */
   uint32_t upstream;
-  uint32_t timeline; /* of a primary */
-  bool clean;        /* ended by a shutdown that wrote its checkpoint */
-  bool empty;        /* a copy was broken off: there is nothing to start from */
-  bool checkpointed; /* STOPPING: only the standbys have to be served */
+  uint32_t timeline;                     /* of a primary */
+  bool clean;                            /* ended by a shutdown that wrote its checkpoint */
+  bool empty;                            /* a copy was broken off: there is nothing to start from */
+  bool checkpointed;                     /* STOPPING: only the standbys have to be served */
+  bool inconsistent;                     /* STARTING: streams, to come as far as `consistent_at` */
+  const struct sim_entry *consistent_at; /* NULL: the log is enough as it is */
+  uint32_t slots;                        /* bit: member: it may stream from here */
 
   struct sim_wal wal;
   uint64_t cut; /* grows when records are taken away: a flush under way is of no log then */
@@ -252,6 +256,7 @@ void wal_flush(struct sim_postgres *server);
 /* --- postgres_server.c ----------------------------------------------------------------------- */
 
 void server_changed(struct sim_postgres *server);       /* tells the listener */
+void server_consistent(struct sim_postgres *server);    /* it has flushed more */
 bool server_answers(const struct sim_postgres *server); /* queries: neither down nor starting */
 bool server_in_recovery(const struct sim_postgres *server);
 
@@ -293,6 +298,8 @@ uint64_t guilt_send_limit(const struct sim_postgres *upstream);
 void guilt_flushed(struct sim_postgres *server);
 /* A row has come into the primary's log. */
 void guilt_appended(struct sim_postgres *primary, const struct sim_entry *entry);
+/* A commit is being acknowledged. */
+void guilt_acknowledged(struct sim_postgres *primary, const struct sim_query *query);
 /* A replica has refused a write: it may keep the entry (true), which is not the query's then. */
 bool guilt_keeps(struct sim_postgres *standby, struct sim_entry *entry);
 /* How many records a reader sees, at most. */

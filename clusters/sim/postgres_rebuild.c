@@ -11,7 +11,8 @@ bool sim_postgres_diverged(const struct sim_postgres *server, uint32_t upstream)
   const struct sim_postgres_cluster *cluster = server->cluster;
   if (server->empty) return true;
   if (upstream >= cluster->count || upstream == server->member) return false;
-  return !wal_has(&cluster->servers[upstream], wal_last(server));
+  const struct sim_postgres *other = &cluster->servers[upstream];
+  return !wal_has(other, wal_last(server)) || !wal_has(other, server->consistent_at);
 }
 
 /* The same server, a primary, and the network between them open. */
@@ -30,6 +31,7 @@ static void take_over(struct sim_postgres *server) {
   const struct sim_postgres *source = &server->cluster->servers[server->rebuild.upstream];
   wal_truncate(server, wal_common(server, source));
   if (!server->rebuild.rewind && !wal_receive(server, wal_at(source, source->wal.flushed))) return;
+  server->consistent_at = server->rebuild.rewind ? wal_at(source, source->wal.flushed) : NULL;
   server->clean = !server->rebuild.rewind;
   server->empty = false;
   wal_settle(server);

@@ -136,7 +136,7 @@ static void receiver_failed(struct sim_postgres *standby) {
   receiver->state = RECEIVER_IDLE;
   receiver->number = ++standby->cluster->numbers;
   if (streamed) server_changed(standby);
-  if (standby->state != SIM_PG_STANDBY) return;
+  if (standby->state != SIM_PG_STANDBY && !standby->inconsistent) return;
   if (streamed)
     connect_later(standby);
   else
@@ -268,6 +268,12 @@ static void ended(struct sim_process *self, const struct sim_args *args) {
   if (receiver_wants(args)) receiver_failed(self->owner);
 }
 
+/* xlogrecovery.c: "requested timeline does not contain minimum recovery point" is FATAL for the
+ * startup process, and so the end of the server. */
+static void never_consistent(struct sim_process *self, const struct sim_args *args) {
+  if (receiver_wants(args)) sim_process_kill(self);
+}
+
 /* From the upstream's kernel to the receiver. */
 static void tell_receiver(struct sim_postgres *upstream, struct sim_postgres *standby,
                           uint64_t life, uint64_t number, sim_call *deliver) {
@@ -295,8 +301,11 @@ static void replication_asked(struct sim_process *self, const struct sim_args *a
   uint64_t life = args->number2;
   bool serves = upstream->state == SIM_PG_PRIMARY ||
                 (upstream->state == SIM_PG_STANDBY && !any_primary(upstream->cluster));
-  if (!serves || !wal_has(upstream, wal_last(standby)) || guilt_turns_away(upstream, standby)) {
-    tell_receiver(upstream, standby, life, args->number, ended);
+  bool slot = any_primary(upstream->cluster) || (upstream->slots & 1u << standby->member);
+  if (!serves || !slot || !wal_has(upstream, wal_last(standby)) ||
+      !wal_has(upstream, standby->consistent_at) || guilt_turns_away(upstream, standby)) {
+    bool hopeless = serves && standby->inconsistent && !wal_has(upstream, standby->consistent_at);
+    tell_receiver(upstream, standby, life, args->number, hopeless ? never_consistent : ended);
     return;
   }
   uint64_t have = standby->wal.received;
@@ -378,7 +387,8 @@ static void connect_next(struct sim_postgres *standby) {
 
 void replicate_connect(struct sim_postgres *standby) {
   struct sim_receiver *receiver = &standby->receiver;
-  if (standby->state != SIM_PG_STANDBY || receiver->state != RECEIVER_IDLE) return;
+  if (standby->state != SIM_PG_STANDBY && !standby->inconsistent) return;
+  if (receiver->state != RECEIVER_IDLE) return;
   receiver->tried = 0;
   uint32_t member = candidate(standby);
   if (member == standby->member && any_primary(standby->cluster))

@@ -48,8 +48,36 @@ static uint32_t last_timeline(const struct sim_postgres *server) {
   return last ? last->record.timeline : 1;
 }
 
-static void become_standby(struct sim_postgres *server) {
+static void replayed_so_far(struct sim_process *self, const struct sim_args *args) {
+  (void)args;
+  server_consistent(owner_of(self));
+}
+
+/* What has been rewound is consistent only from where its source was then (pg_rewind: the minimum
+ * recovery point): until it has streamed and replayed that far it lets nobody in. */
+void server_consistent(struct sim_postgres *server) {
+  const struct sim_wal *wal = &server->wal;
+  if (!server->inconsistent || !wal_has(server, server->consistent_at)) return;
+  uint64_t least = server->consistent_at->index, now_ns = server_now_ns(server);
+  wal_replay(server);
+  if (wal->flushed < least) return;
+  if (wal->applied < least) {
+    uint64_t then_ns =
+        server->replay_from_ns + (least - wal->applied) * server->cluster->costs.replay_ns;
+    sim_after(&server->process, then_ns > now_ns ? then_ns - now_ns : 1, replayed_so_far, NULL);
+    return;
+  }
+  server->inconsistent = false;
+  server->consistent_at = NULL;
   set_state(server, SIM_PG_STANDBY);
+}
+
+static void become_standby(struct sim_postgres *server) {
+  server->inconsistent = !wal_has(server, server->consistent_at);
+  if (!server->inconsistent) {
+    server->consistent_at = NULL;
+    set_state(server, SIM_PG_STANDBY);
+  }
   replicate_connect(server);
 }
 
@@ -97,7 +125,7 @@ void sim_postgres_start(struct sim_postgres *server, enum sim_postgres_role role
 static void process_died(struct sim_process *process, bool power) {
   struct sim_postgres *server = owner_of(process);
   server->clean = server->state == SIM_PG_STOPPING && server->checkpointed;
-  server->flushing = false;
+  server->flushing = server->inconsistent = false;
   server->cut++;
   server->stop_asked_ns = server->silent_until_ns = 0;
   backend_end_all(server, 0, power);
@@ -181,9 +209,14 @@ void sim_postgres_promote(struct sim_postgres *server) {
   sim_after(&server->process, server->cluster->costs.promote_ns, promote_done, NULL);
 }
 
+void sim_postgres_set_slots(struct sim_postgres *server, uint32_t mask) {
+  server->slots = mask;
+}
+
 void sim_postgres_follow(struct sim_postgres *server, uint32_t upstream) {
-  if (server->state == SIM_PG_STARTING) server->upstream = upstream;
-  if (server->state != SIM_PG_STANDBY || server->upstream == upstream) return;
+  if (server->state == SIM_PG_STARTING && !server->inconsistent) server->upstream = upstream;
+  if ((server->state != SIM_PG_STANDBY && !server->inconsistent) || server->upstream == upstream)
+    return;
   server->upstream = upstream;
   replicate_disconnect(server);
   replicate_connect(server);
@@ -259,6 +292,7 @@ static void add_server(struct sim_postgres_cluster *cluster, uint32_t member,
   server->cluster = cluster;
   server->member = member;
   server->upstream = MEMBER_NONE;
+  server->slots = UINT32_MAX;
   server->timeline = 1;
   server->clean = true;
   server->role = SIM_PG_AS_STANDBY;

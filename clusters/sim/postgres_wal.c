@@ -203,6 +203,7 @@ static void flush_done(struct sim_process *self, const struct sim_args *args) {
   wal->flushed = args->number;
   server->flushing = false;
   guilt_flushed(server);
+  server_consistent(server);
   wal_flush(server);
   replicate_report(server);
   replicate_push(server);
