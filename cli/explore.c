@@ -6,16 +6,14 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "cli.h"
 #include "engine/batch.h"
+#include "simulating.h"
 
 #define SEEDS_DEFAULT 100
-/* A whole number in JSON and in scenarios; schedules are tried with the seeds after theirs too. */
-#define SEED_MAX ((uint64_t)INT64_MAX - 1000)
 
 struct explore_options {
   const char *provider, *out, *budget;
@@ -43,26 +41,6 @@ static const struct option_row rows[] = {
     {0},
 };
 
-/* The provider that is asked for, or the first that simulates. */
-static const char *provider_name(const struct cli *cli, const char *wanted) {
-  if (wanted) return wanted;
-  for (const struct provider *const *row = cli->tables.providers; *row; row++)
-    if ((*row)->virtual_time) return (*row)->plugin.name;
-  return NULL;
-}
-
-static uint64_t processors(void) {
-  long count = sysconf(_SC_NPROCESSORS_ONLN);
-  return count < 1 ? 1 : (uint64_t)count;
-}
-
-static int check_number(const char *name, const struct option_number *number, uint64_t least,
-                        uint64_t most, struct error *err) {
-  if (!number->given || (number->value >= least && number->value <= most)) return 0;
-  return error_set(err, STATUS_USAGE, "--%s must be from %" PRIu64 " to %" PRIu64, name, least,
-                   most);
-}
-
 static int parse_budget(const char *text, uint64_t *ret_ns, struct error *err) {
   int64_t budget_ns = 0;
   if (!text) return 0;
@@ -76,17 +54,19 @@ static int parse_budget(const char *text, uint64_t *ret_ns, struct error *err) {
 /* Everything but the scenarios, from the options. */
 static int fill_spec(const struct explore_options *options, struct explore_spec *spec,
                      struct error *err) {
-  int status = check_number("jobs", &options->jobs, 1, BATCH_WORKERS_MAX, err);
-  if (status == 0) status = check_number("seeds", &options->seeds, 1, SEED_MAX, err);
-  if (status == 0) status = check_number("seed", &options->seed, 0, SEED_MAX, err);
-  if (status == 0) status = check_number("shrink", &options->shrink, 0, EXPLORE_SHRINK_MAX, err);
+  int status = simulating_check_number("jobs", &options->jobs, 1, BATCH_WORKERS_MAX, err);
+  if (status == 0)
+    status = simulating_check_number("seeds", &options->seeds, 1, SIMULATING_SEED_MAX, err);
+  if (status == 0)
+    status = simulating_check_number("seed", &options->seed, 0, SIMULATING_SEED_MAX, err);
+  if (status == 0)
+    status = simulating_check_number("shrink", &options->shrink, 0, EXPLORE_SHRINK_MAX, err);
   if (status == 0) status = parse_budget(options->budget, &spec->budget_ns, err);
   if (status < 0) return status;
-  uint64_t jobs = options->jobs.given ? options->jobs.value : processors();
-  spec->jobs = jobs > BATCH_WORKERS_MAX ? BATCH_WORKERS_MAX : (uint32_t)jobs;
+  spec->jobs = simulating_jobs(&options->jobs);
   spec->shrink_count = options->shrink.given ? (uint32_t)options->shrink.value : 1;
   spec->seed_count = options->seeds.given ? options->seeds.value
-                     : options->budget    ? SEED_MAX
+                     : options->budget    ? SIMULATING_SEED_MAX
                                           : SEEDS_DEFAULT;
   return 0;
 }
@@ -94,13 +74,9 @@ static int fill_spec(const struct explore_options *options, struct explore_spec 
 /* The first seed, and no more of them than there are. */
 static int choose_seeds(const struct explore_options *options, struct explore_spec *spec,
                         struct error *err) {
-  const struct scenario *scenario = spec->scenario;
-  spec->first_seed = options->seed.given    ? options->seed.value
-                     : scenario->seed_given ? scenario->seed
-                                            : 1;
-  if (spec->first_seed > SEED_MAX)
-    return error_set(err, STATUS_USAGE, "the first seed must be at most %" PRIu64, SEED_MAX);
-  uint64_t most = SEED_MAX - spec->first_seed + 1;
+  int status = simulating_first_seed(&options->seed, spec->scenario, &spec->first_seed, err);
+  if (status < 0) return status;
+  uint64_t most = SIMULATING_SEED_MAX - spec->first_seed + 1;
   if (spec->seed_count > most) spec->seed_count = most;
   return 0;
 }
@@ -119,13 +95,8 @@ static int explore(struct cli *cli, const struct explore_options *options,
   struct error err = ERROR_INIT;
   char below[PATH_MAX];
   buf_init(&summary);
-  if (!spec->simulated->provider->virtual_time) {
-    (void)error_set(&err, STATUS_USAGE,
-                    "provider '%s' runs in real time; schedules are explored in virtual time",
-                    spec->simulated->provider->plugin.name);
-    return cli_fail(cli, &err);
-  }
-  int status = choose_seeds(options, spec, &err);
+  int status = simulating_check(spec->simulated, &err);
+  if (status == 0) status = choose_seeds(options, spec, &err);
   if (status == 0)
     status = path_format(below, sizeof below, &err, "%s%s",
                          options->out ? options->out : "gameday-explore/",
@@ -145,7 +116,7 @@ static int main_explore(struct cli *cli, const void *data, int argc, char **argv
       .injectors = cli->tables.injectors, .checkers = checkers, .log = &cli->log};
   struct scenario scenario, simulated;
   struct error err = ERROR_INIT;
-  const char *provider = provider_name(cli, options->provider);
+  const char *provider = simulating_provider(cli, options->provider);
   int status = fill_spec(options, &spec, &err);
   if (status == 0 && !provider)
     status = error_set(&err, STATUS_ENVIRONMENT, "no provider in virtual time is built in");

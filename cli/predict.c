@@ -76,8 +76,9 @@ static void work_release(struct work *work) {
 /* One value of the sweep. A scenario that is none with it is kept as refused. */
 static int load_point(struct work *work, uint32_t index, struct scenario_errors *errors,
                       struct error *err) {
-  const struct scenario_override value = {.path = work->sweep.path,
-                                          .value = work->sweep.values[index].text};
+  static const char argument[] = "--sweep", begin[] = "--sweep: ";
+  const struct scenario_override value = {
+      .path = work->sweep.path, .value = work->sweep.values[index].text, .argument = argument};
   memset(errors, 0, sizeof *errors);
   int status = cli_try_scenario(work->cli, work->file, work->provider, &work->options->sets, &value,
                                 &work->scenarios[index], errors, err);
@@ -86,7 +87,9 @@ static int load_point(struct work *work, uint32_t index, struct scenario_errors 
     return 0;
   }
   if (status != STATUS_USAGE || errors->count == 0) return status;
-  work->refused[index] = arena_strdup(&work->arena, errors->errors[0].message);
+  const char *why = errors->errors[0].message;
+  if (strncmp(why, begin, sizeof begin - 1) == 0) why += sizeof begin - 1; /* known here */
+  work->refused[index] = arena_strdup(&work->arena, why);
   if (!work->refused[index]) return error_set(err, STATUS_MEMORY, "out of memory");
   return 0;
 }
@@ -194,6 +197,9 @@ static int predict(struct work *work, struct prediction *ret, int *ret_signal, s
   int status = simulating_check(scenario, err);
   if (status == 0)
     status = simulating_first_seed(&options->seed, scenario, &prediction.first_seed, err);
+  if (status == 0 && prediction.first_seed + prediction.seeds - 1 > SIMULATING_SEED_MAX)
+    status =
+        error_set(err, STATUS_USAGE, "the last seed must be at most %" PRIu64, SIMULATING_SEED_MAX);
   if (status == 0) status = write_command(work, &prediction.command, err);
   if (status < 0) return status;
   work->told_ns = clock_now_ns(&clock_monotonic);

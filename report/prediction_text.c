@@ -83,19 +83,24 @@ static void verdict_line(const struct prediction *prediction, struct buf *line) 
   const struct share *missed = &point->missed_share;
   char between[2 * FORMAT_SIZE + 8], share[FORMAT_SIZE];
   interval(missed, between);
-  buf_printf(line, "%s: predicted to ", prediction->scenario);
+  buf_printf(line, "%s: ", prediction->scenario);
   if (missed->of == 0) {
-    buf_printf(line, "neither pass nor miss: none of %" PRIu32 " simulated runs could be decided",
+    buf_printf(line, "not predicted: none of %" PRIu32 " simulated runs could be decided",
                prediction->seeds);
   } else if (missed->count > 0) {
     format_value((double)missed->count / missed->of, UNIT_RATIO, share);
     buf_printf(line,
-               "miss in %s of %" PRIu32 " simulated runs (in %" PRIu32
+               "predicted to miss in %s of %" PRIu32 " simulated runs (in %" PRIu32
                "; 95 %% interval of the true share: %s)",
                share, missed->of, missed->count, between);
+  } else if (point->unknown > 0) {
+    buf_printf(line,
+               "not predicted: every objective is met in %" PRIu32 " simulated runs, but %" PRIu32
+               " more could not be decided",
+               missed->of, point->unknown);
   } else {
     buf_printf(line,
-               "pass: every objective is met in all of %" PRIu32
+               "predicted to pass: every objective is met in all of %" PRIu32
                " simulated runs (95 %% interval of the true share that misses: %s)",
                missed->of, between);
   }
@@ -118,8 +123,8 @@ static void loss_line(const struct share *lost, struct buf *line) {
 static void example(struct buf *out, const struct prediction *prediction,
                     const struct prediction_point *point, const char *what,
                     const struct predicted_example *example) {
-  CLEANUP(buf_release) struct buf line;
   if (!example->why) return;
+  CLEANUP(buf_release) struct buf line;
   buf_init(&line);
   buf_printf(&line, "first %s: seed %" PRIu64 ": %s", what, example->seed, example->why);
   paragraph(out, &line);
@@ -133,8 +138,12 @@ static void example(struct buf *out, const struct prediction *prediction,
     buf_puts(&line, " --set ");
     escape_shell(&line, set.data);
   }
+  /* On one line, however long, so that it can be pasted. */
   buf_printf(&line, " --seed %" PRIu64, example->seed);
-  paragraph(out, &line);
+  columns_pad(out, MARK_WIDTH);
+  columns_cell(out, line.data, 0, true);
+  output_join_failure(out, &line);
+  buf_putc(out, '\n');
 }
 
 static void examples(struct buf *out, const struct prediction *prediction,
@@ -157,8 +166,8 @@ static void head(struct buf *out, const struct prediction *prediction) {
   buf_clear(&line);
   buf_printf(&line, "in virtual time, seeds %" PRIu64 " to %" PRIu64, prediction->first_seed,
              prediction->first_seed + prediction->seeds - 1);
-  if (point->unknown > 0)
-    buf_printf(&line, "; %" PRIu32 " runs could not be decided", point->unknown);
+  if (point->missed > 0 && point->unknown > 0)
+    buf_printf(&line, "; besides, %" PRIu32 " could not be decided", point->unknown);
   paragraph(out, &line);
   buf_clear(&line);
   loss_line(&point->lost_share, &line);

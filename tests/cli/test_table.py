@@ -9,7 +9,7 @@ from gameday import SOURCE, Checks, Place, run  # noqa: E402
 
 GOOD = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
 TEN = os.path.join(SOURCE, "tests/cli/ten-mistakes.yaml")
-MET, USAGE, ENVIRONMENT, UNTRUSTED = 0, 2, 3, 4
+MET, MISSED, USAGE, ENVIRONMENT, UNTRUSTED = 0, 1, 2, 3, 4
 
 # (arguments, exit code, patterns on stdout, patterns on stderr). {name} stands for a path. A row
 # without a pattern for a stream expects silence there.
@@ -92,6 +92,29 @@ ROWS = [
     ("validate {good} --set timeline[x].at=1s", USAGE, [], ["--set timeline\\[x\\].at=1s: "]),
     ("validate {good} --set seed=7 --print", MET, ["\nseed: 7\n"], []),
     ("validate {good} --set=seed=7 --print", MET, ["\nseed: 7\n"], []),
+    # Predictions.
+    ("predict", USAGE, [], ["usage: gameday predict SCENARIO.yaml"]),
+    ("predict {good} {good}", USAGE, [], ["usage: gameday predict SCENARIO.yaml"]),
+    ("predict nope.yaml", USAGE, [], ["cannot open nope.yaml: No such file"]),
+    ("predict nope.yaml --sweep a=1,2", USAGE, [], ["cannot open nope.yaml: No such file"]),
+    ("predict {good} --seeds 0", USAGE, [], ["--seeds must be from 1 to 100000"]),
+    ("predict {good} --jobs 257", USAGE, [], ["--jobs must be from 1 to 256"]),
+    ("predict {good} --seed 9223372036854775807", USAGE, [], ["--seed must be from 0 to 92233"]),
+    ("predict {good} --seed 9223372036854774807", USAGE, [], ["the last seed must be at most"]),
+    ("predict {good} --provider local", USAGE, [], ["'local' runs in real time; expected one in"]),
+    ("predict {good} --set x", USAGE, [], ["--set"]),
+    ("predict {good} --set x --sweep seed=1,2", USAGE, [], ["--set"]),
+    ("predict {good} --sweep ttl", USAGE, [], ['--sweep: "ttl": expected PATH=FROM..TO/STEP or']),
+    ("predict {good} --sweep a=1s..9s", USAGE, [], ["1s..9s\" is no range; expected FROM..TO/STEP"]),
+    ("predict {good} --sweep nope=1,2", USAGE, [],
+     ['refused with every value; nope=1: unknown key "nope"']),
+    ("predict {good} --seeds 100000 --sweep cluster.services.postgres.ttl=30s..40s/1s", USAGE, [],
+     ["11 values of 100000 runs each are more than 1000000 runs"]),
+    ("predict {good} --seeds 3", MET, ["^PASS +switchover: predicted to pass: .* all of 3 simul"], []),
+    ("predict {good} --seeds 3 --json", MET, ['"schema": "gameday/predict/v1"'], []),
+    ("predict {good} --seeds 3 --set objectives.failover_time=<=1ms", MISSED,
+     ["^FAIL +switchover: predicted to miss in 100 % of 3", "--set 'objectives.failover_time=<=1ms' --seed 1\n"],
+     []),
     # Run directories that are none.
     ("report nope", USAGE, [], ["nope/scenario.yaml is not there: .*nope is no run directory"]),
     ("report {place}", USAGE, [], ["is no run directory"]),
