@@ -8,23 +8,27 @@
 
 #define SEEDS 8
 
-/* A bug, where it is looked for, and the value that must give it away: above `most`. */
+/* A bug, where it is looked for, and the value that must give it away: above `most`. `minus`: less
+ * this value; NULL: as it is. */
 struct guilty {
-  const char *bug, *scenario, *measure;
+  const char *bug, *scenario, *measure, *minus;
   double most;
   const char *witness;      /* kind of witness; NULL: the value speaks for itself */
   const char *path, *value; /* an override that both twins need; NULL: none */
 };
 static const struct guilty table[] = {
-    {"early-ack", "primary-crash-sync", "data_loss", 0, "lost", NULL, NULL},
-    {"two-primaries", "primary-freeze", "dual_primary", 0, "dual_primary", NULL, NULL},
-    {"stale-read", "primary-crash", "staleness.p99", 5, NULL, NULL, NULL},
-    {"resurrected", "primary-crash", "phantom", 0, "phantom", NULL, NULL},
-    {"corrupt", "primary-crash", "corrupt", 0, "corrupt", NULL, NULL},
-    {"duplicate", "primary-crash", "duplicate", 0, "duplicate", NULL, NULL},
-    {"flapping", "primary-crash", "write_outage.count", 1, NULL, NULL, NULL},
-    {"blink", "primary-process-kill", "write_outage.count", 1, NULL, "measure.outage_min", "20ms"},
-    {"loss-at-heal", "primary-crash", "lost_after_fault", 0, "lost", NULL, NULL},
+    {"early-ack", "primary-crash-sync", "data_loss", NULL, 0, "lost", NULL, NULL},
+    /* Its twin answers what had been sent before it was frozen: milliseconds. */
+    {"two-primaries", "primary-freeze", "dual_primary", NULL, 1, "dual_primary", NULL, NULL},
+    {"stale-read", "primary-crash", "replication_lag.p99", NULL, 5, NULL, NULL, NULL},
+    {"resurrected", "primary-crash", "phantom", NULL, 0, "phantom", NULL, NULL},
+    {"corrupt", "primary-crash", "corrupt", NULL, 0, "corrupt", NULL, NULL},
+    {"duplicate", "primary-crash", "duplicate", NULL, 0, "duplicate", NULL, NULL},
+    /* The first success is not recovery: it served for a moment and fell silent for 5 s. */
+    {"flapping", "primary-crash", "failover_time", "promotion_time", 4, "failover", NULL, NULL},
+    {"blink", "primary-process-kill", "write_outage.count", NULL, 1, "write_outage",
+     "measure.outage_min", "20ms"},
+    {"loss-at-heal", "primary-crash", "lost_after_fault", NULL, 0, "lost", NULL, NULL},
 };
 #define ROWS (sizeof table / sizeof *table)
 #define JOBS (ROWS * SEEDS * 2)
@@ -69,7 +73,10 @@ static int job(void *data, uint64_t index, const char *directory, void *ret, str
   struct simulated run;
   int status = simulated_run(&run, &bench->scenarios[row][index % 2], seed, directory, err);
   if (status == 0) {
+    bool known = true;
     result->value = largest(&run, table[row].measure, &result->known);
+    if (table[row].minus) result->value -= largest(&run, table[row].minus, &known);
+    result->known = result->known && known;
     result->witnessed = !table[row].witness || has_witness(&run, table[row].witness);
     result->verdict = run.result.verdict;
   }

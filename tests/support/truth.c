@@ -184,7 +184,7 @@ static bool acknowledged_at(const struct truth *truth, uint64_t from_ns, double 
 static void compare_recovery(struct truth *truth, int32_t index) {
   const struct fault_info *fault = &truth->run->record.info.faults[index];
   const struct measure *measure = simulated_measure(truth->run, "failover_time", index);
-  const struct sim_truth_ack *back;
+  const struct sim_truth_ack *back = NULL;
   uint64_t since_ns = 0;
   bool under_way = false;
   bool gap = find_gap(truth, fault, &back, &since_ns, &under_way);
