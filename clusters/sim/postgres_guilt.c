@@ -25,7 +25,7 @@
 #define REIGN_ON_NS (3 * NS_PER_S)
 #define STALE_NS (10 * NS_PER_S)
 #define NOTE_NS (100 * NS_PER_MS)
-#define FLAP_ROWS 3 /* that clients who have come back have written: more than a probe does */
+#define FLAP_ROWS 3 /* over one connection: whose client has come back, and is no probe */
 #define FLAP_AFTER_NS (300 * NS_PER_MS)
 #define FLAP_NS (5 * NS_PER_S)
 
@@ -69,7 +69,7 @@ void guilt_acknowledged(struct sim_postgres *primary, const struct sim_query *qu
   if (!guilty(primary, GUILTY_FLAPPING) || guilt->done || primary->member != guilt->member ||
       query->entry->record.kind != SIM_RECORD_ROW || query->number <= guilt->number)
     return;
-  if (--guilt->rows > 0) return;
+  if (++query->connection->rows < FLAP_ROWS) return;
   guilt->done = true;
   sim_after(&primary->process, FLAP_AFTER_NS, flap, NULL);
 }
@@ -78,7 +78,6 @@ static void watch_who_comes_back(struct sim_postgres *primary) {
   struct sim_guilt_state *guilt = &primary->cluster->guilt;
   guilt->number = primary->cluster->numbers;
   guilt->member = primary->member;
-  guilt->rows = FLAP_ROWS;
   guilt->done = false;
 }
 

@@ -82,6 +82,7 @@ struct sim_connection {
   uint64_t life; /* of the server's process; 0: TCP is not open yet */
   bool backend;  /* the server has a process for it */
   bool leaving;  /* the client has gone: the backend ends when it has nothing more to do */
+  uint32_t rows; /* written over it; counted only where a bug wants to know */
   struct sim_query *busy, *waiting, *last; /* what it works on, and what came behind that */
 };
 
