@@ -203,6 +203,7 @@ static void tell_watches(struct sim_voter *v, const struct sim_log_entry *entry)
         .from = &v->process,
         .to = client->process,
         .to_life = client->process->life,
+        .connection = v->streams[i],
         .bytes = ANSWER_BYTES,
         .deliver = sim_etcd_client_told,
         .args = {

@@ -8,7 +8,7 @@
 #include "sim/patroni_internal.h"
 
 /* Python and its modules, until the first cycle begins; see docs/providers/sim.md. */
-#define PYTHON_START_NS (600 * NS_PER_MS)
+#define PYTHON_START_NS (500 * NS_PER_MS)
 #define LATE_PAUSE_NS NS_PER_MS
 
 /* --- the loop -------------------------------------------------------------------------------- */
@@ -141,6 +141,7 @@ static void reset(struct sim_manager *m) {
   m->rewind = m->role == BELIEF_PRIMARY ? REWIND_INITIAL : REWIND_CHECK;
   m->follows = false;
   m->sync_ready = 0;
+  m->checkpoint_added = false;
   m->action = ACTION_NONE;
   m->actions++;
   m->queued = m->after_sleep = m->after_stop = NULL;
@@ -255,6 +256,7 @@ static void bootstrap_manager(struct sim_manager *m, uint64_t delay_ns) {
   m->sync_ready = m->cluster.sync_mask;
   /* The last cycle began so long ago that the next is due in `delay_ns`. */
   m->refreshed_ns = ha_now_ns(m) + delay_ns - ha_config(m)->loop_wait_ns;
+  if (m->member != 0) sim_postgres_set_slots(m->server, 0);
   if (m->member == 0) m->leader_until_ns = m->refreshed_ns + ha_config(m)->ttl_ns;
   m->next_run_ns = ha_now_ns(m) + delay_ns;
   m->napping = true;

@@ -18,7 +18,6 @@ struct sim_patroni_options {
   enum sim_patroni_version version;
   uint64_t fsync_ns;    /* of etcd */
   uint64_t recovery_ns; /* crash recovery in single-user mode */
-  bool two_primaries;   /* guilty: a primary without its key is not demoted */
 };
 
 /* What can be asked of the store, and of a member's REST interface, by the observer. */

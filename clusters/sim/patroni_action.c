@@ -71,6 +71,7 @@ static void on_recovered(struct sim_process *self, const struct sim_args *args) 
   struct sim_manager *m = self->owner;
   if (!is_current(m, args)) return;
   sim_postgres_recovered(m->server);
+  m->checkpoint_added = true;
   end(m, true);
 }
 
@@ -98,8 +99,9 @@ void ha_begin_promote(struct sim_manager *m) {
   m->role = BELIEF_PROMOTED;
   m->rewind = REWIND_INITIAL;
   m->checkpointing = false;
-  m->follows = false;
+  m->follows = m->checkpoint_added = false;
   m->action_until_ns = ha_now_ns(m) + ha_config(m)->loop_wait_ns;
+  sim_postgres_set_slots(m->server, 0); /* replicas keep none for others */
   sim_postgres_promote(m->server);
   later(m, LOOK_NS, on_promote_look);
 }
@@ -110,10 +112,12 @@ static void on_rewound(struct sim_process *self, const struct sim_args *args) {
   struct sim_manager *m = self->owner;
   if (m->action != ACTION_REWIND) return;
   bool leads = ha_server_is_primary(&m->patroni->managers[m->action_leader]);
-  if (args->number)
+  if (args->number) {
     m->rewind = REWIND_SUCCESS;
-  else if (leads)
+    m->checkpoint_added = false;
+  } else if (leads) {
     m->rewind = REWIND_FAILED;
+  }
   end(m, true);
 }
 

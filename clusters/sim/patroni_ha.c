@@ -3,14 +3,10 @@
 #include "sim/patroni_internal.h"
 
 #define CHECKPOINT_NS (200 * NS_PER_MS)    /* the first one after a promotion */
+#define CYCLE_NS (30 * NS_PER_MS)          /* queries and Python, see docs/providers/sim.md */
 #define LEADER_LOCK_TIME_NS (2 * NS_PER_S) /* "Give a time to somebody to take the leader lock" */
 
 /* --- following ------------------------------------------------------------------------------- */
-
-/* Guilty of two primaries: who has lost its key goes on. */
-static bool goes_on(const struct sim_manager *m) {
-  return m->patroni->options.two_primaries;
-}
 
 static void start_demoted(struct sim_manager *m) {
   ha_clear_sync(m, false);
@@ -26,10 +22,6 @@ static void load_demoted(struct sim_manager *m) {
 
 /* demote('immediate-nolock'): the key is another's. */
 static void demote_nolock(struct sim_manager *m) {
-  if (goes_on(m)) {
-    ha_end_cycle(m);
-    return;
-  }
   if (m->rewind != REWIND_NEED) m->rewind = REWIND_CHECK;
   ha_stop_now(m, load_demoted);
 }
@@ -58,13 +50,17 @@ static bool begin_rewind(struct sim_manager *m) {
 
 static void leader_visited(struct sim_manager *m) {
   const struct sim_status *leader = &m->inquiry.answers[m->cluster.leader];
-  if (leader->reachable && leader->primary)
-    m->rewind = sim_postgres_diverged(m->server, m->cluster.leader) ? REWIND_NEED : REWIND_NOT_NEED;
+  const struct sim_postgres *upstream = m->patroni->managers[m->cluster.leader].server;
+  bool newer = sim_postgres_timeline(upstream) > sim_postgres_timeline(m->server);
+  bool parted =
+      sim_postgres_diverged(m->server, m->cluster.leader) || (m->checkpoint_added && newer);
+  if (leader->reachable && leader->primary) m->rewind = parted ? REWIND_NEED : REWIND_NOT_NEED;
   m->after_check(m);
 }
 
 /* rewind_or_reinitialize_needed_and_possible(): a leader that does not say it is a primary is not
- * asked. */
+ * asked. Single-user mode has put a checkpoint behind the log, where the new timeline's history
+ * does not have one: after it everybody must be rewound. */
 static void check_rewind(struct sim_manager *m, void (*then)(struct sim_manager *m)) {
   uint32_t leader = m->cluster.leader;
   m->after_check = then;
@@ -128,9 +124,10 @@ static uint32_t sync_members(const struct sim_keys *keys) {
   return keys->sync_leader == NOBODY ? 0 : keys->sync_mask | 1u << keys->sync_leader;
 }
 
-/* _is_healthiest_node(), when all have answered or timed out. */
+/* _is_healthiest_node(), when all have answered or timed out. Its own position is from before they
+ * were asked: where the log still grows, everybody else is ahead. */
 static void positions_known(struct sim_manager *m) {
-  uint64_t own = sim_postgres_position(m->server);
+  uint64_t own = m->position;
   for (uint32_t i = 0; i < m->patroni->count; i++) {
     const struct sim_status *status = &m->inquiry.answers[i];
     bool former = ha_config(m)->synchronous_mode && i == m->cluster.sync_leader;
@@ -206,7 +203,7 @@ static void process_unhealthy(struct sim_manager *m) {
     process_switchover(m);
   } else if (synchronous && !(sync_members(&m->cluster) & 1u << m->member)) {
     not_healthiest(m);
-  } else if (lags(m, sim_postgres_position(m->server))) {
+  } else if (lags(m, m->position)) {
     not_healthiest(m);
   } else {
     if (synchronous) members &= sync_members(&m->cluster);
@@ -265,6 +262,8 @@ static void ensure_checkpoint(struct sim_manager *m) {
 
 static void go_on_leading(struct sim_manager *m) {
   ensure_checkpoint(m);
+  /* sync_replication_slots(): one for each member that has a key. */
+  if (ha_server_is_primary(m)) sim_postgres_set_slots(m->server, ha_members_of(&m->cluster));
   enforce_primary(m);
 }
 
@@ -400,7 +399,7 @@ static void recover(struct sim_manager *m) {
 /* handle_long_action_in_progress(), without the lock. A promotion goes on: it was ordered when the
  * key was held. */
 static void long_action_unlocked(struct sim_manager *m) {
-  if (m->role == BELIEF_PRIMARY && ha_server_runs(m) && !goes_on(m)) {
+  if (m->role == BELIEF_PRIMARY && ha_server_runs(m)) {
     m->action = ACTION_NONE;
     m->actions++;
     demote_nolock(m);
@@ -485,15 +484,22 @@ static void run_cycle(struct sim_manager *m) {
   }
 }
 
-void ha_cycle_loaded(struct sim_manager *m) {
+/* What Patroni asks its server at the beginning of a cycle takes a moment, and is not asked again
+ * in it. */
+static void server_asked(struct sim_manager *m) {
+  m->position = sim_postgres_position(m->server);
   if (m->cluster.members[m->member].lease == 0)
     ha_touch(m, run_cycle);
   else
     run_cycle(m);
 }
 
+void ha_cycle_loaded(struct sim_manager *m) {
+  ha_sleep(m, CYCLE_NS, server_asked);
+}
+
 void ha_store_failed(struct sim_manager *m) {
   m->reach_failed = true;
-  if (!goes_on(m) && ha_server_is_primary(m)) ha_begin_offline(m);
+  if (ha_server_is_primary(m)) ha_begin_offline(m);
   ha_end_cycle(m);
 }

@@ -75,6 +75,7 @@ struct sim_manager {
   uint64_t lease, refreshed_ns;
   uint64_t leader_until_ns; /* _is_leader */
   uint64_t told_position;   /* the last status written */
+  uint64_t position;        /* of its server, when the cycle began */
 
   /* What it believes and remembers. */
   enum sim_belief role;
@@ -83,6 +84,7 @@ struct sim_manager {
   enum sim_rewind rewind;
   bool checkpointing; /* the checkpoint after a promotion is being made */
   bool crash_recovered, recovering;
+  bool checkpoint_added;     /* by single-user mode: its log is no prefix of any other any more */
   uint32_t following;        /* what the server was last told to follow; NOBODY: nobody */
   bool follows;              /* it has been told */
   uint64_t sync_flush_bytes; /* who reaches this is synchronous since the names were changed */

@@ -8,8 +8,8 @@
 #define REQUEST_BYTES 300
 #define ANSWER_BYTES 700
 /* TLS handshake, and a query of the local server. Python is no quick one. */
-#define HANDSHAKE_NS (6 * NS_PER_MS)
-#define HANDLE_NS (3 * NS_PER_MS)
+#define HANDSHAKE_NS (15 * NS_PER_MS)
+#define HANDLE_NS (10 * NS_PER_MS)
 
 /* Arguments on their way: `number` of the inquiry, `number2` the member asked. `pointer`: who asks.
  */
@@ -58,6 +58,7 @@ static void on_handled(struct sim_process *self, const struct sim_args *args) {
   sim_send(&(struct sim_message){.from = self,
                                  .to = &m->process,
                                  .to_life = m->process.life,
+                                 .connection = args->number,
                                  .bytes = ANSWER_BYTES,
                                  .deliver = answers ? on_status : on_failed,
                                  .wanted = is_current,
@@ -75,6 +76,7 @@ static void on_handshake(struct sim_process *self, const struct sim_args *args) 
   sim_send(&(struct sim_message){.from = self,
                                  .to = &peer->process,
                                  .to_life = args->number3,
+                                 .connection = args->number,
                                  .bytes = REQUEST_BYTES,
                                  .deliver = on_request,
                                  .broken = on_failed,
