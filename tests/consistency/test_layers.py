@@ -16,7 +16,9 @@ ALLOWED = {
     "core/plugin": PLUG_IN,
     "core/scenario": PLUG_IN | {"scenario"},
     "core/engine": PLUG_IN | {"scenario", "engine"},
-    "clusters": PLUG_IN | {"clusters"},
+    # The table of providers names the simulator's, which knows the services.
+    "clusters": PLUG_IN | {"clusters", "sim", "services"},
+    "clusters/sim": PLUG_IN | {"sim", "services"},
     "services": PLUG_IN | {"services"},
     "injectors": PLUG_IN | {"injectors"},
     "workload": PLUG_IN | {"workload"},
