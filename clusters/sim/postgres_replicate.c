@@ -299,8 +299,8 @@ static void replication_asked(struct sim_process *self, const struct sim_args *a
   if (!receiver_wants(args)) return;
   struct sim_sender *sender = &upstream->senders[standby->member];
   uint64_t life = args->number2;
-  bool serves = upstream->state == SIM_PG_PRIMARY ||
-                (upstream->state == SIM_PG_STANDBY && !any_primary(upstream->cluster));
+  bool serves =
+      any_primary(upstream->cluster) ? upstream->state == SIM_PG_PRIMARY : server_answers(upstream);
   bool slot = any_primary(upstream->cluster) || (upstream->slots & 1u << standby->member);
   if (!serves || !slot || !wal_has(upstream, wal_last(standby)) ||
       !wal_has(upstream, standby->consistent_at) || guilt_turns_away(upstream, standby)) {
