@@ -100,11 +100,14 @@ static void *signals_main(void *data) {
   sigset_t set = signal_set();
   int number = await_signal(signals, &set);
   if (number == SIGUSR1) return NULL;
-  interrupt_raise(&signals->interrupt, number);
+  int first = number;
+  interrupt_raise(&signals->interrupt, first);
   struct timespec grace = {.tv_sec = GRACE_S};
   do number = sigtimedwait(&set, NULL, &grace);
   while (number < 0 && errno == EINTR);
   if (number == SIGUSR1) return NULL;
+  /* In virtual time there is nothing to take away from a run that does not come to its end. */
+  if (signals->provider->virtual_time) _exit((int)cli_exit_code(STATUS_INTERRUPTED, first));
   (void)signals->provider->destroy(signals->run_directory, signals->cluster_id, NULL);
   while (sigwait(&set, &number) != 0 || number != SIGUSR1) continue;
   return NULL;
