@@ -9,6 +9,7 @@
 
 /* Python and its modules, until the first cycle begins; see docs/providers/sim.md. */
 #define PYTHON_START_NS (500 * NS_PER_MS)
+#define POST_NS (150 * NS_PER_MS) /* POST /switchover, until it writes the key */
 #define LATE_PAUSE_NS NS_PER_MS
 
 /* --- the loop -------------------------------------------------------------------------------- */
@@ -356,6 +357,16 @@ static void write_failover(struct sim_manager *m) {
           false, failover_written);
 }
 
+/* The request has been read, and the candidates asked; another one may be at it. */
+static void on_switchover(struct sim_process *self, const struct sim_args *args) {
+  struct sim_manager *m = self->owner;
+  (void)args;
+  if (m->queued)
+    sim_after(self, POST_NS, on_switchover, NULL);
+  else
+    ha_with_lock(m, write_failover);
+}
+
 bool sim_patroni_switchover(struct sim_patroni *patroni, uint32_t candidate) {
   uint32_t leader = patroni->etcd.seen_leader;
   bool possible = false;
@@ -367,7 +378,7 @@ bool sim_patroni_switchover(struct sim_patroni *patroni, uint32_t candidate) {
       possible = possible || can_take_over(patroni, i, leader);
   if (!possible) return false;
   m->candidate = candidate;
-  ha_with_lock(m, write_failover);
+  sim_after(&m->process, POST_NS, on_switchover, NULL);
   return true;
 }
 

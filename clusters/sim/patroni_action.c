@@ -7,6 +7,7 @@
 #define WAIT_NS (20 * NS_PER_MS) /* postmaster.wait() */
 #define START_TIMEOUT_NS (60 * NS_PER_S) /* pg_ctl_timeout */
 #define LEADER_LOCK_TIME_NS (2 * NS_PER_S)
+#define RELEASE_NS (150 * NS_PER_MS) /* pg_controldata, pg_waldump: where the log ends */
 
 bool ha_busy(const struct sim_manager *m) {
   return m->action != ACTION_NONE;
@@ -210,6 +211,11 @@ static void release_key(struct sim_manager *m) {
   ha_release_lock(m, sim_postgres_position(m->server), touch_released);
 }
 
+static void on_release(struct sim_process *self, const struct sim_args *args) {
+  struct sim_manager *m = self->owner;
+  if (is_current(m, args)) ha_with_lock(m, release_key);
+}
+
 /* demote('graceful') looks at what pg_controldata says, once a second. */
 static void on_graceful_look(struct sim_process *self, const struct sim_args *args) {
   struct sim_manager *m = self->owner;
@@ -220,14 +226,21 @@ static void on_graceful_look(struct sim_process *self, const struct sim_args *ar
   }
   m->role = BELIEF_DEMOTED;
   m->leader_until_ns = 0;
-  ha_with_lock(m, release_key);
+  later(m, RELEASE_NS, on_release);
+}
+
+/* stop() with a checkpoint before it, so that the shutdown has less to write. */
+static void on_graceful_checkpoint(struct sim_process *self, const struct sim_args *args) {
+  struct sim_manager *m = self->owner;
+  if (!is_current(m, args)) return;
+  sim_postgres_stop(m->server, false);
+  later(m, LOOK_NS, on_graceful_look);
 }
 
 void ha_begin_graceful(struct sim_manager *m) {
   if (!begin(m, ACTION_GRACEFUL)) return;
   if (m->rewind != REWIND_NEED) m->rewind = REWIND_CHECK;
-  sim_postgres_stop(m->server, false);
-  later(m, LOOK_NS, on_graceful_look);
+  later(m, SIM_CHECKPOINT_NS, on_graceful_checkpoint);
 }
 
 /* --- restarting ------------------------------------------------------------------------------ */
@@ -242,12 +255,18 @@ static void on_restart_stopped(struct sim_process *self, const struct sim_args *
           ha_config(m)->primary_start_timeout_ns);
 }
 
+static void on_restart_checkpoint(struct sim_process *self, const struct sim_args *args) {
+  struct sim_manager *m = self->owner;
+  if (!is_current(m, args)) return;
+  sim_postgres_stop(m->server, false);
+  later(m, WAIT_NS, on_restart_stopped);
+}
+
 static void restart(struct sim_manager *m) {
   m->nosync = false;
   m->role = ha_server_is_primary(m) ? BELIEF_PRIMARY : BELIEF_REPLICA;
   if (m->role == BELIEF_REPLICA && !m->follows) m->following = m->client.keys.leader;
-  sim_postgres_stop(m->server, false);
-  later(m, WAIT_NS, on_restart_stopped);
+  later(m, m->role == BELIEF_PRIMARY ? SIM_CHECKPOINT_NS : 0, on_restart_checkpoint);
 }
 
 /* while_not_sync_standby(): the leader is to choose another one first; after two loop_waits it is

@@ -2,8 +2,7 @@
  * below names the one that it models. */
 #include "sim/patroni_internal.h"
 
-#define CHECKPOINT_NS (200 * NS_PER_MS)    /* the first one after a promotion */
-#define CYCLE_NS (30 * NS_PER_MS)          /* queries and Python, see docs/providers/sim.md */
+#define CYCLE_NS (50 * NS_PER_MS)          /* queries and Python, see docs/providers/sim.md */
 #define LEADER_LOCK_TIME_NS (2 * NS_PER_S) /* "Give a time to somebody to take the leader lock" */
 
 /* --- following ------------------------------------------------------------------------------- */
@@ -257,7 +256,7 @@ static void on_checkpoint_done(struct sim_process *self, const struct sim_args *
 static void ensure_checkpoint(struct sim_manager *m) {
   if (m->rewind != REWIND_INITIAL || m->checkpointing || !ha_server_is_primary(m)) return;
   m->checkpointing = true;
-  sim_after(&m->process, CHECKPOINT_NS, on_checkpoint_done, NULL);
+  sim_after(&m->process, SIM_CHECKPOINT_NS, on_checkpoint_done, NULL);
 }
 
 static void go_on_leading(struct sim_manager *m) {

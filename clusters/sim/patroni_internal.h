@@ -8,6 +8,9 @@
 #include "sim/etcd.h"
 #include "sim/patroni.h"
 
+/* CHECKPOINT of a server with a moderate load. */
+#define SIM_CHECKPOINT_NS (200 * NS_PER_MS)
+
 /* What Patroni believes of its server. */
 enum sim_belief { BELIEF_REPLICA, BELIEF_PROMOTED, BELIEF_PRIMARY, BELIEF_DEMOTED };
 

@@ -8,8 +8,8 @@
 #define REQUEST_BYTES 300
 #define ANSWER_BYTES 700
 /* TLS handshake, and a query of the local server. Python is no quick one. */
-#define HANDSHAKE_NS (15 * NS_PER_MS)
-#define HANDLE_NS (10 * NS_PER_MS)
+#define HANDSHAKE_NS (30 * NS_PER_MS)
+#define HANDLE_NS (20 * NS_PER_MS)
 
 /* Arguments on their way: `number` of the inquiry, `number2` the member asked. `pointer`: who asks.
  */
