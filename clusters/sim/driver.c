@@ -97,6 +97,12 @@ static uint64_t earliest_deadline_ns(struct sim_session *session) {
   return earliest;
 }
 
+int session_arm(struct sim_session *session, uint64_t deadline_ns, struct error *err) {
+  int status = loop_timer_arm(session->base.loop, &session->timer, deadline_ns, err);
+  if (status < 0) session->cluster->world->out_of_memory = true;
+  return status;
+}
+
 /* The timer is lazy: it is not moved with every request, but looks when it fires whether the
  * deadline it was armed for still matters. */
 static void timer_fired(struct timer *timer, uint64_t now_ns) {
@@ -111,7 +117,7 @@ static void timer_fired(struct timer *timer, uint64_t now_ns) {
   if (deadline_ns <= now_ns) {
     bool kernel = user_timeout_end_ns(session) <= now_ns;
     session_lost(session, kernel ? "connection timed out" : "no answer until the deadline");
-  } else if (loop_timer_arm(session->base.loop, timer, deadline_ns, &err) < 0) {
+  } else if (session_arm(session, deadline_ns, &err) < 0) {
     session_lost(session, err.message);
   }
 }
@@ -120,8 +126,7 @@ static void arm_deadline(struct sim_session *session, uint64_t deadline_ns) {
   struct error err = ERROR_INIT;
   if (deadline_ns == TIME_NEVER) return;
   if (session->timer.position != 0 && session->timer.deadline_ns <= deadline_ns) return;
-  if (loop_timer_arm(session->base.loop, &session->timer, deadline_ns, &err) < 0)
-    session_lost(session, err.message);
+  if (session_arm(session, deadline_ns, &err) < 0) session_lost(session, err.message);
 }
 
 /* --- send ------------------------------------------------------------------------------------ */

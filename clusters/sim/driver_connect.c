@@ -169,8 +169,7 @@ static int attempt_start(struct sim_session *session, struct error *err) {
   if (!connection) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
   session->connection = connection;
   session->phase = SIM_CONNECTING;
-  int status = loop_timer_arm(session->base.loop, &session->timer,
-                              session->attempt_ns + spec->options->connect_timeout_ns, err);
+  int status = session_arm(session, session->attempt_ns + spec->options->connect_timeout_ns, err);
   if (status < 0) return status;
   sim_connect(&(struct sim_connect){.from = session->client,
                                     .to = &server->process,

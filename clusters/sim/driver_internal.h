@@ -59,6 +59,8 @@ const char *session_code_text(uint32_t code);
 
 /* driver.c */
 
+/* Arms the session's timer; without memory for it the run is not to be trusted. */
+int session_arm(struct sim_session *session, uint64_t deadline_ns, struct error *err);
 /* Ends the session: completes what is in flight, then LOST. */
 void session_lost(struct sim_session *session, const char *why);
 
