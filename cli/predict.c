@@ -35,8 +35,8 @@ static const struct option_row rows[] = {
      "How many runs, each with a seed of its own; default 200."},
     {"seed", OPTION_COUNT, offsetof(struct predict_options, seed), "FIRST",
      "The first seed; default: the scenario's, or 1."},
-    {"sweep", OPTION_TEXT, offsetof(struct predict_options, sweep), "PATH=FROM..TO/STEP",
-     "So many runs at each value (20s..60s/5s), or of a list (on,off); the same seeds at each."},
+    {"sweep", OPTION_TEXT, offsetof(struct predict_options, sweep), "PATH=VALUES",
+     "So many runs at each value of FROM..TO/STEP (20s..60s/5s) or of a list (false,true)."},
     {"jobs", OPTION_COUNT, offsetof(struct predict_options, jobs), "N",
      "Processes that simulate; default: one a processor."},
     {"provider", OPTION_TEXT, offsetof(struct predict_options, provider), "NAME",
@@ -44,7 +44,7 @@ static const struct option_row rows[] = {
     {"set", OPTION_LIST, offsetof(struct predict_options, sets), "PATH=VALUE",
      "Override a value: --set cluster.services.postgres.ttl=20s (may be given often)."},
     {"out", OPTION_TEXT, offsetof(struct predict_options, out), "DIR",
-     "Write predict.json and predict.csv there, and a sweep's pictures; default: nowhere, of a "
+     "Where predict.json, predict.csv and a sweep's pictures are written; default: nowhere, of a "
      "sweep gameday-predict/SCENARIO."},
     {"json", OPTION_FLAG, offsetof(struct predict_options, json), NULL,
      "Print predict.json instead of the tables."},

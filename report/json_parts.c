@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -22,12 +21,18 @@ void maker_push(struct maker *maker, json_t *array, json_t *value) {
   if (json_array_append_new(array, value) != 0) maker->lost = true;
 }
 
+/* Into our own buffer, which remembers what it had no memory for: json_dumps() of Jansson 2.14 goes
+ * on after some such failures, and gives a document that lacks a key. */
+static int append(const char *text, size_t length, void *data) {
+  buf_add(data, text, length);
+  return 0;
+}
+
 int maker_print(const struct maker *maker, const json_t *root, struct buf *out, struct error *err) {
-  char *text = maker->lost ? NULL : json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-  if (!text) return error_set(err, STATUS_MEMORY, "no memory for a JSON document");
-  buf_puts(out, text);
+  const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(12);
+  if (maker->lost || json_dump_callback(root, append, out, flags) != 0)
+    return error_set(err, STATUS_MEMORY, "no memory for a JSON document");
   buf_putc(out, '\n');
-  free(text);
   return buf_ok(out, err);
 }
 
