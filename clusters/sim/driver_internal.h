@@ -24,25 +24,25 @@ struct sim_flight {
 
 struct sim_session {
   struct session base; /* first: the loop's users see this */
+  /* What each request needs, together. */
   struct sim_postgres_cluster *cluster;
   struct sim_process *client;
   struct sim_connection *connection; /* NULL: none */
-  struct timer timer;                /* end of the attempt, or the earliest deadline */
-  uint64_t epoch; /* grows with every connection closed: a callback may have done it */
-  uint8_t phase;  /* enum sim_session_phase */
-  bool leaving;   /* 25006 on ROUTE_PRIMARY */
+  struct sim_flight *flights;        /* a ring, oldest first */
+  uint64_t first;                    /* number of the oldest flight */
+  uint64_t epoch;     /* grows with every connection closed: a callback may have done it */
+  uint64_t unsent_ns; /* when what the server's kernel has not acknowledged was sent; 0: nothing */
+  uint32_t capacity, head; /* of the flights */
+  uint32_t lost_code;      /* packed code with which the server announced the end; 0: none */
+  uint8_t phase;           /* enum sim_session_phase */
+  bool leaving;            /* 25006 on ROUTE_PRIMARY */
+  struct timer timer;      /* end of the attempt, or the earliest deadline */
 
   uint32_t *order; /* of the round: indices of endpoints */
   uint32_t order_count, order_next;
   uint32_t last_good; /* endpoint that was connected to last; UINT32_MAX: none */
   uint64_t attempt_ns, connected_ns;
   struct error why; /* what every endpoint of the round said */
-
-  struct sim_flight *flights; /* a ring, oldest first */
-  uint32_t capacity, head;
-  uint64_t first;     /* number of the oldest flight */
-  uint32_t lost_code; /* packed code with which the server announced the end; 0: none */
-  uint64_t unsent_ns; /* when what the server's kernel has not acknowledged was sent; 0: nothing */
 };
 
 /* driver_connect.c */
