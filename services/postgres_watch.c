@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "services/postgres_redundancy.h"
+
 #define POLL_NS (50 * NS_PER_MS)
 #define REPLICATION_NS (250 * NS_PER_MS)
 #define CONNECTIONS_NS NS_PER_S
@@ -16,18 +18,48 @@
 enum query { QUERY_STATE, QUERY_REPLICATION, QUERY_CONNECTIONS, QUERY_COUNT };
 static const char *const query_names[QUERY_COUNT] = {"state", "replication", "connections"};
 static const char *const query_texts[QUERY_COUNT] = {
-    /* The timeline of a replica is that of its receiver; unknown while it has none. */
+    /* The timeline of a replica is that of its receiver; unknown while it has none. A receiver says
+     * "streaming" as soon as it is connected, and may be turned away then (its slot is in use).
+     * Both times of its last message are its own start until the first one comes. */
     [QUERY_STATE] =
         ("select r, current_setting('transaction_read_only') = 'on',"
          " case when r then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end - '0/0',"
-         " case when r then (select received_tli from pg_stat_wal_receiver)"
-         "  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end"
-         " from (select pg_is_in_recovery() as r offset 0) s"),
+         " case when r then w.received_tli"
+         "  else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,"
+         " w.status = 'streaming' and w.last_msg_send_time <> w.last_msg_receipt_time,"
+         " w.sender_host, w.pid"
+         " from (select pg_is_in_recovery() as r offset 0) s"
+         " left join pg_stat_wal_receiver w on r"),
     [QUERY_REPLICATION] =
-        ("select application_name, state, sync_state, pg_current_wal_lsn() - replay_lsn,"
-         " extract(epoch from replay_lag) from pg_stat_replication where state = 'streaming'"),
+        ("select application_name, host(client_addr), state = 'streaming', sync_state,"
+         " pg_current_wal_lsn() - replay_lsn, extract(epoch from replay_lag),"
+         " coalesce(flush_lsn < pg_current_wal_flush_lsn(), true),"
+         " (extract(epoch from reply_time) * 1000000)::bigint,"
+         " (extract(epoch from backend_start) * 1000000)::bigint"
+         " from pg_stat_replication order by backend_start"),
     [QUERY_CONNECTIONS] =
         ("select count(*) from pg_stat_activity where backend_type = 'client backend'"),
+};
+
+enum state_column {
+  STATE_RECOVERY,
+  STATE_READ_ONLY,
+  STATE_POSITION,
+  STATE_TIMELINE,
+  STATE_STREAMS,
+  STATE_SENDER_HOST,
+  STATE_RECEIVER_PID,
+};
+enum sender_column {
+  SENDER_NAME,
+  SENDER_ADDRESS,
+  SENDER_STREAMING,
+  SENDER_SYNC_STATE,
+  SENDER_LAG_BYTES,
+  SENDER_LAG_SECONDS,
+  SENDER_BEHIND,
+  SENDER_REPLY,
+  SENDER_START,
 };
 
 enum link { LINK_DOWN, LINK_CONNECTING, LINK_READY, LINK_BUSY };
@@ -47,6 +79,7 @@ struct member_watch {
   uint32_t prepared; /* how many statements the connection has */
   bool preparing;    /* the answer awaited is to a prepare */
   enum query current;
+  uint64_t asked_ns; /* when the current query was sent */
 };
 
 struct postgres_watcher {
@@ -56,6 +89,8 @@ struct postgres_watcher {
   struct leader_watch *leader;
   struct manager_watch *manager;
   struct member_watch members[POSTGRES_INSTANCES_MAX];
+  struct replica_words words[POSTGRES_INSTANCES_MAX]; /* by member */
+  struct redundancy_rule rule;
   uint32_t member_count;
 };
 
@@ -96,46 +131,37 @@ void postgres_view_set_leader(struct service_instance *service, uint8_t host) {
   pthread_mutex_unlock(&state->view_mutex);
 }
 
-/* The members' states as a whole: who is the one primary, and whether all others follow it. */
-static bool is_redundant(const struct postgres_watcher *watcher, const struct service_view *view) {
-  uint64_t bound_bytes = watcher->service->lag_bound_bytes;
-  if (view->primary == HOST_NONE) return false;
-  for (uint32_t i = 0; i < watcher->member_count; i++) {
-    const struct host_view *host = &view->hosts[watcher->members[i].host->index];
-    if (watcher->members[i].host->index == view->primary) continue;
-    if (host->role != ROLE_REPLICA || !host->streaming || host->lag_bytes > bound_bytes ||
-        host->timeline != view->hosts[view->primary].timeline)
-      return false;
-  }
-  return true;
-}
-
-/* Publishes what is known of one host, and what follows from it for the whole. */
-static void publish(struct member_watch *m, const struct host_view *host, uint64_t now_ns) {
-  struct postgres_watcher *watcher = m->watcher;
+/* Publishes what is known of the hosts, and what follows from it for the whole: who is the one
+ * primary, and whether all others follow it. */
+static void publish_all(struct postgres_watcher *watcher, struct service_view *view,
+                        uint64_t now_ns) {
   struct postgres_state *state = postgres_state(watcher->service);
-  struct service_view view;
-  postgres_view(watcher->service, &view);
-  view.hosts[m->host->index] = *host;
   uint32_t writable = 0;
-  view.primary = HOST_NONE;
+  view->primary = HOST_NONE;
   for (uint32_t i = 0; i < watcher->member_count; i++) {
     uint8_t index = watcher->members[i].host->index;
-    if (!view.hosts[index].writable) continue;
+    if (!view->hosts[index].writable) continue;
     writable++;
-    view.primary = index;
+    view->primary = index;
   }
-  if (writable != 1) view.primary = HOST_NONE;
+  if (writable != 1) view->primary = HOST_NONE;
   for (uint32_t i = 0; writable == 0 && i < watcher->member_count; i++)
-    view.hosts[watcher->members[i].host->index].streaming = false; /* nobody sends to it */
-  bool before = view.redundant;
-  view.redundant = is_redundant(watcher, &view);
+    view->hosts[watcher->members[i].host->index].streaming = false; /* nobody sends to it */
+  bool before = view->redundant;
+  view->redundant = postgres_redundant(view, watcher->words, watcher->member_count, &watcher->rule);
   pthread_mutex_lock(&state->view_mutex);
-  state->view = view; /* the leader is set by this same thread: nothing is overwritten */
+  state->view = *view; /* the leader is set by this same thread: nothing is overwritten */
   pthread_mutex_unlock(&state->view_mutex);
-  if (view.redundant != before)
-    postgres_event(watcher->service, now_ns, EVENT_REDUNDANT, HOST_NONE, ROLE_NONE, view.redundant,
+  if (view->redundant != before)
+    postgres_event(watcher->service, now_ns, EVENT_REDUNDANT, HOST_NONE, ROLE_NONE, view->redundant,
                    "");
+}
+
+static void publish(struct member_watch *m, const struct host_view *host, uint64_t now_ns) {
+  struct service_view view;
+  postgres_view(m->watcher->service, &view);
+  view.hosts[m->host->index] = *host;
+  publish_all(m->watcher, &view, now_ns);
 }
 
 static struct host_view view_of(const struct member_watch *m) {
@@ -159,6 +185,15 @@ static void drop(struct member_watch *m) {
   m->preparing = false;
 }
 
+/* What a host said of replication holds no longer than its voice. */
+static void forget_words(struct member_watch *m) {
+  struct postgres_watcher *watcher = m->watcher;
+  watcher->words[m->member].receiver = (struct receiver_word){.streams = false};
+  for (uint32_t i = 0; i < watcher->member_count; i++)
+    if (watcher->words[i].sender.host == m->host->index)
+      watcher->words[i].sender = (struct sender_word){.streams = false};
+}
+
 /* The host counts as silent from now on; says why, once. */
 static void silent(struct member_watch *m, const char *why) {
   uint64_t now_ns = loop_now_ns(m->watcher->loop);
@@ -167,6 +202,7 @@ static void silent(struct member_watch *m, const char *why) {
   size_t length = strcspn(why, "\n");
   if (host.role == ROLE_NONE) return;
   snprintf(text, sizeof text, "%.*s", (int)(length < 400 ? length : 400), why);
+  forget_words(m);
   host.role = ROLE_NONE;
   host.writable = host.streaming = false;
   postgres_event(m->watcher->service, now_ns, EVENT_ROLE, m->host->index, ROLE_NONE, host.timeline,
@@ -245,17 +281,50 @@ static uint64_t number_at(const PGresult *result, int row, int column, uint64_t 
   return text[0] == '-' ? 0 : strtoull(text, NULL, 10);
 }
 
+static bool is_true(const PGresult *result, int row, int column) {
+  return PQgetvalue(result, row, column)[0] == 't'; /* NULL is "" */
+}
+
+/* The member that a receiver calls by name or by address; HOST_NONE: none of ours. */
+static uint8_t host_called(const struct postgres_watcher *watcher, const char *text) {
+  for (uint32_t i = 0; i < watcher->member_count; i++) {
+    const struct host *host = watcher->members[i].host;
+    if (strcmp(text, host->name) == 0 || strcmp(text, host->address) == 0) return host->index;
+  }
+  return HOST_NONE;
+}
+
+static void take_receiver(struct member_watch *m, const PGresult *result, uint64_t now_ns) {
+  struct postgres_watcher *watcher = m->watcher;
+  const struct receiver_word word = {
+      .streams = is_true(result, 0, STATE_STREAMS),
+      .from = host_called(watcher, PQgetvalue(result, 0, STATE_SENDER_HOST)),
+      .timeline = (uint32_t)number_at(result, 0, STATE_TIMELINE, 0),
+      .number = number_at(result, 0, STATE_RECEIVER_PID, 0)};
+  postgres_hear_receiver(&watcher->words[m->member], &word, now_ns);
+}
+
+/* Whether a replica streams from the present primary, by what both said last. */
+static bool streams_now(const struct member_watch *m) {
+  struct service_view view;
+  postgres_view(m->watcher->service, &view);
+  uint32_t timeline = view.primary == HOST_NONE ? 0 : view.hosts[view.primary].timeline;
+  return postgres_streams(&m->watcher->words[m->member], view.primary, timeline);
+}
+
 static void take_state(struct member_watch *m, const PGresult *result, uint64_t now_ns) {
   struct service_instance *service = m->watcher->service;
   const struct host_view before = view_of(m);
   struct host_view host = before;
-  bool recovery = PQgetvalue(result, 0, 0)[0] == 't';
+  bool recovery = is_true(result, 0, STATE_RECOVERY);
   host.role = recovery ? ROLE_REPLICA : ROLE_PRIMARY;
-  host.writable = !recovery && PQgetvalue(result, 0, 1)[0] == 'f';
-  host.position = number_at(result, 0, 2, before.position);
-  host.timeline = (uint32_t)number_at(result, 0, 3, before.timeline);
+  host.writable = !recovery && !is_true(result, 0, STATE_READ_ONLY);
+  host.position = number_at(result, 0, STATE_POSITION, before.position);
+  host.timeline = (uint32_t)number_at(result, 0, STATE_TIMELINE, before.timeline);
   host.seen_ns = now_ns;
-  if (!recovery) host.streaming = false;
+  take_receiver(m, result, now_ns);
+  /* It begins with the primary's word, and ends with either's. */
+  host.streaming = recovery && before.streaming && streams_now(m);
   if (host.role != before.role || host.timeline != before.timeline)
     postgres_event(service, now_ns, EVENT_ROLE, m->host->index, host.role, host.timeline, "");
   if (host.writable && !before.writable)
@@ -274,15 +343,14 @@ static double sync_state_number(const char *text) {
   return 0;
 }
 
-/* The row of the replica; of several (an old sender that has not noticed) the least behind. */
-static int row_of(const PGresult *result, const char *name) {
-  int best = -1;
-  for (int row = 0; row < PQntuples(result); row++) {
-    if (strcmp(PQgetvalue(result, row, 0), name) != 0) continue;
-    if (best < 0 || number_at(result, row, 3, UINT64_MAX) < number_at(result, best, 3, UINT64_MAX))
-      best = row;
-  }
-  return best;
+/* The row of the replica; of several (an old sender that has not noticed) the newest. */
+static int row_of(const PGresult *result, const struct host *host) {
+  int newest = -1;
+  for (int row = 0; row < PQntuples(result); row++)
+    if (strcmp(PQgetvalue(result, row, SENDER_NAME), host->name) == 0 &&
+        strcmp(PQgetvalue(result, row, SENDER_ADDRESS), host->address) == 0)
+      newest = row;
+  return newest;
 }
 
 /* What a replica that the primary does not send to lacks, by the positions both last told. */
@@ -294,31 +362,65 @@ static void sample_unsent(struct member_watch *primary, struct member_watch *rep
                   (double)(from.position - to.position));
 }
 
-static void take_replica(struct member_watch *primary, struct member_watch *replica,
-                         const PGresult *result, uint64_t now_ns) {
-  struct service_instance *service = primary->watcher->service;
+static struct sender_word sender_word(const struct member_watch *primary, const PGresult *result,
+                                      int row) {
+  struct sender_word word = {.host = primary->host->index, .asked_ns = primary->asked_ns};
+  if (row < 0) return word;
+  word.streams = is_true(result, row, SENDER_STREAMING);
+  word.synchronous = sync_state_number(PQgetvalue(result, row, SENDER_SYNC_STATE)) >= 2;
+  word.behind = is_true(result, row, SENDER_BEHIND);
+  word.number = number_at(result, row, SENDER_START, 0);
+  word.reply = number_at(result, row, SENDER_REPLY, 0);
+  return word;
+}
+
+/* The lag in bytes and who is synchronous are the primary's word, and true of a dead sender too.
+ * Its time of replay is not: it stands still. */
+static void sample_sent(struct member_watch *replica, const PGresult *result, int row,
+                        const struct host_view *host, uint64_t now_ns) {
+  struct service_instance *service = replica->watcher->service;
   uint8_t index = replica->host->index;
-  int row = row_of(result, replica->host->name);
-  struct host_view host = view_of(replica);
-  host.streaming = row >= 0;
-  postgres_sample(service, now_ns, METRIC_STREAMING, index, row >= 0);
-  if (row < 0) {
+  postgres_sample(service, now_ns, METRIC_SYNC_STATE, index,
+                  sync_state_number(PQgetvalue(result, row, SENDER_SYNC_STATE)));
+  if (!PQgetisnull(result, row, SENDER_LAG_BYTES))
+    postgres_sample(service, now_ns, METRIC_LAG_BYTES, index, (double)host->lag_bytes);
+  if (!host->streaming) return;
+  /* PostgreSQL shows no time once the replica has caught up and nothing is written. */
+  if (!PQgetisnull(result, row, SENDER_LAG_SECONDS))
+    postgres_sample(service, now_ns, METRIC_LAG_SECONDS, index,
+                    strtod(PQgetvalue(result, row, SENDER_LAG_SECONDS), NULL));
+  else if (host->lag_bytes == 0)
+    postgres_sample(service, now_ns, METRIC_LAG_SECONDS, index, 0);
+}
+
+static void take_replica(struct member_watch *primary, struct member_watch *replica,
+                         const PGresult *result, struct host_view *host, uint64_t now_ns) {
+  int row = row_of(result, replica->host);
+  const struct sender_word word = sender_word(primary, result, row);
+  postgres_hear_sender(&primary->watcher->words[replica->member], &word);
+  host->streaming = host->role == ROLE_REPLICA && streams_now(replica);
+  postgres_sample(primary->watcher->service, now_ns, METRIC_STREAMING, replica->host->index,
+                  host->streaming);
+  if (!word.streams) {
     sample_unsent(primary, replica, now_ns);
-    publish(replica, &host, now_ns);
     return;
   }
-  host.lag_bytes = number_at(result, row, 3, UINT64_MAX);
-  postgres_sample(service, now_ns, METRIC_SYNC_STATE, index,
-                  sync_state_number(PQgetvalue(result, row, 2)));
-  if (!PQgetisnull(result, row, 3))
-    postgres_sample(service, now_ns, METRIC_LAG_BYTES, index, (double)host.lag_bytes);
-  /* PostgreSQL shows no time once the replica has caught up and nothing is written. */
-  if (!PQgetisnull(result, row, 4))
-    postgres_sample(service, now_ns, METRIC_LAG_SECONDS, index,
-                    strtod(PQgetvalue(result, row, 4), NULL));
-  else if (host.lag_bytes == 0)
-    postgres_sample(service, now_ns, METRIC_LAG_SECONDS, index, 0);
-  publish(replica, &host, now_ns);
+  host->lag_bytes = number_at(result, row, SENDER_LAG_BYTES, UINT64_MAX);
+  sample_sent(replica, result, row, host, now_ns);
+}
+
+/* All replicas at once, so that a synchronous one that follows another is no moment without. */
+static void take_replication(struct member_watch *primary, const PGresult *result,
+                             uint64_t now_ns) {
+  struct postgres_watcher *watcher = primary->watcher;
+  struct service_view view;
+  postgres_view(watcher->service, &view);
+  for (uint32_t i = 0; i < watcher->member_count; i++) {
+    struct member_watch *replica = &watcher->members[i];
+    if (replica != primary)
+      take_replica(primary, replica, result, &view.hosts[replica->host->index], now_ns);
+  }
+  publish_all(watcher, &view, now_ns);
 }
 
 static void take_answer(struct member_watch *m, const PGresult *result) {
@@ -327,10 +429,7 @@ static void take_answer(struct member_watch *m, const PGresult *result) {
     case QUERY_STATE:
       if (PQntuples(result) == 1) take_state(m, result, now_ns);
       break;
-    case QUERY_REPLICATION:
-      for (uint32_t i = 0; i < m->watcher->member_count; i++)
-        if (&m->watcher->members[i] != m) take_replica(m, &m->watcher->members[i], result, now_ns);
-      break;
+    case QUERY_REPLICATION: take_replication(m, result, now_ns); break;
     case QUERY_CONNECTIONS:
       postgres_sample(m->watcher->service, now_ns, METRIC_CONNECTIONS, m->host->index,
                       (double)number_at(result, 0, 0, 0));
@@ -351,6 +450,7 @@ static bool send_next(struct member_watch *m) {
     if (!(m->wanted & 1u << i)) continue;
     m->wanted &= ~(1u << i);
     m->current = (enum query)i;
+    m->asked_ns = loop_now_ns(m->watcher->loop);
     return PQsendQueryPrepared(m->conn, query_names[i], 0, NULL, NULL, NULL, 0);
   }
   return true;
@@ -449,6 +549,7 @@ static int start_members(struct postgres_watcher *watcher, struct error *err) {
     m->watcher = watcher;
     m->member = i;
     m->host = service->members[i];
+    watcher->words[i].host = m->host->index;
     m->watch = (struct watch){.ready = socket_ready, .owner = m, .fd = -1};
     m->tick = (struct timer){.fire = tick_fired, .owner = m};
     m->deadline = (struct timer){.fire = deadline_fired, .owner = m};
@@ -464,6 +565,7 @@ int postgres_watch(struct service_instance *service, struct loop *loop, struct e
   postgres_block_sigpipe();
   watcher->service = service;
   watcher->loop = loop;
+  watcher->rule = postgres_redundancy_rule(postgres_config(service), service->lag_bound_bytes);
   postgres_state(service)->watcher = watcher;
   int status = start_members(watcher, err);
   if (status == 0) status = web_new(loop, &watcher->web, err);

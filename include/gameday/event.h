@@ -74,7 +74,7 @@ enum metric {
   METRIC_TIMELINE,
   METRIC_SYNC_STATE,  /* of a replica as the primary reports it: 0 async 1 potential 2 sync 3 quorum
                        */
-  METRIC_STREAMING,   /* 1: the primary reports this replica as streaming */
+  METRIC_STREAMING,   /* 1: this replica streams, by the primary's word and its own */
   METRIC_CONNECTIONS, /* client backends */
   METRIC_PROBE_RESOLVE,      /* fresh-connection probe, seconds: name resolution */
   METRIC_PROBE_CONNECT,      /* TCP handshake */
@@ -120,7 +120,8 @@ enum event_kind {
   EVENT_LEADER_LOST, /* the manager treats the leader `host` as gone (leader key deleted) */
   EVENT_LEADER,      /* host holds the leader key */
   EVENT_PROMOTED,    /* host answered as writable primary */
-  EVENT_REDUNDANT,   /* number 1: all replicas stream under the lag bound; 0: no longer */
+  EVENT_REDUNDANT,   /* number 1: all replicas stream under the lag bound, and enough of them are
+                        synchronous where that was asked for; 0: no longer */
   EVENT_IDENTITY,    /* number: identity, number2: client, text: workload: a new identity */
   EVENT_WARNING,     /* text: something that makes numbers less certain */
   EVENT_FINAL_READ,  /* host, number: rows read; text "" or why it could not be read */

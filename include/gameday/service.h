@@ -14,7 +14,7 @@
 struct host_view {
   enum role role; /* ROLE_NONE: does not answer */
   bool writable;
-  bool streaming; /* a replica the primary sends to */
+  bool streaming; /* a replica that the primary sends to and that receives, by both ends' words */
   uint32_t timeline;
   uint64_t position; /* WAL position: written (primary) or replayed (replica) */
   uint64_t lag_bytes;
@@ -24,7 +24,8 @@ struct service_view {
   struct host_view hosts[HOSTS_MAX]; /* by host index */
   uint8_t primary; /* host index, or HOST_NONE when none or more than one is writable */
   uint8_t leader;  /* host that holds the manager's leader key, or HOST_NONE */
-  bool redundant;  /* all members stream under the lag bound from the one primary */
+  bool redundant;  /* all members stream under the lag bound from the one primary, and as many as
+                      were asked for are synchronous */
 };
 
 /* Processes that a fault can name: `process: postmaster`. */
