@@ -27,22 +27,6 @@ static bool begin(struct postgres_fixture *f) {
   return true;
 }
 
-/* Calls access->driver's blocking helpers from the monitor's network, as workloads do. */
-struct statement_call {
-  struct postgres_fixture *fixture;
-  const char *text;
-  const struct endpoint *endpoint;
-};
-static int execute(struct service_instance *service, void *data, struct error *error) {
-  const struct statement_call *call = data;
-  return service->access.driver->execute(&service->access, call->endpoint, call->text,
-                                         10 * NS_PER_S, error);
-}
-static int run_sql(struct postgres_fixture *f, const char *text) {
-  struct statement_call call = {.fixture = f, .text = text};
-  return postgres_on_monitor(&f->service, execute, &call, &err);
-}
-
 /* The settings are JSON, know the version, and hold no password. */
 static void read_settings(struct postgres_fixture *f, const char *topology) {
   CLEANUP(buf_release) struct buf text;
@@ -125,8 +109,8 @@ static void patroni(struct postgres_fixture *f) {
   assert_ok(fixture_start(f, &err), &err);
   say_times(f, "patroni, 3 hosts");
   const struct service *service = f->service.service;
-  assert_ok(run_sql(f, "create schema gameday; create table gameday.t (i int)"), &err);
-  assert_ok(run_sql(f, "insert into gameday.t select generate_series(1, 1000)"), &err);
+  assert_ok(fixture_sql(f, "create schema gameday; create table gameday.t (i int)", &err), &err);
+  assert_ok(fixture_sql(f, "insert into gameday.t select generate_series(1, 1000)", &err), &err);
 
   assert_ok(fixture_watch(f, &err), &err);
   assert_true(fixture_wait_redundant(f, 10 * NS_PER_S));
@@ -220,7 +204,7 @@ static void test_patroni_synchronous(void **state) {
   assert_int_equal(f.service.access.endpoint_count, 2);
   assert_ok(fixture_watch(&f, &err), &err);
   assert_true(fixture_wait_redundant(&f, 10 * NS_PER_S));
-  assert_ok(run_sql(&f, "create table t as select generate_series(1, 1000)"), &err);
+  assert_ok(fixture_sql(&f, "create table t as select generate_series(1, 1000)", &err), &err);
   crash(&f);
   fixture_down(&f);
 }
@@ -334,7 +318,7 @@ static void test_streaming(void **state) {
   say_times(&f, "streaming, 3 hosts");
   assert_ok(fixture_watch(&f, &err), &err);
   assert_true(fixture_wait_redundant(&f, 10 * NS_PER_S));
-  assert_ok(run_sql(&f, "create table t as select generate_series(1, 1000)"), &err);
+  assert_ok(fixture_sql(&f, "create table t as select generate_series(1, 1000)", &err), &err);
   assert_true(fixture_wait_converged(&f, 10 * NS_PER_S));
   count_processes(&f);
   read_settings(&f, "streaming");

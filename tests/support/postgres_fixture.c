@@ -172,6 +172,15 @@ void fixture_down(struct postgres_fixture *f) {
   pthread_mutex_destroy(&f->mutex);
 }
 
+static int execute(struct service_instance *service, void *data, struct error *err) {
+  const char *const *text = data;
+  return service->access.driver->execute(&service->access, NULL, *text, 10 * NS_PER_S, err);
+}
+
+int fixture_sql(struct postgres_fixture *f, const char *text, struct error *err) {
+  return postgres_on_monitor(&f->service, execute, &text, err);
+}
+
 uint32_t fixture_wait_event(struct postgres_fixture *f, uint32_t from, enum event_kind kind,
                             uint8_t host, uint64_t timeout_ns) {
   uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + timeout_ns;

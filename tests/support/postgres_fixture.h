@@ -46,6 +46,10 @@ void fixture_unwatch(struct postgres_fixture *fixture);
 /* Ends and removes everything; never begun is fine. The directory goes too. */
 void fixture_down(struct postgres_fixture *fixture);
 
+/* One statement, or several, through the clients' driver on the primary, from the monitor's network
+ * as workloads do; 10 s at most. */
+int fixture_sql(struct postgres_fixture *fixture, const char *text, struct error *err);
+
 /* Waits for an event of the kind, from index `from` on; the index, or UINT32_MAX after the timeout.
  * `host` HOST_NONE: of any. */
 uint32_t fixture_wait_event(struct postgres_fixture *fixture, uint32_t from, enum event_kind kind,
