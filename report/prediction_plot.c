@@ -18,6 +18,8 @@
 #define HEIGHT (TOP + PANELS * (PANEL_HEIGHT + PANEL_GAP) - PANEL_GAP + FOOT)
 /* A bound so far above everything measured is named, not drawn: the curves would lie flat. */
 #define BOUND_FAR 4.0
+/* So many points have room for a word each. */
+#define UNKNOWN_WORDS_MAX 10
 
 struct canvas {
   const struct prediction *prediction;
@@ -135,28 +137,38 @@ static void refusals(const struct canvas *canvas, const struct plot_frame *frame
 
 struct panel {
   const char *measure, *title, *data;
-  double scale, top; /* of the upright axis: from measured seconds, and its upper end */
-  bool any;          /* something was measured at some point */
+  const char *beside; /* a measure of which the largest is drawn, too; NULL: none */
+  double scale, top;  /* of the upright axis: from measured seconds, and its upper end */
+  bool any;           /* something was measured at some point */
 };
 
-/* Columns: x, smallest, median, p95, largest. A point without values ends the curve. */
+static const struct distribution *known_values(const struct prediction_point *point,
+                                               const char *measure) {
+  const struct predicted_value *value = measure ? prediction_value(point, measure) : NULL;
+  return value && value->distribution.known > 0 ? &value->distribution : NULL;
+}
+
+/* Columns: x, smallest, median, p95, largest, largest of what is beside it. A point without values
+ * ends the curve. */
 static void value_data(const struct canvas *canvas, struct panel *panel) {
   const struct prediction *prediction = canvas->prediction;
   double largest = 0;
   for (uint32_t i = 0; i < prediction->point_count; i++) {
-    const struct predicted_value *value = prediction_value(&prediction->points[i], panel->measure);
-    if (!value || value->distribution.known == 0) continue;
-    panel->any = true;
-    largest = fmax(largest, value->distribution.maximum);
+    const struct distribution *of = known_values(&prediction->points[i], panel->measure);
+    const struct distribution *beside = known_values(&prediction->points[i], panel->beside);
+    panel->any = panel->any || of;
+    if (of) largest = fmax(largest, of->maximum);
+    if (beside) largest = fmax(largest, beside->maximum);
   }
   panel->scale = largest < 1 ? 1e3 : 1;
   panel->top = largest > 0 ? largest * panel->scale : 1;
   plot_data_begin(canvas->script, panel->data);
   for (uint32_t i = 0; i < prediction->point_count; i++) {
-    const struct predicted_value *value = prediction_value(&prediction->points[i], panel->measure);
-    const struct distribution *of = value ? &value->distribution : NULL;
-    if (of && of->known > 0) {
-      const double columns[] = {of->minimum, of->median, of->p95, of->maximum};
+    const struct distribution *of = known_values(&prediction->points[i], panel->measure);
+    const struct distribution *beside = known_values(&prediction->points[i], panel->beside);
+    if (of) {
+      const double columns[] = {of->minimum, of->median, of->p95, of->maximum,
+                                beside ? beside->maximum : NAN};
       plot_number(canvas->script, x_of(canvas, i));
       for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
         plot_number(canvas->script, columns[c] * panel->scale);
@@ -204,21 +216,38 @@ static void bound_line(const struct canvas *canvas, struct panel *panel) {
              " at graph 0.995, first %.9g right offset 0,0.55 textcolor rgb c_fail front\n", bound);
 }
 
+/* How many runs the curves do not tell of: a gap is not a nought. */
+static void unknowns(const struct canvas *canvas, const struct panel *panel) {
+  const struct prediction *prediction = canvas->prediction;
+  for (uint32_t i = 0; i < prediction->point_count; i++) {
+    const struct predicted_value *value = prediction_value(&prediction->points[i], panel->measure);
+    if (!value || value->distribution.unknown == 0) continue;
+    buf_printf(canvas->script, "set label '%u%s' at first %.9g, graph 0.07 center ",
+               value->distribution.unknown,
+               prediction->point_count > UNKNOWN_WORDS_MAX ? " ?" : " unknown", x_of(canvas, i));
+    buf_puts(canvas->script, "textcolor rgb c_unknown front\n");
+  }
+}
+
 static void value_curves(const struct canvas *canvas, const struct panel *panel) {
   if (canvas->bars)
     buf_printf(canvas->script,
                "plot $%s using 1:3:($1-%.9g):($1+%.9g):2:5 with boxxyerror fc rgb c_series_1 fs "
                "transparent solid 0.22 noborder notitle, "
                "$%s using 1:3 with points pt 7 ps 1 lc rgb c_series_1 notitle, "
-               "$%s using 1:4 with points pt 9 ps 1.1 lc rgb c_series_2 notitle\n",
+               "$%s using 1:4 with points pt 9 ps 1.1 lc rgb c_series_2 notitle",
                panel->data, canvas->half * 0.4, canvas->half * 0.4, panel->data, panel->data);
   else
     buf_printf(canvas->script,
                "plot $%s using 1:2:5 with filledcurves fc rgb c_series_1 fs transparent solid "
                "0.18 noborder notitle, "
                "$%s using 1:4 with linespoints lc rgb c_series_2 lw 2 pt 7 ps 0.5 notitle, "
-               "$%s using 1:3 with linespoints lc rgb c_series_1 lw 2.5 pt 7 ps 0.6 notitle\n",
+               "$%s using 1:3 with linespoints lc rgb c_series_1 lw 2.5 pt 7 ps 0.6 notitle",
                panel->data, panel->data, panel->data);
+  if (panel->beside)
+    buf_printf(canvas->script, ", $%s using 1:6 with %s lc rgb c_series_3 pt 5 ps 0.6 notitle",
+               panel->data, canvas->bars ? "points" : "linespoints lw 1.8");
+  buf_putc(canvas->script, '\n');
 }
 
 static void value_panel(const struct canvas *canvas, const struct plot_frame *frame,
@@ -229,6 +258,7 @@ static void value_panel(const struct canvas *canvas, const struct plot_frame *fr
   x_axis(canvas, false);
   refusals(canvas, frame, first);
   bound_line(canvas, panel);
+  unknowns(canvas, panel);
   plot_y_label(canvas->script, frame, label);
   buf_printf(canvas->script, "set format y '%%g'\nset ytics autofreq\nset yrange [0:%.9g]\n",
              panel->top * 1.14);
@@ -285,6 +315,7 @@ static void legend(const struct canvas *canvas, const struct plot_frame *frame) 
       {.color = "series_1", .text = "smallest to largest"},
       {.color = "series_1", .text = "median", .line = true},
       {.color = "series_2", .text = "p95", .line = true},
+      {.color = "series_3", .text = "largest loss window", .line = true},
       {.color = "fail", .text = "runs that miss an objective", .line = true},
       {.color = "redundant", .text = "runs that lose writes", .line = true},
   };
@@ -306,7 +337,10 @@ static void draw_script(const struct prediction *prediction, struct buf *script)
   struct canvas canvas = {.prediction = prediction, .script = script};
   struct panel panels[] = {
       {.measure = "failover_time", .title = "failover time", .data = "failover"},
-      {.measure = "recovery_point", .title = "recovery point", .data = "loss"},
+      {.measure = "recovery_point",
+       .title = "recovery point",
+       .data = "loss",
+       .beside = "loss_window"},
   };
   lay_out(&canvas);
   plot_style(script);

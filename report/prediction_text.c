@@ -237,10 +237,10 @@ static void right_spread(struct buf *out, const struct prediction_point *point, 
   const struct predicted_value *value = prediction_value(point, name);
   bool any = value && value->distribution.known > 0;
   if (whole) {
-    right_value(out, any, any ? value->distribution.median : 0, UNIT_DURATION, 9);
-    right_value(out, any, any ? value->distribution.p95 : 0, UNIT_DURATION, 9);
+    right_value(out, any, any ? value->distribution.median : 0, UNIT_DURATION, 8);
+    right_value(out, any, any ? value->distribution.p95 : 0, UNIT_DURATION, 8);
   }
-  right_value(out, any, any ? value->distribution.maximum : 0, UNIT_DURATION, 9);
+  right_value(out, any, any ? value->distribution.maximum : 0, UNIT_DURATION, 8);
 }
 
 static void point_row(struct buf *out, const struct prediction_point *point) {
@@ -254,11 +254,12 @@ static void point_row(struct buf *out, const struct prediction_point *point) {
     columns_wrapped(out, line.data, 14, 14);
     return;
   }
-  right_share(out, &point->missed_share, 8);
+  right_share(out, &point->missed_share, 7);
   right_count(out, point->unknown, 8);
-  right_share(out, &point->lost_share, 8);
+  right_share(out, &point->lost_share, 7);
   right_spread(out, point, "failover_time", true);
   right_spread(out, point, "recovery_point", false);
+  right_spread(out, point, "loss_window", false);
   CLEANUP(buf_release) struct buf names;
   buf_init(&names);
   for (uint32_t i = 0; i < point->objective_count; i++)
@@ -266,7 +267,7 @@ static void point_row(struct buf *out, const struct prediction_point *point) {
       buf_printf(&names, "%s%s", names.length > 0 ? ", " : "", point->objectives[i].name);
   output_join_failure(out, &names);
   buf_puts(out, names.length > 0 ? "  " : "");
-  columns_wrapped(out, names.data, 76, 76);
+  columns_wrapped(out, names.data, 78, 78);
 }
 
 static void sweep(struct buf *out, const struct prediction *prediction) {
@@ -287,10 +288,10 @@ static void sweep(struct buf *out, const struct prediction *prediction) {
     examples(out, prediction, point); /* of the first value that has any */
     break;
   }
-  buf_puts(out,
-           "\n                                             failover_time          recovery_point\n"
-           "VALUE           missed unknown    lost   median      p95      max      max  "
-           "missed objectives\n");
+  buf_puts(
+      out,
+      "\n                                               failover_time recovery    loss\n"
+      "VALUE          missed unknown   lost  median     p95     max   point  window  objectives\n");
   for (uint32_t i = 0; i < prediction->point_count; i++) point_row(out, &prediction->points[i]);
 }
 
