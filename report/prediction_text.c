@@ -270,6 +270,17 @@ static void point_row(struct buf *out, const struct prediction_point *point) {
   columns_wrapped(out, names.data, 78, 78);
 }
 
+/* The first point with a run that misses, or else one that is unknown; NULL: all is well. */
+static const struct prediction_point *telling_point(const struct prediction *prediction) {
+  const struct prediction_point *unknown = NULL;
+  for (uint32_t i = 0; i < prediction->point_count; i++) {
+    const struct prediction_point *point = &prediction->points[i];
+    if (point->first_missed.why) return point;
+    if (point->first_unknown.why && !unknown) unknown = point;
+  }
+  return unknown;
+}
+
 static void sweep(struct buf *out, const struct prediction *prediction) {
   CLEANUP(buf_release) struct buf line;
   buf_init(&line);
@@ -282,12 +293,8 @@ static void sweep(struct buf *out, const struct prediction *prediction) {
              prediction->first_seed + prediction->seeds - 1);
   output_join_failure(out, &line);
   columns_wrapped(out, line.data, MARK_WIDTH, MARK_WIDTH);
-  for (uint32_t i = 0; i < prediction->point_count; i++) {
-    const struct prediction_point *point = &prediction->points[i];
-    if (!point->first_missed.why && !point->first_unknown.why) continue;
-    examples(out, prediction, point); /* of the first value that has any */
-    break;
-  }
+  const struct prediction_point *shown = telling_point(prediction);
+  if (shown) examples(out, prediction, shown);
   buf_puts(
       out,
       "\n                                               failover_time recovery    loss\n"
