@@ -4,7 +4,6 @@
 #include "sim/driver_internal.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -364,13 +363,20 @@ struct row_reader {
   void *data;
 };
 
+/* printf() would take a third of a run's time here. Returns the first digit, within `text`. */
+static const char *digits(uint64_t number, char text[24]) {
+  char *at = text + 23;
+  *at = '\0';
+  do *--at = (char)('0' + number % 10);
+  while ((number /= 10) > 0);
+  return at;
+}
+
 static int read_row(void *data, const struct sim_record *record, struct error *err) {
   const struct row_reader *reader = data;
-  char identity[12], sequence[24], checksum[12];
-  snprintf(identity, sizeof identity, "%" PRIu32, record->identity);
-  snprintf(sequence, sizeof sequence, "%" PRIu64, record->sequence);
-  snprintf(checksum, sizeof checksum, "%" PRIu32, record->checksum);
-  const char *columns[] = {identity, sequence, checksum, record->payload};
+  char identity[24], sequence[24], checksum[24];
+  const char *columns[] = {digits(record->identity, identity), digits(record->sequence, sequence),
+                           digits(record->checksum, checksum), record->payload};
   return reader->row(reader->data, columns, 4, err);
 }
 
