@@ -20,6 +20,7 @@ struct span {
   uint64_t confirmed_ns; /* in effect */
   uint64_t during_end_ns;
   uint64_t before, during, after;
+  uint64_t asked; /* scheduled from then on until the next fault */
 };
 struct load {
   const struct record_info *info;
@@ -81,6 +82,7 @@ static void take_operation(struct load *it, const struct operation *operation) {
         operation->scheduled_ns < it->spans[i].during_end_ns)
       it->spans[i].during++;
   struct span *span = &it->spans[scheduled - 1];
+  span->asked++;
   if (ok && done == scheduled && operation->scheduled_ns >= span->confirmed_ns) span->after++;
 }
 
@@ -104,15 +106,20 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   return 0;
 }
 
-/* Faults that begin while an earlier one is in effect have no time of their own between them, and
- * nothing need have succeeded in it: they strike together (those of one moment are made one after
- * the other, some milliseconds apart), a step answers a fault (a promotion by hand), or a second
- * fault comes into the outage of the first. Such faults share the load before the first and after
- * the last of them. */
+/* Whether two faults have no time of their own between them, so that nothing need have succeeded in
+ * it: the later one begins while an earlier one is in effect, until `end_ns` (they strike together,
+ * some milliseconds apart; a step answers a fault, as a promotion by hand), or in the outage that
+ * the earlier one left, in which all that was asked for failed. */
+static bool together(const struct span *earlier, uint64_t end_ns, const struct span *later) {
+  return later->begin_ns < end_ns || (earlier->after == 0 && earlier->asked > 0);
+}
+
+/* Such faults share the load before the first and after the last of them. */
 static void share(struct load *it) {
   for (uint32_t first = 0, next; first < it->span_count; first = next) {
     uint64_t end_ns = it->spans[first].during_end_ns, after = it->spans[first].after;
-    for (next = first + 1; next < it->span_count && it->spans[next].begin_ns < end_ns; next++) {
+    for (next = first + 1; next < it->span_count; next++) {
+      if (!together(&it->spans[next - 1], end_ns, &it->spans[next])) break;
       if (it->spans[next].during_end_ns > end_ns) end_ns = it->spans[next].during_end_ns;
       it->spans[next].before += it->spans[next - 1].before;
       after += it->spans[next].after;

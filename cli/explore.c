@@ -2,10 +2,7 @@
  */
 #include "engine/explore.h"
 
-#include <inttypes.h>
 #include <limits.h>
-#include <signal.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -14,6 +11,7 @@
 #include "simulating.h"
 
 #define SEEDS_DEFAULT 100
+#define SHRINK_DEFAULT 5
 
 struct explore_options {
   const char *provider, *out, *budget;
@@ -31,7 +29,7 @@ static const struct option_row rows[] = {
     {"seed", OPTION_COUNT, offsetof(struct explore_options, seed), "FIRST",
      "The first seed; default: the scenario's, or 1."},
     {"shrink", OPTION_COUNT, offsetof(struct explore_options, shrink), "N",
-     "How many schedules of each violation are shrunk, the smallest first; default 1."},
+     "Look at N schedules of each violation for the one to shrink; 0: shrink none; default 5."},
     {"provider", OPTION_TEXT, offsetof(struct explore_options, provider), "NAME",
      "Run on this provider, one in virtual time; default: the first there is."},
     {"set", OPTION_LIST, offsetof(struct explore_options, sets), "PATH=VALUE",
@@ -64,7 +62,7 @@ static int fill_spec(const struct explore_options *options, struct explore_spec 
   if (status == 0) status = parse_budget(options->budget, &spec->budget_ns, err);
   if (status < 0) return status;
   spec->jobs = simulating_jobs(&options->jobs);
-  spec->shrink_count = options->shrink.given ? (uint32_t)options->shrink.value : 1;
+  spec->shrink_count = options->shrink.given ? (uint32_t)options->shrink.value : SHRINK_DEFAULT;
   spec->seed_count = options->seeds.given ? options->seeds.value
                      : options->budget    ? SIMULATING_SEED_MAX
                                           : SEEDS_DEFAULT;

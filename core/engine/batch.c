@@ -52,7 +52,7 @@ struct batch {
   uint64_t next, delivered; /* the next job to hand out; the next to deliver */
   uint64_t deadline_ns;
   char scratch[PATH_MAX];
-  struct batch_child janitor;
+  struct batch_janitor janitor;
   struct timer tick;
   struct watch signals;
   sigset_t mask; /* before the batch */
@@ -88,8 +88,8 @@ static bool more_to_do(const struct batch *batch) {
 
 static int start_worker(struct worker *worker, struct error *err) {
   struct batch *batch = worker->batch;
-  int status = batch_worker_start(batch->spec, batch->scratch, batch->janitor.command_fd,
-                                  &batch->mask, &worker->child, err);
+  int status = batch_worker_start(batch->spec, batch->scratch, batch->janitor.life_fd, &batch->mask,
+                                  &worker->child, err);
   if (status < 0) return status;
   worker->watch.fd = worker->child.result_fd;
   return loop_watch_set(batch->loop, &worker->watch, LOOP_READ, err);
@@ -249,8 +249,8 @@ static int begin(struct batch *batch, struct error *err) {
   const char *base = batch->spec->scratch_base;
   int status = allocate(batch, err);
   if (status == 0)
-    status = path_format(batch->scratch, sizeof batch->scratch, err, "%s/gameday-XXXXXX",
-                         base ? base : batch_scratch_base());
+    status = path_format(batch->scratch, sizeof batch->scratch, err, "%s/gameday-%d-XXXXXX",
+                         base ? base : batch_scratch_base(), (int)getpid());
   if (status < 0) return status;
   if (!mkdtemp(batch->scratch)) {
     status = error_set_errno(err, errno, "cannot make the directory %s", batch->scratch);
@@ -292,7 +292,7 @@ static void end(struct batch *batch) {
     free(worker->message);
   }
   for (uint32_t i = 0; batch->slots && i < batch->slot_count; i++) free(batch->slots[i].message);
-  (void)batch_child_end(&batch->janitor);
+  batch_janitor_end(&batch->janitor);
   if (batch->scratch[0]) { /* gone already, unless the janitor could not be started or do it */
     struct error err = ERROR_INIT;
     int status = directory_remove(batch->scratch, &err);
@@ -312,7 +312,7 @@ int batch_run(const struct batch_spec *spec, struct batch_summary *ret_summary, 
   assert(spec->workers > 0 && spec->workers <= BATCH_WORKERS_MAX);
   struct batch batch = {.spec = spec,
                         .message_size = sizeof(struct batch_message) + spec->result_size,
-                        .janitor = BATCH_CHILD_NONE};
+                        .janitor = {.life_fd = -1, .done_fd = -1}};
   int status = block_signals(&batch, err);
   if (status < 0) return status;
   batch.status = begin(&batch, &batch.error);

@@ -18,12 +18,19 @@ struct batch_message {
 /* A process forked for the batch. */
 struct batch_child {
   pid_t pid;                 /* 0: none */
-  int command_fd, result_fd; /* the parent's ends; the janitor has only the first: its life line */
+  int command_fd, result_fd; /* the parent's ends */
 };
 #define BATCH_CHILD_NONE ((struct batch_child){.command_fd = -1, .result_fd = -1})
 
-/* The janitor: removes `scratch` when the last holder of its life line is gone, however it went. */
-int batch_janitor_start(const char *scratch, struct batch_child *ret_janitor, struct error *err);
+/* The janitor: removes `scratch` when the last holder of its life line is gone, however it went. It
+ * is nobody's child, so that who kills the caller with all its descendants does not kill it. */
+struct batch_janitor {
+  int life_fd; /* the life line; -1: there is no janitor */
+  int done_fd; /* ends when it has done its work */
+};
+int batch_janitor_start(const char *scratch, struct batch_janitor *ret_janitor, struct error *err);
+/* Lets go of the life line, and waits for the janitor; so no worker may be left. */
+void batch_janitor_end(struct batch_janitor *janitor);
 
 /* A worker: takes indexes from its command pipe until that ends, and gives a message for each. It
  * holds the janitor's life line `life_fd` open, and dies with its parent. `mask` are the signals

@@ -46,37 +46,64 @@ static ssize_t read_full(int fd, void *bytes, size_t length) {
 
 /* --- the janitor ----------------------------------------------------------------------------- */
 
-static _Noreturn void janitor_main(int fd, const char *scratch) {
+static _Noreturn void janitor_main(int fds[2], const char *scratch) {
   prctl(PR_SET_NAME, "gameday-janitor");
   setsid(); /* a terminal's Ctrl-C and hang-up pass it by */
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
-  keep_descriptors(&fd, 1);
+  keep_descriptors(fds, 2);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int i = 0; i < FIRST_FD && null >= 0; i++) dup2(null, i);
   if (chdir("/") < 0) _exit(1);
   char byte;
-  (void)read_full(fd, &byte, 1);
+  (void)read_full(fds[0], &byte, 1);
   _exit(directory_remove(scratch, NULL) < 0 ? 1 : 0);
 }
 
-int batch_janitor_start(const char *scratch, struct batch_child *ret_janitor, struct error *err) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) < 0) return pipe_error(err);
+/* By a child that ends at once: what is left is adopted by init. */
+static int fork_janitor(int fds[2], const char *scratch, struct error *err) {
   pid_t pid = fork();
   if (pid == 0) {
-    close(ends[1]);
-    janitor_main(ends[0], scratch);
+    pid_t janitor = fork();
+    if (janitor == 0) janitor_main(fds, scratch);
+    _exit(janitor < 0 ? 1 : 0);
   }
+  int wait_status = 0;
   int errnum = errno;
-  close(ends[0]);
-  if (pid < 0) {
-    close(ends[1]);
-    return error_set_errno(err, errnum, "cannot fork");
+  while (pid > 0 && waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) continue;
+  if (pid > 0 && wait_status == 0) return 0;
+  return error_set_errno(err, pid < 0 ? errnum : EAGAIN, "cannot fork");
+}
+
+int batch_janitor_start(const char *scratch, struct batch_janitor *ret_janitor, struct error *err) {
+  int life[2], done[2];
+  if (pipe2(life, O_CLOEXEC) < 0) return pipe_error(err);
+  if (pipe2(done, O_CLOEXEC) < 0) {
+    int status = pipe_error(err);
+    close_both(life);
+    return status;
   }
-  *ret_janitor = (struct batch_child){.pid = pid, .command_fd = ends[1], .result_fd = -1};
+  int fds[2] = {life[0], done[1]};
+  int status = fork_janitor(fds, scratch, err);
+  close(life[0]);
+  close(done[1]);
+  if (status < 0) {
+    close(life[1]);
+    close(done[0]);
+    return status;
+  }
+  *ret_janitor = (struct batch_janitor){.life_fd = life[1], .done_fd = done[0]};
   return 0;
+}
+
+void batch_janitor_end(struct batch_janitor *janitor) {
+  char byte;
+  if (janitor->life_fd < 0) return;
+  close(janitor->life_fd);
+  (void)read_full(janitor->done_fd, &byte, 1);
+  close(janitor->done_fd);
+  *janitor = (struct batch_janitor){.life_fd = -1, .done_fd = -1};
 }
 
 /* --- workers --------------------------------------------------------------------------------- */

@@ -34,18 +34,18 @@ static struct group *group_for(struct explore *explore, const struct violation *
   return group;
 }
 
-/* Keeps the smallest schedules, in order; of two alike, the one with the lower seed, which came
- * first. */
+/* Keeps those with the fewest faults, the lowest seeds first. Their lengths do not matter here: the
+ * longer ones may show it more reliably, and are shortened anyway. */
 static void keep_smallest(struct group *group, uint32_t keep, uint64_t seed,
                           const struct schedule *schedule, const char *text) {
-  uint32_t place = group->best_count;
-  while (place > 0 && schedule_compare(schedule, &group->best[place - 1].schedule) < 0) place--;
+  struct candidate *all = group->candidates;
+  uint32_t place = group->candidate_count;
+  while (place > 0 && schedule->count < all[place - 1].schedule.count) place--;
   if (place >= keep) return;
-  if (group->best_count < keep) group->best_count++;
-  memmove(&group->best[place + 1], &group->best[place],
-          (group->best_count - 1 - place) * sizeof group->best[0]);
-  group->best[place] = (struct candidate){.seed = seed, .schedule = *schedule};
-  COPY(group->best[place].text, text);
+  if (group->candidate_count < keep) group->candidate_count++;
+  memmove(&all[place + 1], &all[place], (group->candidate_count - 1 - place) * sizeof *all);
+  all[place] = (struct candidate){.seed = seed, .schedule = *schedule};
+  COPY(all[place].text, text);
 }
 
 static void take_violation(struct explore *explore, uint64_t seed, const struct schedule *schedule,
@@ -185,58 +185,31 @@ static int search(struct explore *explore, struct error *err) {
 
 static int deliver_shrunk(void *data, const struct batch_outcome *outcome, struct error *err) {
   struct explore *explore = data;
-  struct candidate *candidate = explore->shrinking[outcome->index];
-  explore->shrinking_done++;
+  struct group *group = &explore->groups[outcome->index];
+  explore->shrunk_count++;
   if (outcome->end == BATCH_DONE) {
-    memcpy(&candidate->shrunk, outcome->result, sizeof candidate->shrunk);
-    candidate->is_shrunk = true;
+    memcpy(&group->shrunk, outcome->result, sizeof group->shrunk);
+    group->is_shrunk = true;
   } else {
-    candidate->failed = true;
-    describe_death(outcome, candidate->error, sizeof candidate->error);
+    describe_death(outcome, group->error, sizeof group->error);
   }
-  return explore_write_candidate(explore, explore->shrinking_groups[outcome->index], candidate,
-                                 err);
+  return explore_write_group(explore, group, err);
 }
 
 static void tick_shrink(void *data) {
   struct explore *explore = data;
   char line[128];
-  snprintf(line, sizeof line, "shrinking: %" PRIu64 " of %" PRIu64 " schedules are minimal",
-           explore->shrinking_done, explore->shrinking_count);
+  if (!explore->spec->log->live && explore->told_count == explore->shrunk_count) return;
+  explore->told_count = explore->shrunk_count;
+  snprintf(line, sizeof line, "shrinking: %u of %u kinds of violations are minimal",
+           explore->shrunk_count, explore->group_count);
   tell(explore, line);
 }
 
-/* What is to be shrunk is listed, and written as it was found: shrinking takes a while. */
-static int write_found(struct explore *explore, struct error *err) {
-  size_t most = (size_t)explore->group_count * EXPLORE_SHRINK_MAX + 1;
-  explore->shrinking = arena_calloc(&explore->arena, most, sizeof *explore->shrinking);
-  explore->shrinking_groups =
-      arena_calloc(&explore->arena, most, sizeof *explore->shrinking_groups);
-  if (!explore->shrinking || !explore->shrinking_groups)
-    return error_set(err, STATUS_MEMORY, "out of memory to shrink schedules");
-  for (uint32_t i = 0; i < explore->unknown_count; i++) {
-    int status = explore_write_remark(explore, "could not be judged", &explore->unknown[i], err);
-    if (status < 0) return status;
-  }
-  for (uint32_t g = 0; g < explore->group_count; g++) {
-    struct group *group = &explore->groups[g];
-    for (uint32_t i = 0; i < group->best_count; i++) {
-      explore->shrinking[explore->shrinking_count] = &group->best[i];
-      explore->shrinking_groups[explore->shrinking_count++] = group;
-      int status = explore_write_candidate(explore, group, &group->best[i], err);
-      if (status < 0) return status;
-    }
-  }
-  return 0;
-}
-
-static int shrink_all(struct explore *explore, struct error *err) {
+static int shrink_groups(struct explore *explore, struct error *err) {
   const struct explore_spec *spec = explore->spec;
-  qsort(explore->groups, explore->group_count, sizeof *explore->groups, compare_groups);
-  int status = write_found(explore, err);
-  if (status < 0 || spec->shrink_count == 0 || explore->result.signal != 0) return status;
   struct batch_spec batch = {.workers = spec->jobs,
-                             .count = explore->shrinking_count,
+                             .count = explore->group_count,
                              .job_timeout_ns = SHRINK_TIMEOUT_NS,
                              .result_size = sizeof(struct shrunk_message),
                              .job = explore_job_shrink,
@@ -244,9 +217,24 @@ static int shrink_all(struct explore *explore, struct error *err) {
                              .tick = tick_shrink,
                              .data = explore};
   struct batch_summary summary = {.delivered = 0};
-  status = batch_run(&batch, &summary, err);
+  int status = batch_run(&batch, &summary, err);
   explore->result.signal = summary.signal;
   log_status(spec->log, "");
+  return status;
+}
+
+/* Everything that was found becomes a file; what an interrupt left no time to shrink, as it was
+ * found. */
+static int write_found(struct explore *explore, struct error *err) {
+  int status = 0;
+  for (uint32_t i = 0; i < explore->unknown_count && status == 0; i++)
+    status = explore_write_remark(explore, "could not be judged", &explore->unknown[i], err);
+  qsort(explore->groups, explore->group_count, sizeof *explore->groups, compare_groups);
+  if (status == 0 && explore->spec->shrink_count > 0 && explore->result.signal == 0)
+    status = shrink_groups(explore, err);
+  for (uint32_t i = 0; i < explore->group_count && status == 0; i++)
+    if (!explore->groups[i].path[0])
+      status = explore_write_group(explore, &explore->groups[i], err);
   return status;
 }
 
@@ -268,7 +256,7 @@ int explore_run(const struct explore_spec *spec, struct explore_result *ret,
       schedule_rules_init(&explore.rules, spec->simulated, spec->injectors, &explore.arena, err);
   if (status == 0) status = coverage_init(&explore.coverage, explore.rules.kind_count, err);
   if (status == 0) status = search(&explore, err);
-  if (status == 0) status = shrink_all(&explore, err);
+  if (status == 0) status = write_found(&explore, err);
   if (status < 0) return status;
   explore_print_summary(&explore, ret_summary);
   *ret = explore.result;

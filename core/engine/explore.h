@@ -17,8 +17,8 @@ struct explore_spec {
   uint64_t first_seed, seed_count; /* seed_count UINT64_MAX: as many as the budget allows */
   uint64_t budget_ns;              /* of the search, shrinking comes on top; 0: no limit */
   uint32_t jobs;                   /* child processes */
-  uint32_t shrink_count;           /* schedules shrunk of each kind of violation, at most
-                                      EXPLORE_SHRINK_MAX */
+  uint32_t shrink_count;           /* so many of the smallest schedules of each violation are looked
+                                      at for the one to shrink; 0: none is shrunk */
   const char *directory;           /* for scenario files; made when there is something to write */
   struct log *log;
 };

@@ -29,8 +29,9 @@ struct verdict_message {
   char why[256]; /* unknown: the reason */
 };
 
-/* What a child tells of one shrunk schedule. */
+/* What a child tells of one group, of which it has shrunk one schedule. */
 struct shrunk_message {
+  uint32_t chosen; /* index in the group's candidates */
   struct schedule schedule;
   uint32_t tries;        /* schedules tried on the way */
   uint32_t shown, seeds; /* with how many of so many other seeds it is violated too */
@@ -42,20 +43,20 @@ struct candidate {
   uint64_t seed;
   struct schedule schedule;
   char text[200];
-  bool is_shrunk, failed; /* failed: shrinking did not work out; `error` */
-  struct shrunk_message shrunk;
-  char error[200];
-  char path[PATH_MAX]; /* of its file; "": not written */
 };
 
-/* All schedules that violate one thing. */
+/* All schedules that violate one thing, and the one that stands for them. */
 struct group {
   bool checker;
   char what[56];
   uint64_t count;
-  uint64_t seeds[SEEDS_SHOWN];               /* the first */
-  struct candidate best[EXPLORE_SHRINK_MAX]; /* the smallest, in order */
-  uint32_t best_count;
+  uint64_t seeds[SEEDS_SHOWN];                     /* the first */
+  struct candidate candidates[EXPLORE_SHRINK_MAX]; /* the smallest, in order */
+  uint32_t candidate_count;
+  bool is_shrunk;
+  struct shrunk_message shrunk; /* when not: all zero */
+  char error[200];              /* why it could not be shrunk; "": nothing failed */
+  char path[PATH_MAX];          /* of its file; "": not written yet */
 };
 
 /* A seed about which there is something to say. */
@@ -86,10 +87,8 @@ struct explore {
   struct remark unknown[REMARKS_MAX], crashed[REMARKS_MAX];
   uint32_t unknown_count, crashed_count; /* remembered */
   uint64_t start_ns, told_ns;
-  /* While shrinking: what job `index` is about. */
-  struct candidate **shrinking;
-  struct group **shrinking_groups;
-  uint64_t shrinking_count, shrinking_done;
+  uint32_t shrunk_count; /* groups, so far */
+  uint32_t told_count;   /* of these, when a line was logged last */
 };
 
 /* --- explore_job.c: in the children --- */
@@ -110,6 +109,13 @@ uint32_t coverage_pairs(const struct coverage *coverage, bool overlapping);
 
 /* --- explore_report.c --- */
 
+static inline const struct candidate *group_candidate(const struct group *group) {
+  return &group->candidates[group->shrunk.chosen];
+}
+static inline const struct schedule *group_schedule(const struct group *group) {
+  return group->is_shrunk ? &group->shrunk.schedule : &group_candidate(group)->schedule;
+}
+
 /* Writes the schedule as a scenario file in spec->directory, with `comment` (lines that begin with
  * "# ") before it. `suffix` is appended to the name; "" mostly. */
 int explore_write_schedule(const struct explore *explore, const struct schedule *schedule,
@@ -117,8 +123,8 @@ int explore_write_schedule(const struct explore *explore, const struct schedule 
                            char ret_path[PATH_MAX], struct error *err);
 int explore_write_remark(const struct explore *explore, const char *what, struct remark *remark,
                          struct error *err);
-int explore_write_candidate(const struct explore *explore, const struct group *group,
-                            struct candidate *candidate, struct error *err);
+/* The schedule that stands for the group, shrunk or as it was found. */
+int explore_write_group(const struct explore *explore, struct group *group, struct error *err);
 void explore_print_summary(const struct explore *explore, struct buf *text);
 
 #endif

@@ -48,11 +48,16 @@ static void put_count(struct buf *text, uint64_t count, const char *one) {
   buf_printf(text, "%" PRIu64 " %s%s", count, one, count == 1 ? "" : "s");
 }
 
-static void put_shrunk(const struct candidate *candidate, struct buf *text) {
-  const struct shrunk_message *shrunk = &candidate->shrunk;
-  put_count(text, shrunk->schedule.count, "fault");
-  buf_printf(text, ", shrunk from %u in %u tries; with %u of the %u seeds after it too",
-             candidate->schedule.count, shrunk->tries, shrunk->shown, shrunk->seeds);
+static void put_size(const struct group *group, struct buf *text) {
+  const struct shrunk_message *shrunk = &group->shrunk;
+  put_count(text, group_schedule(group)->count, "fault");
+  if (group->is_shrunk)
+    buf_printf(text, ", shrunk from %u in %u tries; with %u of the %u seeds after it too",
+               group_candidate(group)->schedule.count, shrunk->tries, shrunk->shown, shrunk->seeds);
+}
+
+static const char *text_of(const struct group *group) {
+  return group->is_shrunk ? group->shrunk.text : group_candidate(group)->text;
 }
 
 /* A file's comment must not be ended by what a checker says. */
@@ -87,33 +92,25 @@ int explore_write_remark(const struct explore *explore, const char *what, struct
                                 remark->path, err);
 }
 
-int explore_write_candidate(const struct explore *explore, const struct group *group,
-                            struct candidate *candidate, struct error *err) {
+int explore_write_group(const struct explore *explore, struct group *group, struct error *err) {
   CLEANUP(buf_release) struct buf comment;
   char suffix[sizeof group->what + 1] = "";
+  uint64_t seed = group_candidate(group)->seed;
   buf_init(&comment);
   /* The same seed may stand for several violations, each with a minimal schedule of its own. */
   for (const struct group *other = explore->groups; other < group; other++)
-    for (uint32_t i = 0; i < other->best_count; i++)
-      if (other->best[i].seed == candidate->seed)
-        snprintf(suffix, sizeof suffix, "-%s", group->what);
+    if (group_candidate(other)->seed == seed) snprintf(suffix, sizeof suffix, "-%s", group->what);
   put_origin(explore, &comment);
   buf_printf(&comment, "# Violates %s %s: ", kind_of_group(group), group->what);
-  put_line(&comment, candidate->is_shrunk ? candidate->shrunk.text : candidate->text);
-  buf_puts(&comment, "# The schedule of seed ");
-  buf_printf(&comment, "%" PRIu64 ": ", candidate->seed);
-  if (candidate->is_shrunk)
-    put_shrunk(candidate, &comment);
-  else
-    put_count(&comment, candidate->schedule.count, "fault");
+  put_line(&comment, text_of(group));
+  buf_printf(&comment, "# The schedule of seed %" PRIu64 ": ", seed);
+  put_size(group, &comment);
   buf_puts(&comment, ".\n");
   put_use(explore, &comment);
   int status = buf_ok(&comment, err);
   if (status < 0) return status;
-  const struct schedule *schedule =
-      candidate->is_shrunk ? &candidate->shrunk.schedule : &candidate->schedule;
-  return explore_write_schedule(explore, schedule, candidate->seed, suffix, comment.data,
-                                candidate->path, err);
+  return explore_write_schedule(explore, group_schedule(group), seed, suffix, comment.data,
+                                group->path, err);
 }
 
 /* --- the summary ----------------------------------------------------------------------------- */
@@ -172,38 +169,19 @@ static void print_pairs(const struct explore *explore, struct buf *text) {
   if (fits && overlapping > 0) print_matrix(explore, coverage->overlapping, text);
 }
 
-static const struct candidate *smallest_of(const struct group *group) {
-  const struct candidate *best = NULL;
-  for (uint32_t i = 0; i < group->best_count; i++) {
-    const struct candidate *candidate = &group->best[i];
-    const struct schedule *schedule =
-        candidate->is_shrunk ? &candidate->shrunk.schedule : &candidate->schedule;
-    const struct schedule *least = !best             ? NULL
-                                   : best->is_shrunk ? &best->shrunk.schedule
-                                                     : &best->schedule;
-    if (!best || schedule_compare(schedule, least) < 0) best = candidate;
-  }
-  return best;
-}
-
-static void print_candidate(const struct explore *explore, const struct candidate *candidate,
-                            struct buf *text) {
-  const struct schedule *schedule =
-      candidate->is_shrunk ? &candidate->shrunk.schedule : &candidate->schedule;
-  buf_printf(text, "  smallest: seed %" PRIu64 ", ", candidate->seed);
-  if (candidate->is_shrunk)
-    put_shrunk(candidate, text);
-  else
-    put_count(text, schedule->count, "fault");
-  if (candidate->failed) buf_printf(text, " (could not be shrunk: %s)", candidate->error);
+static void print_smallest(const struct explore *explore, const struct group *group,
+                           struct buf *text) {
+  const struct schedule *schedule = group_schedule(group);
+  buf_printf(text, "  smallest: seed %" PRIu64 ", ", group_candidate(group)->seed);
+  put_size(group, text);
+  if (group->error[0]) buf_printf(text, " (could not be shrunk: %s)", group->error);
   buf_putc(text, '\n');
   for (uint32_t i = 0; i < schedule->count; i++) {
     buf_puts(text, "    ");
     schedule_print_fault(&explore->rules, &schedule->faults[i], text);
     buf_putc(text, '\n');
   }
-  buf_printf(text, "    %s\n", candidate->is_shrunk ? candidate->shrunk.text : candidate->text);
-  if (candidate->path[0]) buf_printf(text, "    %s\n", candidate->path);
+  buf_printf(text, "    %s\n    %s\n", text_of(group), group->path);
 }
 
 static void print_group(const struct explore *explore, const struct group *group,
@@ -214,7 +192,7 @@ static void print_group(const struct explore *explore, const struct group *group
   for (uint32_t i = 0; i < group->count && i < SEEDS_SHOWN; i++)
     buf_printf(text, "%s %" PRIu64, i ? "," : "", group->seeds[i]);
   buf_puts(text, group->count > SEEDS_SHOWN ? ", ...\n" : "\n");
-  print_candidate(explore, smallest_of(group), text);
+  print_smallest(explore, group, text);
 }
 
 static void print_remarks(const char *title, const struct remark *remarks, uint32_t count,

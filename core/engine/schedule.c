@@ -84,16 +84,6 @@ bool schedule_is_equal(const struct schedule *a, const struct schedule *b) {
   return true;
 }
 
-int schedule_compare(const struct schedule *a, const struct schedule *b) {
-  uint64_t length_a = 0, length_b = 0;
-  if (a->count != b->count) return a->count < b->count ? -1 : 1;
-  for (uint32_t i = 0; i < a->count; i++) {
-    length_a += a->faults[i].for_ns;
-    length_b += b->faults[i].for_ns;
-  }
-  return (length_a > length_b) - (length_a < length_b);
-}
-
 /* --- as a timeline --------------------------------------------------------------------------- */
 
 static struct target target_of(const struct schedule_rules *rules,

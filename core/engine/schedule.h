@@ -78,7 +78,5 @@ void schedule_print_fault(const struct schedule_rules *rules, const struct sched
                           struct buf *text);
 
 bool schedule_is_equal(const struct schedule *a, const struct schedule *b);
-/* Negative when `a` is the smaller one: fewer faults, then a shorter time in effect. */
-int schedule_compare(const struct schedule *a, const struct schedule *b);
 
 #endif

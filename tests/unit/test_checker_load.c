@@ -217,14 +217,15 @@ static void test_faults_in_the_outage_of_another_share_its_load(void **state) {
       {.from_s = 30, .outcome = OUTCOME_FAIL, .latency_s = 0.1, .host = HOST_NONE},
       {.from_s = 52, .latency_s = 0.002, .host = PG1, .timeline = 1}};
   (void)state;
-  options.faults = 3;
+  options.faults = 4;
   synthetic_begin(&it, &options);
-  synthetic_fault(&it, 0, PG1, 30, 50);
+  synthetic_fault(&it, 0, PG1, 30, 49);
   synthetic_fault(&it, 1, PG2, 35, 37);
-  synthetic_fault(&it, 2, PG2, 45, 51);
+  synthetic_fault(&it, 2, PG2, 45, 47);
+  synthetic_fault(&it, 3, PG2, 50, 51); /* healed, but nothing succeeds yet */
   add_load(&it, OPERATION_WRITE, 100, 10, 70, spans, COUNT(spans));
   judge(&it, &checker_load);
-  for (int32_t fault = 0; fault < 3; fault++) {
+  for (int32_t fault = 0; fault < 4; fault++) {
     assert_true(synthetic_value_of(&it, "load_before", fault) > 1900);
     assert_true(synthetic_value_of(&it, "load_after", fault) > 1700);
   }
