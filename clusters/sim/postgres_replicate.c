@@ -302,7 +302,8 @@ static void replication_asked(struct sim_process *self, const struct sim_args *a
   bool serves =
       any_primary(upstream->cluster) ? upstream->state == SIM_PG_PRIMARY : server_answers(upstream);
   bool slot = any_primary(upstream->cluster) || (upstream->slots & 1u << standby->member);
-  if (!serves || !slot || !wal_has(upstream, wal_last(standby)) ||
+  /* "replication slot is active": by an old sender that has not noticed yet. */
+  if (!serves || !slot || sender->active || !wal_has(upstream, wal_last(standby)) ||
       !wal_has(upstream, standby->consistent_at) || guilt_turns_away(upstream, standby)) {
     bool hopeless = serves && standby->inconsistent && !wal_has(upstream, standby->consistent_at);
     tell_receiver(upstream, standby, life, args->number, hopeless ? never_consistent : ended);

@@ -2,6 +2,7 @@
 #ifndef GAMEDAY_CLUSTERS_SIM_SERVICE_H
 #define GAMEDAY_CLUSTERS_SIM_SERVICE_H
 
+#include "services/postgres_redundancy.h"
 #include "services/postgres_settings.h"
 #include "sim/sim.h"
 
@@ -33,6 +34,7 @@ struct sim_service {
   struct loop *loop; /* NULL: not watching */
   struct timer look, replication, connections, manager;
   struct sim_watched watched[POSTGRES_INSTANCES_MAX];
+  struct replica_words words[POSTGRES_INSTANCES_MAX]; /* by member */
   struct sim_mark marks[SIM_LAG_TICKS];
   uint64_t mark_count;
 };
@@ -73,5 +75,16 @@ void sim_service_terminate(void *data, struct sim_process *process, int signal);
 uint32_t sim_postgres_connections(const struct sim_postgres *server); /* of clients */
 /* Its data directory has a standby.signal. */
 bool sim_postgres_was_standby(const struct sim_postgres *server);
+/* Whether a standby receives (pg_stat_wal_receiver), from which member, by which connection. */
+bool sim_postgres_receives(const struct sim_postgres *standby, uint32_t *ret_upstream,
+                           uint64_t *ret_connection);
+/* What a server knows of its sender to a standby beside sim_postgres_streams_to(). */
+struct sim_postgres_sends {
+  uint64_t connection;
+  uint64_t heard_ns; /* the last report */
+  bool behind;       /* not all that is flushed here is reported to be flushed there */
+};
+void sim_postgres_sends(const struct sim_postgres *server, uint32_t standby,
+                        struct sim_postgres_sends *ret);
 
 #endif
