@@ -70,12 +70,31 @@ static const char *why_silent(const struct sim_service *service, uint32_t member
   return "no answer within 1 s";
 }
 
+/* What a host said of replication holds no longer than its voice. */
+static void forget_words(struct sim_service *service, uint32_t member) {
+  uint8_t host = host_of(service, member);
+  service->words[member].receiver = (struct receiver_word){.streams = false};
+  for (uint32_t i = 0; i < service->count; i++)
+    if (service->words[i].sender.host == host)
+      service->words[i].sender = (struct sender_word){.streams = false};
+}
+
 static void look_silent(struct sim_service *service, uint32_t member, struct host_view *host) {
   if (host->role == ROLE_NONE) return;
+  forget_words(service, member);
   host->role = ROLE_NONE;
   host->writable = host->streaming = false;
   tell(service, EVENT_ROLE, host_of(service, member), ROLE_NONE, host->timeline,
        why_silent(service, member));
+}
+
+/* As the replica shows it (pg_stat_wal_receiver). */
+static void look_at_receiver(struct sim_service *service, uint32_t member, uint32_t timeline) {
+  uint32_t upstream = 0;
+  struct receiver_word word = {.from = HOST_NONE, .timeline = timeline};
+  word.streams = sim_postgres_receives(server_of(service, member), &upstream, &word.number);
+  if (word.streams) word.from = host_of(service, upstream);
+  postgres_hear_receiver(&service->words[member], &word, sim_service_now_ns(service));
 }
 
 static void look_at(struct sim_service *service, uint32_t member) {
@@ -95,6 +114,7 @@ static void look_at(struct sim_service *service, uint32_t member) {
   host->position = host->writable ? sim_postgres_position(server) : sim_postgres_replayed(server);
   host->seen_ns = sim_service_now_ns(service);
   if (host->writable) host->streaming = false;
+  look_at_receiver(service, member, host->timeline);
   if (host->role != before.role || host->timeline != before.timeline)
     tell(service, EVENT_ROLE, host_of(service, member), host->role, host->timeline, "");
   if (host->writable && !before.writable)
@@ -117,24 +137,21 @@ static uint32_t the_primary(struct sim_service *service) {
 /* As the primary shows it (pg_stat_replication). */
 static void look_at_replica(struct sim_service *service, uint32_t primary, uint32_t member) {
   struct host_view *host = &service->view.hosts[host_of(service, member)];
-  uint64_t replayed = 0, written = sim_postgres_position(server_of(service, primary));
-  bool synchronous = false;
-  host->streaming =
-      sim_postgres_streams_to(server_of(service, primary), member, &replayed, &synchronous);
-  if (host->streaming) host->lag_bytes = written > replayed ? written - replayed : 0;
-}
-
-static bool is_redundant(const struct sim_service *service, uint32_t primary) {
-  if (primary == UINT32_MAX) return false;
-  const struct host_view *leads = &service->view.hosts[host_of(service, primary)];
-  for (uint32_t i = 0; i < service->count; i++) {
-    const struct host_view *host = &service->view.hosts[host_of(service, i)];
-    if (i == primary) continue;
-    if (host->role != ROLE_REPLICA || !host->streaming ||
-        host->lag_bytes > service->instance->lag_bound_bytes || host->timeline != leads->timeline)
-      return false;
-  }
-  return true;
+  const struct host_view *from = &service->view.hosts[host_of(service, primary)];
+  const struct sim_postgres *server = server_of(service, primary);
+  uint64_t replayed = 0, written = sim_postgres_position(server);
+  struct sim_postgres_sends sends;
+  sim_postgres_sends(server, member, &sends);
+  struct sender_word word = {.behind = sends.behind,
+                             .host = host_of(service, primary),
+                             .number = sends.connection,
+                             .reply = sends.heard_ns,
+                             .asked_ns = sim_service_now_ns(service)};
+  word.streams = sim_postgres_streams_to(server, member, &replayed, &word.synchronous);
+  postgres_hear_sender(&service->words[member], &word);
+  host->streaming = host->role == ROLE_REPLICA &&
+                    postgres_streams(&service->words[member], word.host, from->timeline);
+  if (word.streams) host->lag_bytes = written > replayed ? written - replayed : 0;
 }
 
 static void look(struct sim_service *service) {
@@ -146,7 +163,9 @@ static void look(struct sim_service *service) {
     else if (i != primary)
       look_at_replica(service, primary, i);
   }
-  bool redundant = is_redundant(service, primary);
+  const struct redundancy_rule rule =
+      postgres_redundancy_rule(sim_service_config(service), service->instance->lag_bound_bytes);
+  bool redundant = postgres_redundant(&service->view, service->words, service->count, &rule);
   if (redundant == service->view.redundant) return;
   service->view.redundant = redundant;
   tell(service, EVENT_REDUNDANT, HOST_NONE, ROLE_NONE, redundant, "");
@@ -207,6 +226,8 @@ static double lag_seconds(const struct sim_service *service, uint64_t replayed) 
   return 0;
 }
 
+/* As services/postgres_watch.c: who is synchronous and the lag in bytes are true of a dead sender
+ * too, its time of replay stands still. */
 static void sample_replica(struct sim_service *service, uint32_t primary, uint32_t member) {
   const struct host_view *host = &service->view.hosts[host_of(service, member)];
   const struct host_view *from = &service->view.hosts[host_of(service, primary)];
@@ -214,15 +235,14 @@ static void sample_replica(struct sim_service *service, uint32_t primary, uint32
   uint64_t replayed = 0;
   bool synchronous = false;
   sample(service, METRIC_STREAMING, index, host->streaming);
-  if (!host->streaming) {
+  if (!sim_postgres_streams_to(server_of(service, primary), member, &replayed, &synchronous)) {
     if (host->role == ROLE_REPLICA && host->position <= from->position)
       sample(service, METRIC_LAG_BYTES, index, (double)(from->position - host->position));
     return;
   }
-  sim_postgres_streams_to(server_of(service, primary), member, &replayed, &synchronous);
   sample(service, METRIC_SYNC_STATE, index, synchronous ? 2 : 0);
   sample(service, METRIC_LAG_BYTES, index, (double)host->lag_bytes);
-  sample(service, METRIC_LAG_SECONDS, index, lag_seconds(service, replayed));
+  if (host->streaming) sample(service, METRIC_LAG_SECONDS, index, lag_seconds(service, replayed));
 }
 
 static void replication_fired(struct timer *timer, uint64_t now_ns) {
@@ -273,6 +293,8 @@ int sim_service_watch(struct service_instance *instance, struct loop *loop, stru
   service->view = (struct service_view){.primary = HOST_NONE, .leader = HOST_NONE};
   for (uint32_t i = 0; i < service->count; i++)
     service->watched[i] = (struct sim_watched){.frozen_since_ns = TIME_NEVER};
+  for (uint32_t i = 0; i < service->count; i++)
+    service->words[i] = (struct replica_words){.host = host_of(service, i)};
   sim_postgres_listen(service->servers, server_changed, service);
   look(service);
   int status = arm(service, &service->look, look_fired, err);
