@@ -112,9 +112,9 @@ static int take_crash(struct explore *explore, uint64_t seed, const struct batch
   if (status < 0) return status;
   coverage_add(&explore->coverage, &remark.schedule);
   describe_death(outcome, remark.text, sizeof remark.text);
+  if (explore->crashed_count == REMARKS_MAX) return 0;
   log_print(explore->spec->log, LOG_ERROR, "seed %" PRIu64 ": the simulation is broken: %s", seed,
             remark.text);
-  if (explore->crashed_count == REMARKS_MAX) return 0;
   status = explore_write_remark(explore, "broke the simulation", &remark, err);
   explore->crashed[explore->crashed_count++] = remark;
   return status;

@@ -112,8 +112,7 @@ static bool is_wanted(const struct scenario *scenario, const struct injector *in
   return (injector->needs & ~scenario->provider->can) == 0;
 }
 
-static int add_kinds(struct kinds *kinds, const struct injector *const *table,
-                     struct error *err) {
+static int add_kinds(struct kinds *kinds, const struct injector *const *table, struct error *err) {
   int status = 0;
   for (; *table && status == 0; table++)
     for (uint32_t s = 0; s < kinds->rules->service_count && status == 0; s++)
@@ -121,8 +120,7 @@ static int add_kinds(struct kinds *kinds, const struct injector *const *table,
   return status;
 }
 
-static size_t kinds_bound(const struct scenario *scenario,
-                          const struct injector *const *table) {
+static size_t kinds_bound(const struct scenario *scenario, const struct injector *const *table) {
   size_t injector_count = 0, bound = 0;
   while (table[injector_count]) injector_count++;
   for (uint32_t i = 0; i < scenario->service_count; i++) {
