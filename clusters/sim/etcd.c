@@ -117,7 +117,7 @@ static void on_forwarded(struct sim_process *self, const struct sim_args *args) 
   }
 }
 
-static void wait_for_leader(struct sim_voter *v, struct sim_request *request) {
+static void wait(struct sim_voter *v, struct sim_request *request) {
   struct sim_request **end = &v->waiting;
   while (*end) end = &(*end)->next;
   request->next = NULL;
@@ -135,12 +135,14 @@ static void copy_keys(struct sim_voter *v, struct sim_request *request) {
 
 static void serve(struct sim_voter *v, struct sim_request *request) {
   if (!is_here(v, request) || now_of(v) - request->received_ns > REQUEST_TIMEOUT_NS) return;
-  if (request->command.kind == SIM_STORE_READ)
+  if (!v->serves)
+    wait(v, request);
+  else if (request->command.kind == SIM_STORE_READ)
     copy_keys(v, request);
   else if (request->command.kind == SIM_STORE_VOTERS)
     answer(v, request, (struct sim_result){.kind = SIM_RESULT_OK});
   else if (v->leader == NOBODY)
-    wait_for_leader(v, request);
+    wait(v, request);
   else if (v->leader != v->index)
     send_peer(v, v->leader, on_forwarded, request, 0);
   else if (request->command.kind == SIM_STORE_KEEPALIVE)
@@ -157,9 +159,7 @@ void sim_etcd_receive(struct sim_process *self, const struct sim_args *args) {
   serve(v, request);
 }
 
-void sim_voter_led(struct sim_voter *v) {
-  tell_changed(v->etcd);
-  if (v->leader == NOBODY) return;
+static void serve_waiting(struct sim_voter *v) {
   struct sim_request *request = v->waiting;
   v->waiting = NULL;
   while (request) {
@@ -167,6 +167,24 @@ void sim_voter_led(struct sim_voter *v) {
     serve(v, request);
     request = next;
   }
+}
+
+void sim_voter_led(struct sim_voter *v) {
+  tell_changed(v->etcd);
+  if (v->leader != NOBODY) serve_waiting(v);
+}
+
+/* A voter that has just started serves clients when it has published itself through the log
+ * (embed/serve.go: ReadyNotify()): before that it may be far behind, and reads are its own. */
+static void look_whether_it_serves(struct sim_voter *v) {
+  if (v->serves || v->join == 0 || v->keys.index < v->join) return;
+  v->serves = true;
+  serve_waiting(v);
+}
+
+void sim_voter_joined(struct sim_voter *v, uint64_t index) {
+  if (v->join == 0) v->join = index;
+  look_whether_it_serves(v);
 }
 
 /* --- leases ---------------------------------------------------------------------------------- */
@@ -222,6 +240,7 @@ void sim_voter_applied(struct sim_voter *v, const struct sim_log_entry *entry,
     answer(v, entry->request, *result);
   }
   tell_watches(v, entry);
+  look_whether_it_serves(v);
   if (entry->index <= etcd->seen_index) return;
   etcd->seen_index = entry->index;
   if (v->keys.leader == etcd->seen_leader) return;
@@ -243,7 +262,8 @@ static void died(struct sim_process *process, bool power) {
   v->waiting = NULL;
   v->leader = NOBODY;
   v->role = SIM_RAFT_FOLLOWER;
-  v->lessor = false;
+  v->lessor = v->serves = false;
+  v->join = 0;
   v->reign++;
   memset(v->streams, 0, sizeof v->streams);
   for (uint32_t i = 0; !power && i < v->etcd->client_count; i++)
@@ -294,6 +314,7 @@ void sim_etcd_bootstrap(struct sim_etcd *etcd, const struct sim_keys *keys,
     v->durable = root;
     v->term = BOOTSTRAP_TERM;
     v->vote = leader;
+    v->serves = true;
     sim_process_start(&v->process);
   }
   struct sim_voter *v = &etcd->voters[leader];

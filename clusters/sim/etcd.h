@@ -131,8 +131,10 @@ struct sim_voter {
   uint32_t granted; /* bit: voter */
   bool asking;      /* pre-vote under way, without a term of its own yet */
   uint64_t matched[POSTGRES_INSTANCES_MAX], answered_ns[POSTGRES_INSTANCES_MAX];
-  uint64_t reign;       /* grows with each role taken: stale timers are told apart */
-  uint64_t commit;      /* index */
+  uint64_t reign;  /* grows with each role taken: stale timers are told apart */
+  uint64_t commit; /* index */
+  uint64_t join;   /* where the log ended when it began to follow or lead; 0: it does not yet */
+  bool serves;     /* clients: it has been as far as that */
   struct sim_keys keys; /* applied so far */
   /* The lessor: only the leader's counts, and only once it has applied an entry of its own. */
   bool lessor;
@@ -179,7 +181,9 @@ void sim_raft_propose(struct sim_voter *voter, const struct sim_command *command
                       struct sim_request *request);
 void sim_voter_applied(struct sim_voter *voter, const struct sim_log_entry *entry,
                        const struct sim_result *result);
-void sim_voter_led(struct sim_voter *voter);      /* its leader is another one than before */
+void sim_voter_led(struct sim_voter *voter); /* its leader is another one than before */
+/* It follows, or leads, a log that ends at `index`. */
+void sim_voter_joined(struct sim_voter *voter, uint64_t index);
 bool sim_raft_fresh(const struct sim_args *args); /* `wanted` of messages between voters */
 
 /* --- the client of one Patroni: etcd_client.c --- */
@@ -222,6 +226,7 @@ struct sim_etcd_client {
   struct sim_process *process; /* Patroni's */
   uint32_t index;
   uint64_t retry_timeout_ns;
+  uint64_t idle_ns, dead_ns; /* TCP keepalive of the watch: asks after, and gives up after */
   struct prng prng;
   uint32_t voters[POSTGRES_INSTANCES_MAX];    /* in the order in which they are tried */
   uint32_t base;                              /* the one that is tried first */
@@ -233,6 +238,7 @@ struct sim_etcd_client {
   struct sim_keys keys;
   uint64_t stream;                                /* grows with each watch begun */
   uint32_t watched;                               /* the voter */
+  uint64_t watched_life, heard_ns, probe;         /* its life; keepalive */
   void (*cached)(struct sim_etcd_client *client); /* the cache has become ready */
   /* The watch has told of an entry that changes the keys; `before`: the leader and the status that
    * the cache had. */
@@ -241,7 +247,8 @@ struct sim_etcd_client {
 
 /* `client` zeroed but for `cached` and `news`. */
 void sim_etcd_client_init(struct sim_etcd_client *client, struct sim_etcd *etcd,
-                          struct sim_process *process, uint64_t retry_timeout_ns);
+                          struct sim_process *process, uint64_t retry_timeout_ns, uint64_t idle_ns,
+                          uint64_t dead_ns);
 /* Patroni has started: draws an order of voters, fills the cache. */
 void sim_etcd_client_start(struct sim_etcd_client *client);
 /* As if that had been done: for the bootstrap, after that of etcd. */

@@ -301,6 +301,54 @@ static void on_read_again(struct sim_process *self, const struct sim_args *args)
   if (!client->reader.active && !client->ready) read_keys(client);
 }
 
+/* TCP keepalive (Etcd3.set_socket_options()): the voter's kernel answers for it, a new one with a
+ * reset, a dead host's not at all. Modelled by a SYN. */
+static bool probe_wanted(const struct sim_args *args) {
+  const struct sim_etcd_client *client = args->pointer;
+  return client->ready && client->stream == args->number && client->probe == args->number2;
+}
+
+static void on_probe_failed(struct sim_process *self, const struct sim_args *args) {
+  (void)self;
+  if (probe_wanted(args)) read_keys(args->pointer);
+}
+
+static void on_idle(struct sim_process *self, const struct sim_args *args);
+
+static void listen_from(struct sim_etcd_client *client, uint64_t heard_ns) {
+  client->heard_ns = heard_ns;
+  client->probe++;
+  sim_after(
+      client->process, client->idle_ns, on_idle,
+      &(struct sim_args){.pointer = client, .number = client->stream, .number2 = client->probe});
+}
+
+static void on_probed(struct sim_process *self, const struct sim_args *args) {
+  struct sim_etcd_client *client = args->pointer;
+  if (!probe_wanted(args)) return;
+  if (args->number3 == client->watched_life)
+    listen_from(client, now_of(client));
+  else
+    on_probe_failed(self, args);
+}
+
+static void on_idle(struct sim_process *self, const struct sim_args *args) {
+  struct sim_etcd_client *client = args->pointer;
+  if (!probe_wanted(args)) return;
+  uint64_t due_ns = client->heard_ns + client->idle_ns, now_ns = now_of(client);
+  if (now_ns < due_ns) {
+    sim_after(self, due_ns - now_ns, on_idle, args);
+    return;
+  }
+  sim_after(self, client->dead_ns - client->idle_ns, on_probe_failed, args);
+  sim_connect(&(struct sim_connect){.from = self,
+                                    .to = &client->etcd->voters[client->watched].process,
+                                    .opened = on_probed,
+                                    .refused = on_probe_failed,
+                                    .wanted = probe_wanted,
+                                    .args = *args});
+}
+
 static void keys_read(struct sim_etcd_client *client, const struct sim_result *result) {
   const struct sim_request *request = client->reader.request;
   if (result->kind != SIM_RESULT_OK || !request || !request->keys) {
@@ -310,12 +358,14 @@ static void keys_read(struct sim_etcd_client *client, const struct sim_result *r
   }
   client->keys = *request->keys;
   client->watched = request->voter->index;
+  client->watched_life = request->voter_life;
   if (client->again) {
     client->again = false;
     read_keys(client);
     return;
   }
   client->ready = true;
+  listen_from(client, now_of(client));
   client->cached(client);
 }
 
@@ -331,8 +381,9 @@ void sim_etcd_client_told(struct sim_process *process, const struct sim_args *ar
   const struct sim_log_entry *entry = args->pointer2;
   struct sim_etcd_client *client = args->pointer;
   (void)process;
-  if (!client->ready || args->number != client->stream || entry->index <= client->keys.index)
-    return;
+  if (!client->ready || args->number != client->stream) return;
+  client->heard_ns = now_of(client);
+  if (entry->index <= client->keys.index) return;
   uint32_t leader = client->keys.leader;
   uint64_t position = client->keys.status_position;
   sim_keys_catch_up(&client->keys, entry, NULL, NULL);
@@ -369,11 +420,14 @@ void sim_etcd_client_reset(struct sim_etcd_client *client, const struct sim_vote
 /* --- life ------------------------------------------------------------------------------------ */
 
 void sim_etcd_client_init(struct sim_etcd_client *client, struct sim_etcd *etcd,
-                          struct sim_process *process, uint64_t retry_timeout_ns) {
+                          struct sim_process *process, uint64_t retry_timeout_ns, uint64_t idle_ns,
+                          uint64_t dead_ns) {
   char stream[40];
   client->etcd = etcd;
   client->process = process;
   client->retry_timeout_ns = retry_timeout_ns;
+  client->idle_ns = idle_ns;
+  client->dead_ns = dead_ns;
   client->index = etcd->client_count;
   client->main.client = client->reader.client = client;
   etcd->clients[etcd->client_count++] = client;
@@ -394,11 +448,12 @@ void sim_etcd_client_bootstrap(struct sim_etcd_client *client) {
   shuffle(client);
   client->base = client->watched = client->voters[0];
   struct sim_voter *voter = &client->etcd->voters[client->base];
-  client->connected[client->base] = voter->process.life;
+  client->connected[client->base] = client->watched_life = voter->process.life;
   client->stream++;
   voter->streams[client->index] = client->stream;
   client->keys = voter->keys;
   client->ready = true;
+  listen_from(client, now_of(client));
 }
 
 void sim_etcd_client_stop(struct sim_etcd_client *client) {

@@ -189,6 +189,7 @@ void sim_raft_lead(struct sim_voter *v) {
   }
   sim_after(&v->process, HEARTBEAT_NS, on_heartbeat, &(struct sim_args){.number = v->reign});
   sim_raft_propose(v, &(struct sim_command){.kind = SIM_STORE_NOTHING}, NULL);
+  sim_voter_joined(v, v->last->index);
   set_leader(v, v->index);
 }
 
@@ -227,6 +228,7 @@ static void on_append(struct sim_process *self, const struct sim_args *args) {
   follow(v, args->number, from->index);
   bool held = last->index <= v->last->index && holds(v, last);
   if (args->number2 > v->commit) v->commit = args->number2;
+  sim_voter_joined(v, last->index);
   if (!held) {
     adopt(v, last, from->index);
     return;

@@ -204,7 +204,8 @@ int sim_patroni_new(struct sim_world *world, const struct postgres_config *confi
     snprintf(stream, sizeof stream, "sim/patroni/%u", i);
     prng_init(&m->prng, world->seed, stream);
     sim_process_add(world, &m->process, &patroni_kind, hosts[i]->index, m);
-    sim_etcd_client_init(&m->client, &patroni->etcd, &m->process, config->retry_timeout_ns);
+    sim_etcd_client_init(&m->client, &patroni->etcd, &m->process, config->retry_timeout_ns,
+                         config->loop_wait_ns + config->retry_timeout_ns, config->ttl_ns);
   }
   *ret_patroni = patroni;
   return 0;

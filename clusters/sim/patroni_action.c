@@ -109,16 +109,22 @@ void ha_begin_promote(struct sim_manager *m) {
 
 /* --- rewinding ------------------------------------------------------------------------------- */
 
+/* A rewind that failed is not tried again, unless it was for want of the leader. */
+static void failed_rewind_explained(struct sim_manager *m) {
+  const struct sim_status *leader = &m->inquiry.answers[m->action_leader];
+  if (leader->reachable && leader->primary) m->rewind = REWIND_FAILED;
+  end(m, true);
+}
+
 static void on_rewound(struct sim_process *self, const struct sim_args *args) {
   struct sim_manager *m = self->owner;
   if (m->action != ACTION_REWIND) return;
-  bool leads = ha_server_is_primary(&m->patroni->managers[m->action_leader]);
-  if (args->number) {
-    m->rewind = REWIND_SUCCESS;
-    m->checkpoint_added = false;
-  } else if (leads) {
-    m->rewind = REWIND_FAILED;
+  if (!args->number) {
+    ha_visit(m, m->action_leader, failed_rewind_explained);
+    return;
   }
+  m->rewind = REWIND_SUCCESS;
+  m->checkpoint_added = false;
   end(m, true);
 }
 

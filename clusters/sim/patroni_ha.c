@@ -154,8 +154,14 @@ static bool failover_possible(const struct sim_manager *m, uint32_t mask) {
   return false;
 }
 
+/* Who may take over at all. */
+static uint32_t successors(const struct sim_manager *m) {
+  uint32_t members = ha_members_of(&m->cluster);
+  return ha_config(m)->synchronous_mode ? members & sync_members(&m->cluster) : members;
+}
+
 static void others_known(struct sim_manager *m) {
-  if (failover_possible(m, ha_members_of(&m->cluster)))
+  if (failover_possible(m, successors(m)))
     not_healthiest(m);
   else
     ha_acquire_lock(m, acquired);
@@ -363,11 +369,6 @@ static void release_after_crash(struct sim_manager *m) {
   m->role = BELIEF_DEMOTED;
   if (m->rewind != REWIND_NEED) m->rewind = REWIND_CHECK;
   ha_release_lock(m, 0, touch_after_crash);
-}
-
-static uint32_t successors(const struct sim_manager *m) {
-  uint32_t members = ha_members_of(&m->cluster);
-  return ha_config(m)->synchronous_mode ? members & sync_members(&m->cluster) : members;
 }
 
 static void crash_successors_known(struct sim_manager *m) {

@@ -149,11 +149,29 @@ static bool has_converged(struct sim_managed *managed) {
   return true;
 }
 
+/* What stands in the way, for people. */
+static void describe(struct sim_managed *managed) {
+  for (uint32_t i = 0; i < managed->servers.count; i++) {
+    const struct sim_manager *m = sim_managed_at(managed, i);
+    print_message(
+        "member %u: server %d, timeline %u, at %llu; manager %s action %d role %d rewind %d "
+        "follows %d leader %d cache %d base %u locked %d\n",
+        i, (int)sim_postgres_state(m->server), sim_postgres_timeline(m->server),
+        (unsigned long long)sim_postgres_position(m->server),
+        m->process.running ? "runs" : "is dead", (int)m->action, (int)m->role, (int)m->rewind,
+        m->follows ? (int)m->following : -2, (int)m->client.keys.leader, m->client.ready,
+        m->client.base, m->locked);
+  }
+}
+
 void sim_managed_converge(struct sim_managed *managed, uint64_t most_ns) {
   uint64_t begin_ns = sim_managed_now_ns(managed);
   sim_managed_write(managed, false);
   while (!has_converged(managed)) {
-    if (sim_managed_now_ns(managed) - begin_ns > most_ns) fail_msg("not converged in time");
+    if (sim_managed_now_ns(managed) - begin_ns > most_ns) {
+      describe(managed);
+      fail_msg("not converged in time");
+    }
     sim_managed_run(managed, STEP_NS);
   }
 }
