@@ -15,7 +15,7 @@ struct sim_mark {
 };
 
 struct sim_watched {
-  uint64_t frozen_since_ns; /* TIME_NEVER: it is not */
+  uint64_t mute_since_ns;   /* TIME_NEVER: it answers */
   uint32_t timeline;        /* as last sampled; 0: not */
   char word[SIM_WORD_SIZE]; /* Patroni's, as last recorded */
 };
@@ -31,6 +31,7 @@ struct sim_service {
   uint64_t asked[POSTGRES_INSTANCES_MAX];           /* by unit: number of its last question */
   struct service_view view;
   /* Watching. */
+  uint8_t monitor;   /* host; HOST_NONE: there is none */
   struct loop *loop; /* NULL: not watching */
   struct timer look, replication, connections, manager;
   struct sim_watched watched[POSTGRES_INSTANCES_MAX];

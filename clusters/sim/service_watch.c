@@ -45,16 +45,25 @@ static void sample(struct sim_service *service, enum metric metric, uint8_t host
 
 /* --- one host -------------------------------------------------------------------------------- */
 
-/* A frozen server's kernel keeps its connections: the observer waits for an answer, for a while. */
+/* It would answer, but is frozen, or no packet goes to it and back. */
+static bool is_mute(const struct sim_service *service, uint32_t member) {
+  struct sim_world *world = &service->cluster->world;
+  uint8_t host = host_of(service, member), from = service->monitor;
+  if (sim_postgres_process(server_of(service, member))->frozen) return true;
+  return from != HOST_NONE &&
+         (sim_link(world, from, host)->cut || sim_link(world, host, from)->cut);
+}
+
+/* The connection is open all the same: the observer waits for an answer, for a while. */
 static bool is_silent(struct sim_service *service, uint32_t member) {
   struct sim_watched *watched = &service->watched[member];
   uint64_t now_ns = sim_service_now_ns(service);
-  if (!sim_postgres_process(server_of(service, member))->frozen) {
-    watched->frozen_since_ns = TIME_NEVER;
+  if (!is_mute(service, member)) {
+    watched->mute_since_ns = TIME_NEVER;
     return false;
   }
-  if (watched->frozen_since_ns == TIME_NEVER) watched->frozen_since_ns = now_ns;
-  return now_ns - watched->frozen_since_ns >= SILENCE_NS;
+  if (watched->mute_since_ns == TIME_NEVER) watched->mute_since_ns = now_ns;
+  return now_ns - watched->mute_since_ns >= SILENCE_NS;
 }
 
 static const char *why_silent(const struct sim_service *service, uint32_t member) {
@@ -107,7 +116,7 @@ static void look_at(struct sim_service *service, uint32_t member) {
     look_silent(service, member, host);
     return;
   }
-  if (sim_postgres_process(server)->frozen) return; /* not yet silent, and says nothing new */
+  if (is_mute(service, member)) return; /* not yet silent, and says nothing new */
   host->role = state == SIM_PG_PRIMARY ? ROLE_PRIMARY : ROLE_REPLICA;
   host->writable = state == SIM_PG_PRIMARY;
   host->timeline = sim_postgres_timeline(server);
@@ -207,7 +216,7 @@ static void look_fired(struct timer *timer, uint64_t now_ns) {
     const struct host_view *host = &service->view.hosts[host_of(service, i)];
     struct sim_watched *watched = &service->watched[i];
     if (host->role == ROLE_NONE) watched->timeline = 0;
-    if (host->role == ROLE_NONE || sim_postgres_process(server_of(service, i))->frozen) continue;
+    if (host->role == ROLE_NONE || is_mute(service, i)) continue;
     sample(service, METRIC_WAL_POSITION, host_of(service, i), (double)host->position);
     if (watched->timeline == host->timeline) continue;
     watched->timeline = host->timeline;
@@ -249,7 +258,7 @@ static void replication_fired(struct timer *timer, uint64_t now_ns) {
   struct sim_service *service = timer->owner;
   again(service, timer, REPLICATION_NS);
   uint32_t primary = the_primary(service);
-  if (primary == UINT32_MAX || !sim_service_answers(service, primary)) return;
+  if (primary == UINT32_MAX || is_mute(service, primary)) return;
   service->marks[service->mark_count++ % SIM_LAG_TICKS] = (struct sim_mark){
       .time_ns = now_ns, .position = sim_postgres_position(server_of(service, primary))};
   for (uint32_t i = 0; i < service->count; i++)
@@ -261,7 +270,7 @@ static void connections_fired(struct timer *timer, uint64_t now_ns) {
   (void)now_ns;
   again(service, timer, CONNECTIONS_NS);
   for (uint32_t i = 0; i < service->count; i++)
-    if (sim_service_answers(service, i))
+    if (sim_service_answers(service, i) && !is_mute(service, i))
       sample(service, METRIC_CONNECTIONS, host_of(service, i),
              sim_postgres_connections(server_of(service, i)));
 }
@@ -291,8 +300,11 @@ int sim_service_watch(struct service_instance *instance, struct loop *loop, stru
   struct sim_service *service = sim_service_of(instance);
   service->loop = loop;
   service->view = (struct service_view){.primary = HOST_NONE, .leader = HOST_NONE};
+  service->monitor = HOST_NONE;
+  for (uint32_t i = 0; i < instance->cluster->host_count; i++)
+    if (instance->cluster->hosts[i].kind == HOST_MONITOR) service->monitor = (uint8_t)i;
   for (uint32_t i = 0; i < service->count; i++)
-    service->watched[i] = (struct sim_watched){.frozen_since_ns = TIME_NEVER};
+    service->watched[i] = (struct sim_watched){.mute_since_ns = TIME_NEVER};
   for (uint32_t i = 0; i < service->count; i++)
     service->words[i] = (struct replica_words){.host = host_of(service, i)};
   sim_postgres_listen(service->servers, server_changed, service);

@@ -270,6 +270,25 @@ static void test_freezing(void **state) {
   lab_free(lab);
 }
 
+/* A host that the monitor does not reach is silent to it, whatever it is to others. */
+static void test_a_host_cut_off_from_the_monitor(void **state) {
+  struct lab *lab = lab_new(TOPOLOGY_PATRONI, 3);
+  struct sim_world *world = &sim_cluster_of(lab->cluster)->world;
+  (void)state;
+  run(lab, NS_PER_S);
+  sim_link(world, 4, 1)->cut = true;
+  run(lab, 900 * NS_PER_MS);
+  assert_int_equal(view_of(lab).hosts[1].role, ROLE_REPLICA);
+  run(lab, 300 * NS_PER_MS);
+  assert_int_equal(view_of(lab).hosts[1].role, ROLE_NONE);
+  assert_false(view_of(lab).redundant);
+  sim_link(world, 4, 1)->cut = false;
+  run(lab, 100 * NS_PER_MS);
+  assert_int_equal(view_of(lab).hosts[1].role, ROLE_REPLICA);
+  assert_true(view_of(lab).redundant);
+  lab_free(lab);
+}
+
 /* --- the service ----------------------------------------------------------------------------- */
 
 static void test_starts_in_its_steady_state(void **state) {
@@ -471,6 +490,7 @@ int main(void) {
       cmocka_unit_test(test_power),
       cmocka_unit_test(test_signals_find_processes_as_services_name_them),
       cmocka_unit_test(test_freezing),
+      cmocka_unit_test(test_a_host_cut_off_from_the_monitor),
       cmocka_unit_test(test_starts_in_its_steady_state),
       cmocka_unit_test(test_events_are_exact),
       cmocka_unit_test(test_settings_are_those_of_the_real_service),
