@@ -135,14 +135,13 @@ static void copy_keys(struct sim_voter *v, struct sim_request *request) {
 
 static void serve(struct sim_voter *v, struct sim_request *request) {
   if (!is_here(v, request) || now_of(v) - request->received_ns > REQUEST_TIMEOUT_NS) return;
-  if (!v->serves)
+  bool local = request->command.kind == SIM_STORE_READ || request->command.kind == SIM_STORE_VOTERS;
+  if (!v->serves || (!local && v->leader == NOBODY))
     wait(v, request);
   else if (request->command.kind == SIM_STORE_READ)
     copy_keys(v, request);
   else if (request->command.kind == SIM_STORE_VOTERS)
     answer(v, request, (struct sim_result){.kind = SIM_RESULT_OK});
-  else if (v->leader == NOBODY)
-    wait(v, request);
   else if (v->leader != v->index)
     send_peer(v, v->leader, on_forwarded, request, 0);
   else if (request->command.kind == SIM_STORE_KEEPALIVE)

@@ -206,9 +206,8 @@ static void process_unhealthy(struct sim_manager *m) {
     ha_acquire_lock(m, acquired);
   } else if (m->cluster.failover) {
     process_switchover(m);
-  } else if (synchronous && !(sync_members(&m->cluster) & 1u << m->member)) {
-    not_healthiest(m);
-  } else if (lags(m, m->position)) {
+  } else if ((synchronous && !(sync_members(&m->cluster) & 1u << m->member)) ||
+             lags(m, m->position)) {
     not_healthiest(m);
   } else {
     if (synchronous) members &= sync_members(&m->cluster);

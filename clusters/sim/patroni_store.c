@@ -138,13 +138,12 @@ static void key_put(struct sim_manager *m, const struct sim_result *result) {
  * whoever holds it now, later versions only when nobody else does. */
 static void lease_for_update(struct sim_manager *m, bool reached) {
   bool blind = m->patroni->options.version == SIM_PATRONI_3_0;
-  if (!reached) {
+  bool held =
+      m->cluster_valid && m->cluster.leader != NOBODY && m->cluster.leader_lease == m->lease;
+  if (!reached || (!held && out_of_time(m))) {
     ha_store_failed(m);
-  } else if (m->cluster_valid && m->cluster.leader != NOBODY &&
-             m->cluster.leader_lease == m->lease) {
+  } else if (held) {
     lock_updated(m);
-  } else if (out_of_time(m)) {
-    ha_store_failed(m);
   } else {
     const struct sim_command command = {
         .kind = blind ? SIM_STORE_PUT_LEADER : SIM_STORE_UPDATE_LEADER,

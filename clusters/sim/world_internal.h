@@ -20,7 +20,7 @@ struct sim_event {
   struct sim_process *peer;
   uint64_t peer_life, retry_ns;
   uint64_t connection; /* PACKET: as in sim_message */
-  uint64_t order; /* PACKET: in which it was sent, among all */
+  uint64_t order;      /* PACKET: in which it was sent, among all */
   uint32_t bytes;
   uint8_t kind;
   bool lost;               /* it never arrives, and is sent again when the timer fires */
