@@ -5,36 +5,17 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "cli.h"
 #include "reporting.h"
-
-#define REPEATS_MAX 1000
+#include "series.h"
 
 static const struct option_row rows[] = {{0}};
 
-/* DIR/repeat-1, DIR/repeat-2, ... as far as they go; DIR itself when there are none. */
-static int find_repeats(const char *directory, struct arena *arena, const char **ret_directories,
-                        uint32_t *ret_count, struct error *err) {
-  uint32_t count = 0;
-  while (count < REPEATS_MAX) {
-    const char *repeat = arena_printf(arena, "%s/repeat-%u", directory, count + 1);
-    const char *file = repeat ? arena_printf(arena, "%s/run.json", repeat) : NULL;
-    if (!file) return error_set(err, STATUS_MEMORY, "out of memory");
-    if (!file_exists(file)) break;
-    ret_directories[count++] = repeat;
-  }
-  if (count == 0) ret_directories[count++] = directory;
-  *ret_count = count;
-  return 0;
-}
-
 static int main_report(struct cli *cli, const void *data, int argc, char **argv) {
-  const char *directories[REPEATS_MAX];
   char directory[PATH_MAX];
   struct error err = ERROR_INIT;
   CLEANUP(arena_release) struct arena arena;
-  uint32_t count = 0;
+  struct series series;
   (void)data;
   arena_init(&arena, 0);
   if (argc != 1) return cli_usage(cli, &command_report);
@@ -42,9 +23,13 @@ static int main_report(struct cli *cli, const void *data, int argc, char **argv)
   if (status < 0) return cli_fail(cli, &err);
   size_t length = strlen(directory);
   while (length > 1 && directory[length - 1] == '/') directory[--length] = '\0';
-  status = find_repeats(directory, &arena, directories, &count, &err);
-  if (status < 0) return cli_fail(cli, &err);
-  return reporting_write(cli, directories, count, directory, STDOUT_FILENO);
+  status = series_find(directory, &arena, &series, &err);
+  if (status < 0) {
+    reporting_remove(directory);
+    return cli_fail(cli, &err);
+  }
+  return reporting_write(cli, series.directories, series.count, series.missing, directory,
+                         STDOUT_FILENO);
 }
 
 const struct command command_report = {

@@ -12,6 +12,7 @@
 #include "engine/judge.h"
 #include "engine/record_seal.h"
 #include "report/summary.h"
+#include "series.h"
 
 struct judged {
   struct scenario scenario; /* of the first run: the repeats share it */
@@ -88,6 +89,24 @@ static void remove_report(const struct report *report, const char *directory) {
   if (path_format(path, sizeof path, NULL, "%s/%s", directory, report->file) == 0) unlink(path);
 }
 
+void reporting_remove(const char *directory) {
+  if (!series_is_record(directory)) return; /* what is there may be anybody's */
+  for (uint32_t i = 0; reports[i]; i++) remove_report(reports[i], directory);
+}
+
+/* What was measured may be all right; it is not all that was asked for. */
+static int add_missing(const char *missing, struct arena *arena, struct run_result *result,
+                       struct error *err) {
+  if (!missing) return 0;
+  result->trusted = false;
+  if (result->verdict == VERDICT_FAIL) return 0;
+  const char *also = result->verdict == VERDICT_UNKNOWN ? "; " : "";
+  result->why = arena_printf(arena, "%s%s%s", missing, also, *also ? result->why : "");
+  if (!result->why) return error_set(err, STATUS_MEMORY, "out of memory for a verdict");
+  result->verdict = VERDICT_UNKNOWN;
+  return 0;
+}
+
 /* What went wrong in writing reports. */
 struct failures {
   uint64_t lost;         /* bit i: report i could not be written */
@@ -136,14 +155,18 @@ static int print_summary(struct cli *cli, const struct report_input *input, int 
 }
 
 int reporting_write(struct cli *cli, const char *const *run_directories, uint32_t count,
-                    const char *directory, int summary_fd) {
+                    const char *missing, const char *directory, int summary_fd) {
   CLEANUP(judged_release) struct judged judged = {.opened = 0};
   struct run_result result;
   struct error err = ERROR_INIT;
   struct failures failures = {.lost = 0};
   arena_init(&judged.arena, 0);
-  if (judge_all(cli, run_directories, count, &judged, &result, &err) < 0)
+  int status = judge_all(cli, run_directories, count, &judged, &result, &err);
+  if (status == 0) status = add_missing(missing, &judged.arena, &result, &err);
+  if (status < 0) {
+    reporting_remove(directory);
     return cli_fail(cli, &err);
+  }
   struct report_input input = {.result = &result,
                                .repeats = judged.results,
                                .repeat_count = count,

@@ -21,8 +21,8 @@
 #include "engine/hosts.h"
 #include "engine/record_seal.h"
 #include "reporting.h"
+#include "series.h"
 
-#define REPEATS_MAX 1000
 /* A whole number in JSON and in scenarios; the seeds of the repeats follow it. */
 #define SEED_MAX ((uint64_t)INT64_MAX - REPEATS_MAX)
 /* How long a run may take to end in order after a signal, before its cluster is pulled away from
@@ -217,6 +217,21 @@ static int repeat_directory(const char *out, uint64_t repeat, uint32_t index, st
   return cli_make_run_directory(*ret_directory, err);
 }
 
+/* Judges what there is of the repeats. `code` is that of the last run: its own failure says more
+ * than that its record cannot be read. */
+static int report_repeats(struct cli *cli, const char *const *made, uint32_t count, uint64_t repeat,
+                          const char *out, struct arena *arena, int code) {
+  bool there[REPEATS_MAX] = {false};
+  struct error err = ERROR_INIT;
+  const char *missing = NULL;
+  for (uint32_t i = 0; i < count; i++) there[i] = true;
+  if (series_missing(there, (uint32_t)repeat, arena, &missing, &err) < 0)
+    return cli_worse(code, cli_fail(cli, &err));
+  int reported = reporting_write(cli, made, count, missing, out, cli->log.fd);
+  if (code != EXIT_MET && reported == EXIT_BAD_USAGE) return code;
+  return cli_worse(code, reported);
+}
+
 /* All repeats of one scenario. One that ends without a record ends the series. */
 static int run_scenario(struct cli *cli, const struct run_options *options,
                         const struct scenario *scenario, const char *out) {
@@ -228,6 +243,7 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
   /* Where it cannot be done, there is to be no run directory either. */
   if (status == 0) status = scenario->provider->probe(scenario->provider_config, &err);
   if (status == 0) status = cli_make_run_directory(out, &err);
+  if (status == 0 && repeat > 1) status = series_write(out, scenario, repeat, seed, &err);
   if (status < 0) return cli_fail(cli, &err);
   const char **made = arena_calloc(&arena, repeat, sizeof *made);
   if (!made) {
@@ -246,7 +262,7 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
     if (record && code < EXIT_SIGINT) count++;
   }
   if (count == 0) return code;
-  code = cli_worse(code, reporting_write(cli, made, count, out, cli->log.fd));
+  code = report_repeats(cli, made, count, repeat, out, &arena, code);
   const char *page = arena_printf(&arena, "%s/report.html", out);
   if (page && file_exists(page)) log_print(&cli->log, LOG_INFO, "report: %s", page);
   return code;

@@ -221,9 +221,12 @@ int record_open_sealed(const char *run_directory, struct record *ret, struct err
   int status = check_seal(run_directory, &absent, difference, sizeof difference, err);
   if (status < 0) return status;
   status = record_open(run_directory, &record, &failed);
-  if (status == STATUS_USAGE && difference[0])
-    return error_set(err, STATUS_UNTRUSTED, "the record was changed after the run: %s; %s",
-                     difference, failed.message);
+  if (status == STATUS_USAGE && difference[0]) {
+    /* That a file is gone need not be said twice. */
+    bool gone = strstr(difference, "is not there any more") != NULL;
+    return error_set(err, STATUS_UNTRUSTED, "%s: the record was changed after the run: %s%s%s",
+                     run_directory, difference, gone ? "" : "; ", gone ? "" : failed.message);
+  }
   if (status < 0) {
     if (err) *err = failed;
     return status;

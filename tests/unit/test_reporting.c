@@ -47,7 +47,7 @@ static int report(struct fixture *f) {
   const char *const directories[] = {f->it.directory};
   FILE *file = tmpfile();
   assert_non_null(file);
-  int code = reporting_write(&f->cli, directories, 1, f->it.directory, fileno(file));
+  int code = reporting_write(&f->cli, directories, 1, NULL, f->it.directory, fileno(file));
   rewind(file);
   f->summary[fread(f->summary, 1, sizeof f->summary - 1, file)] = '\0';
   fclose(file);

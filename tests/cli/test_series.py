@@ -1,0 +1,115 @@
+"""Repeats: one that is gone or was never run, one that is of another series, refused records."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from gameday import GAMEDAY, SOURCE, Checks, Place, plain_environment, run  # noqa: E402
+
+SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
+CRASH = os.path.join(SOURCE, "scenarios/postgres/primary-crash.yaml")
+MET, USAGE, UNKNOWN, INTERRUPTED = 0, 2, 4, 130
+VERDICTS = ("result.json", "junit.xml", "report.html", "summary.md", "summary.txt")
+
+
+def make(out, *words):
+    return run(["run", SWITCHOVER, "--provider", "sim", "--seed", "1", "--out", out, *words],
+               timeout=300)
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding="utf-8") as file:
+        return file.read()
+
+
+def check_told(checks, out, text, what):
+    """The same words and the same verdict, wherever a verdict is."""
+    result = json.loads(read(out, "result.json"))
+    checks.check(result["verdict"] == "unknown" and text in result["why"], what, result["why"])
+    junit = read(out, "junit.xml")
+    checks.check("<error" in junit and text in junit, what + ": junit.xml", junit)
+
+
+def left(out):
+    return [name for name in VERDICTS if os.path.exists(os.path.join(out, name))]
+
+
+def check_missing(checks, out):
+    checks.check(make(out, "--repeat", "3").returncode == MET, "three repeats pass")
+    checks.check(json.loads(read(out, "series.json"))["repeats"] == 3, "series.json has the number")
+    kept = out + "-kept"
+    for name, text in (("repeat-2", "2 of 3 repeats: repeat-2 missing"),
+                       ("repeat-3", "2 of 3 repeats: repeat-3 missing")):
+        shutil.move(os.path.join(out, name), kept)
+        done = run(["report", out])
+        checks.check(done.returncode == UNKNOWN and text in done.stdout, text, done.stdout)
+        check_told(checks, out, text, text)
+        shutil.move(kept, os.path.join(out, name))
+    checks.check(run(["report", out]).returncode == MET, "all are there again")
+    os.unlink(os.path.join(out, "series.json"))
+    shutil.move(os.path.join(out, "repeat-1"), kept)
+    done = run(["report", out])
+    checks.check(done.returncode == UNKNOWN and "repeat-1 missing" in done.stdout,
+                 "a gap in an old series", done.stdout)
+    shutil.move(kept, os.path.join(out, "repeat-1"))
+
+
+def check_strangers(checks, out, place):
+    """`out` has no series.json any more."""
+    other = os.path.join(place, "other")
+    run(["run", CRASH, "--provider", "sim", "--seed", "3", "--out", other])
+    shutil.rmtree(os.path.join(out, "repeat-3"))
+    shutil.move(other, os.path.join(out, "repeat-3"))
+    done = run(["report", out])
+    checks.check(done.returncode == UNKNOWN and "different scenarios" in done.stderr,
+                 "repeats of two scenarios", done.stderr)
+    checks.check(left(out) == [], f"old verdicts stay: {left(out)}")
+
+
+def check_refused(checks, place):
+    for name in ("events.jsonl", "run.json", "scenario.yaml"):
+        out = os.path.join(place, "refused-" + name)
+        checks.check(make(out).returncode == MET, "a run passes")
+        os.unlink(os.path.join(out, name))
+        done = run(["report", out])
+        checks.check(done.returncode not in (MET, 1), name + " is gone", done.stderr)
+        checks.check(left(out) == [], f"without {name} old verdicts stay: {left(out)}")
+        checks.check(done.stderr.count("is not there") == 1, "said once", done.stderr)
+    mine = os.path.join(place, "mine")
+    os.mkdir(mine)
+    with open(os.path.join(mine, "summary.md"), "w", encoding="utf-8") as file:
+        file.write("not of gameday\n")
+    run(["report", mine])
+    checks.check(left(mine) == ["summary.md"], "a file of somebody else's is left alone")
+
+
+def check_interrupted(checks, out):
+    child = subprocess.Popen(
+        [GAMEDAY, "run", SWITCHOVER, "--provider", "sim", "--repeat", "900", "--out", out],
+        env=plain_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while child.poll() is None and not os.path.exists(os.path.join(out, "repeat-3")):
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    told = child.communicate(timeout=120)[1]
+    checks.check(child.returncode == INTERRUPTED, f"exit {child.returncode}", told)
+    checks.check(" of 900 repeats" in told and "PASS     switchover" not in told, "text", told)
+    check_told(checks, out, " of 900 repeats", "an interrupted series")
+
+
+def main():
+    checks = Checks()
+    with Place() as place:
+        out = os.path.join(place, "series")
+        check_missing(checks, out)
+        check_strangers(checks, out, place)
+        check_refused(checks, place)
+        check_interrupted(checks, os.path.join(place, "interrupted"))
+    checks.finish()
+
+
+main()
