@@ -135,11 +135,11 @@ static void share(struct load *it) {
 static int judge_span(const struct load *it, const struct span *span, struct finding *finding,
                       struct error *err) {
   const struct {
-    const char *measure, *when;
+    const char *measure, *when, *end; /* around the fault's name */
     uint64_t count;
-  } parts[] = {{"load_before", "acknowledged before", span->before},
-               {"load_during", "scheduled during", span->during},
-               {"load_after", "scheduled after and acknowledged", span->after}};
+  } parts[] = {{"load_before", "acknowledged before", "", span->before},
+               {"load_during", "scheduled during", "", span->during},
+               {"load_after", "scheduled after", " and acknowledged", span->after}};
   int status = 0;
   for (size_t i = 0; i < sizeof parts / sizeof *parts && status == 0; i++) {
     status = measure_known(finding, parts[i].measure, UNIT_COUNT, (double)parts[i].count,
@@ -147,14 +147,15 @@ static int judge_span(const struct load *it, const struct span *span, struct fin
     if (status < 0 || parts[i].count >= it->info->load_minimum) continue;
     char label[128];
     fault_label(it->info, span->fault, label);
-    status = finding_raise(finding, VERDICT_UNKNOWN, err,
-                           "too little load: %" PRIu64 " operations were %s %s, and %" PRIu32
-                           " are the least to go by",
-                           parts[i].count, parts[i].when, label, it->info->load_minimum);
+    status =
+        finding_raise(finding, VERDICT_UNKNOWN, err,
+                      "too little load: %" PRIu64 " operations were %s %s%s, and %" PRIu32
+                      " are the least to go by",
+                      parts[i].count, parts[i].when, label, parts[i].end, it->info->load_minimum);
     if (status == 0)
       status = witness_add(finding, "vacuous", span->confirmed_ns, err,
-                           "%" PRIu64 " operations on the primary were %s %s", parts[i].count,
-                           parts[i].when, label);
+                           "%" PRIu64 " operations on the primary were %s %s%s", parts[i].count,
+                           parts[i].when, label, parts[i].end);
   }
   return status;
 }
