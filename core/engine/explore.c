@@ -91,14 +91,15 @@ static void take_verdict(struct explore *explore, uint64_t seed,
     take_violation(explore, seed, &message->schedule, &message->violations[i]);
 }
 
-static void describe_death(const struct batch_outcome *outcome, char *text, size_t size) {
+static void describe_death(const struct batch_outcome *outcome, uint64_t timeout_ns, char *text,
+                           size_t size) {
   if (outcome->end == BATCH_FAILED)
     snprintf(text, size, "%.*s", (int)size - 1, outcome->error->message);
   else if (outcome->end == BATCH_HUNG)
     snprintf(text, size, "it did not come to its end within %u s of real time",
-             (unsigned)(TRIAL_TIMEOUT_NS / NS_PER_S));
+             (unsigned)(timeout_ns / NS_PER_S));
   else if (outcome->signal)
-    snprintf(text, size, "it died by SIG%s", sigabbrev_np(outcome->signal));
+    snprintf(text, size, "it died by signal %d (%s)", outcome->signal, strsignal(outcome->signal));
   else
     snprintf(text, size, "it ended with exit code %d", outcome->exit_code);
 }
@@ -111,7 +112,7 @@ static int take_crash(struct explore *explore, uint64_t seed, const struct batch
   int status = schedule_draw(&explore->rules, seed, &remark.schedule, err);
   if (status < 0) return status;
   coverage_add(&explore->coverage, &remark.schedule);
-  describe_death(outcome, remark.text, sizeof remark.text);
+  describe_death(outcome, TRIAL_TIMEOUT_NS, remark.text, sizeof remark.text);
   if (explore->crashed_count == REMARKS_MAX) return 0;
   log_print(explore->spec->log, LOG_ERROR, "seed %" PRIu64 ": the simulation is broken: %s", seed,
             remark.text);
@@ -191,7 +192,7 @@ static int deliver_shrunk(void *data, const struct batch_outcome *outcome, struc
     memcpy(&group->shrunk, outcome->result, sizeof group->shrunk);
     group->is_shrunk = true;
   } else {
-    describe_death(outcome, group->error, sizeof group->error);
+    describe_death(outcome, SHRINK_TIMEOUT_NS, group->error, sizeof group->error);
   }
   return explore_write_group(explore, group, err);
 }

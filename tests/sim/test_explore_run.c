@@ -158,7 +158,7 @@ static void test_a_simulation_that_dies_is_a_result(void **state) {
   struct explore_result result = explore(&bench, &once);
   assert_true(result.crashed > 0 && result.pass > 0);
   assert_says(&once, "broken simulations (a bug in gameday):\n");
-  assert_says(&once, ": it died by SIGKILL\n");
+  assert_says(&once, ": it died by signal 9 (Killed)\n");
   bench.spec.jobs = 5;
   (void)explore(&bench, &again);
   assert_string_equal(once.data, again.data);

@@ -27,7 +27,8 @@ static void test_parse(void **state) {
   /* enough for several blocks of the arena, aliases and a merge */
   buf_puts(&yaml, "  availability: [&a 99%");
   for (int i = 0; i < 60; i++) buf_puts(&yaml, ", *a");
-  buf_puts(&yaml, "]\nload: {<<: &l {warmup: 1s}, settle: 1s}\nmeasure: &m {}\ndescription: >\n");
+  buf_puts(&yaml, "]\nload: {<<: &l {warmup: 1s}, settle: 1s}\nmeasure: &m {}\n");
+  buf_puts(&yaml, "explore: {faults: 1..2, injectors: [freeze, host-crash]}\ndescription: >\n");
   for (int i = 0; i < 500; i++) buf_printf(&yaml, "  words %d of a long text\n", i);
   assert_int_equal(buf_ok(&yaml, NULL), 0);
   fail_each_allocation(parse_once, yaml.data);
