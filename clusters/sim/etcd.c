@@ -8,6 +8,7 @@
 #define LEASE_LOOK_NS (500 * NS_PER_MS)   /* lessor.go: the run loop */
 #define REQUEST_TIMEOUT_NS (7 * NS_PER_S) /* config.go: 5 s + 2 election time-outs */
 #define RENEW_RETRY_NS (50 * NS_PER_MS)   /* v3_server.go: LeaseRenew asks the leader again */
+#define HAND_OVER_NS (50 * NS_PER_MS)     /* a leader that ends waits for its successor */
 #define ANSWER_BYTES 400
 #define BOOTSTRAP_TERM 2
 
@@ -272,6 +273,16 @@ static void died(struct sim_process *process, bool power) {
 
 static const struct sim_process_kind etcd_kind = {
     .name = "etcd", .unit = true, .started = started, .died = died};
+
+static void on_handed_over(struct sim_process *self, const struct sim_args *args) {
+  (void)args;
+  sim_process_kill(self);
+}
+
+void sim_etcd_terminate(struct sim_voter *v) {
+  sim_raft_hand_over(v);
+  sim_after(&v->process, HAND_OVER_NS, on_handed_over, NULL);
+}
 
 void sim_etcd_init(struct sim_etcd *etcd, struct sim_world *world, uint64_t fsync_ns,
                    uint32_t voter_count, const struct host *const *hosts) {

@@ -168,6 +168,8 @@ void sim_etcd_release(struct sim_etcd *etcd);
  * `lease_end_ns` (by place in keys->leases). */
 void sim_etcd_bootstrap(struct sim_etcd *etcd, const struct sim_keys *keys,
                         const uint64_t lease_end_ns[SIM_LEASES_MAX]);
+/* SIGTERM: hands the lead over, and ends. */
+void sim_etcd_terminate(struct sim_voter *voter);
 /* A voter leads and is not known to have lost its majority. */
 bool sim_etcd_alive(const struct sim_etcd *etcd);
 void *sim_etcd_alloc(struct sim_etcd *etcd, size_t size); /* NULL: noted in the world */
@@ -176,6 +178,8 @@ void *sim_etcd_alloc(struct sim_etcd *etcd, size_t size); /* NULL: noted in the 
 void sim_raft_init(struct sim_voter *voter);
 void sim_raft_started(struct sim_voter *voter);
 void sim_raft_lead(struct sim_voter *voter); /* at once: for the bootstrap */
+/* A leader asks its best follower to stand for election at once (MsgTimeoutNow). */
+void sim_raft_hand_over(struct sim_voter *voter);
 /* The leader's: appends and sends. */
 void sim_raft_propose(struct sim_voter *voter, const struct sim_command *command,
                       struct sim_request *request);

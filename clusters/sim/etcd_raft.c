@@ -273,7 +273,8 @@ static void on_vote_flushed(struct sim_process *self, const struct sim_args *arg
 static void on_vote(struct sim_process *self, const struct sim_args *args) {
   struct sim_voter *v = self->owner;
   const struct sim_voter *from = args->pointer;
-  if (args->number > v->term && is_content(v)) return;
+  bool asked_to = args->number2; /* its leader wants to go */
+  if (args->number > v->term && is_content(v) && !asked_to) return;
   if (args->number > v->term) follow(v, args->number, NOBODY);
   bool free = v->vote == NOBODY || v->vote == from->index;
   if (args->number < v->term || !free || !is_current(v, args->pointer2)) {
@@ -292,11 +293,11 @@ static void on_own_vote_flushed(struct sim_process *self, const struct sim_args 
   if (quorum(v) == 1)
     sim_raft_lead(v);
   else
-    send_all(v, on_vote, v->term, 0);
+    send_all(v, on_vote, v->term, args->number2);
 }
 
 /* A majority would vote: now in earnest. */
-static void stand(struct sim_voter *v) {
+static void stand(struct sim_voter *v, bool asked_to) {
   v->asking = false;
   v->term++;
   v->vote = v->index;
@@ -304,7 +305,24 @@ static void stand(struct sim_voter *v) {
   v->reign++;
   wait_for_leader(v);
   sim_after(&v->process, v->etcd->fsync_ns, on_own_vote_flushed,
-            &(struct sim_args){.number = v->reign});
+            &(struct sim_args){.number = v->reign, .number2 = asked_to});
+}
+
+static void on_timeout_now(struct sim_process *self, const struct sim_args *args) {
+  struct sim_voter *v = self->owner;
+  if (args->number != v->term || v->role == SIM_RAFT_LEADER) return;
+  v->role = SIM_RAFT_CANDIDATE;
+  set_leader(v, NOBODY);
+  stand(v, true);
+}
+
+void sim_raft_hand_over(struct sim_voter *v) {
+  uint32_t best = NOBODY;
+  for (uint32_t i = 0; i < v->etcd->voter_count; i++) {
+    bool there = i != v->index && now_of(v) - v->answered_ns[i] <= ELECTION_NS;
+    if (there && (best == NOBODY || v->matched[i] > v->matched[best])) best = i;
+  }
+  if (v->role == SIM_RAFT_LEADER && best != NOBODY) send(v, best, on_timeout_now, NULL, v->term, 0);
 }
 
 static void on_prevote_reply(struct sim_process *self, const struct sim_args *args) {
@@ -316,7 +334,7 @@ static void on_prevote_reply(struct sim_process *self, const struct sim_args *ar
   }
   if (v->role != SIM_RAFT_CANDIDATE || !v->asking || args->number != v->term + 1) return;
   v->granted |= 1u << from->index;
-  if ((uint32_t)__builtin_popcount(v->granted) >= quorum(v)) stand(v);
+  if ((uint32_t)__builtin_popcount(v->granted) >= quorum(v)) stand(v, false);
 }
 
 static void on_prevote(struct sim_process *self, const struct sim_args *args) {
@@ -334,7 +352,7 @@ static void campaign(struct sim_voter *v) {
   wait_for_leader(v);
   set_leader(v, NOBODY);
   if (quorum(v) == 1)
-    stand(v);
+    stand(v, false);
   else
     send_all(v, on_prevote, v->term + 1, 0);
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/patroni_internal.h"
 
@@ -65,16 +66,17 @@ void ha_wake(struct sim_manager *m) {
 }
 
 static void run_queued(struct sim_manager *m) {
-  void (*queued)(struct sim_manager * m) = m->queued;
-  m->queued = NULL;
+  void (*first)(struct sim_manager * m) = m->queued[0];
+  m->queued_count--;
+  memmove(m->queued, m->queued + 1, m->queued_count * sizeof *m->queued);
   m->locked = true;
-  queued(m);
+  first(m);
 }
 
 static void cycle_over(struct sim_manager *m) {
   m->locked = false;
   schedule(m);
-  if (m->queued) run_queued(m);
+  if (m->queued_count > 0) run_queued(m);
 }
 
 void ha_end_cycle(struct sim_manager *m) {
@@ -85,14 +87,19 @@ void ha_end_cycle(struct sim_manager *m) {
 }
 
 void ha_with_lock(struct sim_manager *m, void (*call)(struct sim_manager *m)) {
-  assert(!m->queued);
-  m->queued = call;
+  for (uint32_t i = 0; i < m->queued_count; i++)
+    if (m->queued[i] == call) return;
+  assert(m->queued_count < HA_QUEUED_MAX); /* so many different ones there are */
+  m->queued[m->queued_count++] = call;
   if (!m->locked) run_queued(m);
 }
 
 void ha_unlock(struct sim_manager *m) {
   m->locked = false;
-  if (m->due) begin_cycle(m);
+  if (m->queued_count > 0)
+    run_queued(m);
+  else if (m->due)
+    begin_cycle(m);
 }
 
 static void on_slept(struct sim_process *self, const struct sim_args *args) {
@@ -145,7 +152,8 @@ static void reset(struct sim_manager *m) {
   m->checkpoint_added = false;
   m->action = ACTION_NONE;
   m->actions++;
-  m->queued = m->after_sleep = m->after_stop = NULL;
+  m->queued_count = 0;
+  m->after_sleep = m->after_stop = NULL;
   m->inquiry = (struct sim_inquiry){.number = m->inquiry.number + 1};
   m->loading = 0;
 }
@@ -362,10 +370,7 @@ static void write_failover(struct sim_manager *m) {
 static void on_switchover(struct sim_process *self, const struct sim_args *args) {
   struct sim_manager *m = self->owner;
   (void)args;
-  if (m->queued)
-    sim_after(self, POST_NS, on_switchover, NULL);
-  else
-    ha_with_lock(m, write_failover);
+  ha_with_lock(m, write_failover);
 }
 
 bool sim_patroni_switchover(struct sim_patroni *patroni, uint32_t candidate) {
@@ -373,7 +378,7 @@ bool sim_patroni_switchover(struct sim_patroni *patroni, uint32_t candidate) {
   bool possible = false;
   if (leader == NOBODY) return false;
   struct sim_manager *m = &patroni->managers[leader];
-  if (!m->process.running || m->process.frozen || m->queued || !m->client.ready) return false;
+  if (!m->process.running || m->process.frozen || !m->client.ready) return false;
   for (uint32_t i = 0; i < patroni->count; i++)
     if (candidate == NOBODY || candidate == i)
       possible = possible || can_take_over(patroni, i, leader);
@@ -402,7 +407,7 @@ bool sim_patroni_terminate(struct sim_patroni *patroni, struct sim_process *proc
   }
   for (uint32_t i = 0; i < patroni->etcd.voter_count; i++) {
     if (process != &patroni->etcd.voters[i].process) continue;
-    sim_process_kill(process);
+    sim_etcd_terminate(&patroni->etcd.voters[i]);
     return true;
   }
   return false;

@@ -338,6 +338,6 @@ static void shut_down(struct sim_manager *m) {
 }
 
 void ha_begin_shutdown(struct sim_manager *m) {
-  if (m->action == ACTION_SHUTDOWN || m->queued || !m->client.cached) return;
+  if (m->action == ACTION_SHUTDOWN) return;
   ha_with_lock(m, shut_down);
 }

@@ -11,6 +11,9 @@
 /* CHECKPOINT of a server with a moderate load. */
 #define SIM_CHECKPOINT_NS (200 * NS_PER_MS)
 
+/* A switchover's key, a release of the leader key, a tag, the end of Patroni. */
+#define HA_QUEUED_MAX 4
+
 /* What Patroni believes of its server. */
 enum sim_belief { BELIEF_REPLICA, BELIEF_PROMOTED, BELIEF_PRIMARY, BELIEF_DEMOTED };
 
@@ -98,9 +101,10 @@ struct sim_manager {
   enum sim_action action;
   uint64_t actions; /* number of the action: stale timers are told apart */
   uint64_t action_until_ns;
-  void (*queued)(struct sim_manager *m); /* an action waits for the lock */
-  uint32_t action_leader;                /* whom it follows or rewinds from */
-  uint32_t candidate;                    /* of the switchover asked for */
+  void (*queued[HA_QUEUED_MAX])(struct sim_manager *m); /* what waits for the lock */
+  uint32_t queued_count;
+  uint32_t action_leader; /* whom it follows or rewinds from */
+  uint32_t candidate;     /* of the switchover asked for */
 
   /* What comes next. */
   struct sim_inquiry inquiry;
@@ -162,7 +166,8 @@ static inline uint32_t ha_members_of(const struct sim_keys *keys) {
 void ha_wake(struct sim_manager *m);
 /* The cycle is over; the member's key is brought up to date, unless the store was not reached. */
 void ha_end_cycle(struct sim_manager *m);
-/* Runs `call` when no cycle runs, and keeps the next one waiting until ha_unlock(). */
+/* Runs `call` when no cycle runs, and keeps the next one waiting until ha_unlock(). Once is enough:
+ * what waits already is not queued again. */
 void ha_with_lock(struct sim_manager *m, void (*call)(struct sim_manager *m));
 void ha_unlock(struct sim_manager *m);
 /* `then` in `delay_ns`, in the main thread. */

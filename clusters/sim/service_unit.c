@@ -119,17 +119,22 @@ void sim_service_add_units(struct sim_service *service) {
 
 /* SIGTERM waits for clients to leave, which clients of a workload do not: it is taken as never
  * done; SIGINT ends them. A program that knows no better dies. */
-void sim_service_terminate(void *data, struct sim_process *process, int signal) {
-  struct sim_service *service = data;
+static void on_signal(struct sim_process *self, const struct sim_args *args) {
+  struct sim_service *service = args->pointer;
+  int signal = (int)args->number;
   for (uint32_t i = 0; i < service->count; i++) {
     struct sim_postgres *server = sim_postgres_member(service->servers, i);
-    if (process != sim_postgres_process(server)) continue;
-    if (signal == SIGINT || sim_postgres_connections(server) == 0)
-      sim_postgres_stop(server, false);
-    else if (signal == SIGQUIT)
+    if (self != sim_postgres_process(server)) continue;
+    if (signal == SIGQUIT)
       sim_postgres_stop(server, true);
+    else if (signal == SIGINT || sim_postgres_connections(server) == 0)
+      sim_postgres_stop(server, false);
     return;
   }
-  if (!service->patroni || !sim_patroni_terminate(service->patroni, process))
-    sim_process_kill(process);
+  if (!service->patroni || !sim_patroni_terminate(service->patroni, self)) sim_process_kill(self);
+}
+
+/* A frozen process finds it at its thaw. */
+void sim_service_terminate(void *data, struct sim_process *process, int signal) {
+  sim_after(process, 0, on_signal, &(struct sim_args){.pointer = data, .number = (uint64_t)signal});
 }

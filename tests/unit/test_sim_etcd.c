@@ -238,6 +238,23 @@ static void test_without_a_majority_nothing_is_written(void **state) {
   end(&store);
 }
 
+/* A leader that is asked to end hands over: no election time-out passes. */
+static void test_a_terminated_leader_hands_over(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 20; seed++) {
+    struct store store;
+    begin(&store, seed);
+    run(&store, NS_PER_S);
+    uint32_t old = leader_of(&store);
+    sim_etcd_terminate(&store.etcd.voters[old]);
+    run(&store, 100 * NS_PER_MS);
+    assert_false(voter_at(&store, old)->running);
+    assert_int_not_equal(leader_of(&store), NOBODY);
+    assert_int_not_equal(leader_of(&store), old);
+    end(&store);
+  }
+}
+
 /* The client's voter dies: with its host it costs a time-out, alone a reset. */
 static void test_the_next_voter_is_tried(void **state) {
   (void)state;
@@ -321,7 +338,12 @@ static void trouble(struct chaos *chaos) {
   uint32_t voter = (uint32_t)prng_below(&chaos->prng, VOTERS);
   struct sim_process *process = voter_at(store, voter);
   switch (prng_below(&chaos->prng, 8)) {
-    case 0: sim_process_kill(process); break;
+    case 0:
+      if (process->running && !process->frozen && prng_below(&chaos->prng, 2))
+        sim_etcd_terminate(&store->etcd.voters[voter]);
+      else
+        sim_process_kill(process);
+      break;
     case 1:
     case 2: sim_process_start(process); break;
     case 3: sim_process_freeze(process, true); break;
@@ -415,6 +437,7 @@ int main(void) {
       cmocka_unit_test(test_a_lease_ends_by_itself),
       cmocka_unit_test(test_a_new_leader_extends_the_leases),
       cmocka_unit_test(test_without_a_majority_nothing_is_written),
+      cmocka_unit_test(test_a_terminated_leader_hands_over),
       cmocka_unit_test(test_the_next_voter_is_tried),
       cmocka_unit_test(test_a_single_attempt_fails),
       cmocka_unit_test(test_an_isolated_leader_commits_nothing),

@@ -430,6 +430,31 @@ static void test_switchover_to_anybody(void **state) {
   sim_managed_release(&managed);
 }
 
+/* Asked twice, and for a restart of another member, while the first is under way. */
+static void test_requests_at_once(void **state) {
+  struct postgres_config config = sim_managed_config;
+  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  (void)state;
+  config.synchronous_mode = true;
+  sim_managed_init(&managed, 3, 19, &config);
+  sim_managed_write(&managed, true);
+  sim_managed_run(&managed, SECONDS(12));
+  for (int i = 0; i < 3; i++) {
+    (void)sim_patroni_switchover(managed.patroni, NOBODY);
+    (void)sim_patroni_restart(managed.patroni, 0);
+    (void)sim_patroni_restart(managed.patroni, 1);
+    sim_managed_run(&managed, 200 * NS_PER_MS);
+  }
+  assert_true(sim_patroni_terminate(managed.patroni, &sim_managed_at(&managed, 2)->process));
+  sim_managed_run(&managed, SECONDS(30));
+  assert_true(sim_managed_at(&managed, 2)->process.running == false);
+  sim_process_start(&sim_managed_at(&managed, 2)->process);
+  sim_managed_run(&managed, SECONDS(60));
+  sim_managed_converge(&managed, SECONDS(60));
+  assert_int_equal(managed.primaries_max, 1);
+  sim_managed_release(&managed);
+}
+
 static void test_switchover_is_refused_without_a_candidate(void **state) {
   struct sim_managed managed = {.version = SIM_PATRONI_3_2};
   (void)state;
@@ -518,6 +543,7 @@ int main(void) {
       cmocka_unit_test(test_without_rewind_a_parted_history_stays),
       cmocka_unit_test(test_switchover_to_a_candidate),
       cmocka_unit_test(test_switchover_to_anybody),
+      cmocka_unit_test(test_requests_at_once),
       cmocka_unit_test(test_switchover_is_refused_without_a_candidate),
       cmocka_unit_test(test_restart_of_a_synchronous_standby),
       cmocka_unit_test(test_restart_of_the_primary_keeps_the_key),

@@ -232,6 +232,15 @@ static void test_signals_find_processes_as_services_name_them(void **state) {
   assert_ok(provider_sim.frozen(lab->cluster, host, process_named(lab, "patroni"), &frozen, &err),
             &err);
   assert_false(frozen);
+  /* A signal that comes while it stands still is found at the thaw. */
+  send_signal(lab, 1, "etcd", SIGSTOP);
+  send_signal(lab, 1, "etcd", SIGTERM);
+  run(lab, NS_PER_MS);
+  assert_int_equal(count_of(lab, 1, "etcd"), 1);
+  send_signal(lab, 1, "etcd", SIGCONT);
+  run(lab, 100 * NS_PER_MS);
+  assert_int_equal(count_of(lab, 1, "etcd"), 0);
+  assert_ok(provider_sim.unit_start(lab->cluster, lab->members[1], "etcd", &err), &err);
   /* A fast shutdown takes its time; the manager starts the server again. */
   send_signal(lab, 2, "postmaster", SIGINT);
   assert_int_equal(count_of(lab, 2, "postmaster"), 1);
