@@ -213,6 +213,13 @@ static int sim_describe(const struct cluster *cluster, struct buf *json, struct 
   return buf_ok(json, err);
 }
 
+/* Where something could not be kept in mind, the simulated servers missed it: that is a fault of
+ * this machine and none of theirs. */
+static int sim_trustworthy(const struct cluster *cluster, struct error *err) {
+  if (!sim_cluster_of(cluster)->world.out_of_memory) return 0;
+  return error_set(err, STATUS_MEMORY, "out of memory for the simulated cluster");
+}
+
 static const struct service *sim_model(const struct service *service) {
   return strcmp(service->plugin.name, sim_service_postgres.plugin.name) == 0 ? &sim_service_postgres
                                                                              : NULL;
@@ -232,6 +239,7 @@ const struct provider provider_sim = {
     .detach = sim_detach,
     .describe = sim_describe,
     .destroy = sim_destroy,
+    .trustworthy = sim_trustworthy,
     .host_stop = sim_power_off,
     .host_start = sim_power_on,
     .host_running = sim_power_running,

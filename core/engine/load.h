@@ -24,13 +24,16 @@ struct load_spec {
   const struct clock *clock;
   uint64_t start_ns; /* clock time of the run's zero */
   uint64_t seed;
+  /* Whether clients need not be waited for any more; any moment, this thread. NULL: wait. */
+  bool (*cancelled)(void *data);
+  void *cancelled_data;
 };
 
 struct load;
 
 /* Starts the threads, connects every client; returns when each client was ready once, or at
- * `deadline_ns` (clock time) with STATUS_TIMEOUT naming how many were not and why. No operation is
- * scheduled yet. */
+ * `deadline_ns` (clock time) with STATUS_TIMEOUT naming how many were not and why, or soon
+ * after it is cancelled with STATUS_INTERRUPTED. No operation is scheduled yet. */
 int load_start(const struct load_spec *spec, uint64_t deadline_ns, struct load **ret_load,
                struct error *err);
 /* Operations are scheduled from clock time `begin_ns` on. */

@@ -15,6 +15,8 @@
 /* Descriptors beside the clients' sockets: of a worker's loop, and of the rest of the harness. */
 #define FILES_PER_WORKER 8u
 #define FILES_OTHER 256u
+/* How often it is asked whether clients are still to be waited for. */
+#define CANCEL_POLL_NS (100 * NS_PER_MS)
 
 enum worker_step { WORKER_STARTING, WORKER_CONNECTING, WORKER_RUNNING, WORKER_EXITED };
 
@@ -200,13 +202,21 @@ static bool wait_changed(struct load_threads *load, uint64_t deadline_ns) {
 }
 
 static int wait_ready(struct load_threads *load, uint64_t deadline_ns, struct error *err) {
+  const struct load_spec *spec = &load->spec;
   bool in_time = true;
   int status = 0;
   pthread_mutex_lock(&load->mutex);
   while (in_time && !all_at_least(load, WORKER_RUNNING)) {
     status = failed_worker(load, err);
     if (status < 0) break;
-    in_time = wait_changed(load, deadline_ns);
+    if (spec->cancelled && spec->cancelled(spec->cancelled_data)) {
+      status = error_set(err, STATUS_INTERRUPTED, "interrupted while clients connected");
+      break;
+    }
+    uint64_t now_ns = clock_now_ns(&clock_monotonic);
+    in_time = now_ns < deadline_ns;
+    uint64_t look_ns = now_ns + CANCEL_POLL_NS;
+    if (in_time) (void)wait_changed(load, look_ns < deadline_ns ? look_ns : deadline_ns);
   }
   if (status == 0) status = failed_worker(load, err);
   if (status == 0 && !all_at_least(load, WORKER_RUNNING)) {

@@ -71,6 +71,11 @@ static void wake_run(void *data) {
   loop_stop(run->loop);
 }
 
+static bool is_interrupted(void *data) {
+  const struct run *run = data;
+  return atomic_load(&run->spec->interrupt->signal) != 0;
+}
+
 static void interrupt_attach(struct run *run, struct loop *loop) {
   struct interrupt *interrupt = run->spec->interrupt;
   pthread_mutex_lock(&interrupt->mutex);
@@ -86,6 +91,17 @@ static int check_interrupt(const struct run *run, struct error *err) {
   return error_set(err, STATUS_INTERRUPTED, "interrupted by SIG%s", sigabbrev_np(number));
 }
 
+/* A simulation that lost something says nothing about a cluster. */
+static int check_hosts(const struct run *run, struct error *err) {
+  if (!run->cluster || !run->cluster->provider->trustworthy) return 0;
+  return run->cluster->provider->trustworthy(run->cluster, err);
+}
+
+static int check_going(const struct run *run, struct error *err) {
+  int status = check_interrupt(run, err);
+  return status == 0 ? check_hosts(run, err) : status;
+}
+
 /* --- phases and waiting ---------------------------------------------------------------------- */
 
 static void emit_text(struct run *run, enum event_kind kind, uint8_t host, int64_t number,
@@ -98,7 +114,7 @@ static void emit_text(struct run *run, enum event_kind kind, uint8_t host, int64
 static int enter_phase(struct run *run, const char *phase, struct error *err) {
   emit_text(run, EVENT_RUN, HOST_NONE, 0, phase);
   progress_phase(&run->progress, phase, clock_now_ns(run->clock));
-  return check_interrupt(run, err);
+  return check_going(run, err);
 }
 
 static void fire_tick(struct timer *timer, uint64_t now_ns) {
@@ -124,7 +140,7 @@ static int run_loop_until(struct run *run, uint64_t deadline_ns, const bool *unt
   int status = loop_timer_arm(run->loop, &run->wait, deadline_ns, err);
   while (status == 0 && !run->waited && !(until && *until)) {
     status = loop_run(run->loop, err);
-    if (status == 0) status = check_interrupt(run, err);
+    if (status == 0) status = check_going(run, err);
   }
   loop_timer_cancel(run->loop, &run->wait);
   return status;
@@ -287,7 +303,9 @@ static int start_load(struct run *run, struct error *err) {
                            .sink = run->sink,
                            .clock = run->clock,
                            .start_ns = run->start_ns,
-                           .seed = run->spec->seed};
+                           .seed = run->spec->seed,
+                           .cancelled = is_interrupted,
+                           .cancelled_data = run};
   return load_start(&spec, clock_now_ns(run->clock) + READY_TIMEOUT_NS, &run->load, err);
 }
 
@@ -585,6 +603,9 @@ int run_execute(const struct run_spec *spec, bool *ret_measured, struct error *e
   /* What a signal broke off may have failed in its own words: say what it was. */
   if (status < 0 && atomic_load(&spec->interrupt->signal) != 0)
     status = check_interrupt(&run, &why);
+  /* And so may what a simulation without memory did. */
+  int trusted = check_hosts(&run, &why);
+  if (trusted < 0 && status != STATUS_INTERRUPTED) status = trusted;
   status = tear_down(&run, status, &why);
   char text[ERROR_MESSAGE_SIZE + ERROR_FILE_SIZE];
   error_format(&why, text, sizeof text);

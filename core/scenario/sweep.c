@@ -217,6 +217,25 @@ static int parse_list(const char *text, struct arena *arena, struct sweep *sweep
   return 0;
 }
 
+/* Keys that a prediction has a word of its own in, or that change nothing that it measures. */
+static int refuse_path(const char *path, struct error *err) {
+  static const struct {
+    const char *path, *why;
+  } refused[] = {
+      {"cluster.provider",
+       "predictions are made where the scenario's time is virtual; compare "
+       "providers with runs of each"},
+      {"seed", "every point is run with the same seeds; --seeds and --seed set them"},
+      {"repeat", "--seeds says how many runs are made of each point"},
+      {"name", "it changes nothing about the runs"},
+      {"description", "it changes nothing about the runs"},
+  };
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    if (strcmp(path, refused[i].path) == 0)
+      return error_set(err, STATUS_USAGE, "--sweep: %s cannot be swept: %s", path, refused[i].why);
+  return 0;
+}
+
 int sweep_parse(const char *text, struct arena *arena, struct sweep *ret_sweep, struct error *err) {
   const char *equals = strchr(text, '=');
   char quoted[SHOWN_SIZE];
@@ -227,11 +246,12 @@ int sweep_parse(const char *text, struct arena *arena, struct sweep *ret_sweep, 
                      shown(text, quoted));
   struct sweep sweep = {.path = arena_strndup(arena, text, (size_t)(equals - text))};
   if (!sweep.path) return error_set(err, STATUS_MEMORY, "out of memory for a sweep");
+  int status = refuse_path(sweep.path, err);
+  if (status < 0) return status;
   const char *values = equals + 1;
   /* Values may themselves be ranges; a comma tells a list of those from a range of values. */
   bool steps = strstr(values, "..") && !strchr(values, ',');
-  int status =
-      steps ? parse_steps(values, arena, &sweep, err) : parse_list(values, arena, &sweep, err);
+  status = steps ? parse_steps(values, arena, &sweep, err) : parse_list(values, arena, &sweep, err);
   if (status == 0) *ret_sweep = sweep;
   return status;
 }

@@ -118,6 +118,10 @@ struct provider {
   /* Removes everything that up() of this id made or began to make: works when up() was cut short,
    * when half of it is gone, and twice. Needs no cluster handle, so that a guard can do it. */
   int (*destroy)(const char *run_directory, const char *id, struct error *err);
+  /* Whether what the hosts did up to now is to be trusted: a failure (STATUS_MEMORY for hosts in
+   * memory that ran out of it) ends the run. Cheap, asked often, in the run's thread; NULL: they
+   * are real. */
+  int (*trustworthy)(const struct cluster *cluster, struct error *err);
 
   /* --- primitives; all block, bounded by 30 s unless said otherwise; any thread --- */
 

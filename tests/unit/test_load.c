@@ -117,6 +117,24 @@ static void test_clients_that_cannot_connect_are_named_with_the_reason(void **st
   setup_release(&setup);
 }
 
+static bool is_cancelled(void *data) {
+  (void)data;
+  return true;
+}
+
+static void test_a_cancelled_start_does_not_wait_for_clients(void **state) {
+  (void)state;
+  struct setup setup;
+  struct error err = ERROR_INIT;
+  struct load *load = NULL;
+  setup_init(&setup);
+  setup.database.down = true;
+  setup.spec.cancelled = is_cancelled;
+  assert_int_equal(load_start(&setup.spec, TIME_NEVER, &load, &err), STATUS_INTERRUPTED);
+  assert_null(load);
+  setup_release(&setup);
+}
+
 static void test_stop_without_an_end_does_not_wait_for_timeouts(void **state) {
   (void)state;
   struct setup setup;
@@ -185,6 +203,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_operation_is_counted_and_recorded),
       cmocka_unit_test(test_clients_that_cannot_connect_are_named_with_the_reason),
+      cmocka_unit_test(test_a_cancelled_start_does_not_wait_for_clients),
       cmocka_unit_test(test_stop_without_an_end_does_not_wait_for_timeouts),
       cmocka_unit_test(test_worker_that_cannot_enter_its_network_fails_the_start),
       cmocka_unit_test(test_file_limit_is_raised_to_what_is_allowed),

@@ -97,6 +97,14 @@ static void test_numbers_are_those_of_measures(void **state) {
   arena_release(&f.arena);
 }
 
+static void test_what_cannot_be_swept(void **state) {
+  (void)state;
+  refuses("cluster.provider=local,sim", "cluster.provider cannot be swept");
+  refuses("seed=1,2", "--seeds");
+  refuses("repeat=1..3/1", "repeat cannot be swept");
+  refuses("name=a,b", "name cannot be swept");
+}
+
 static void test_what_is_none(void **state) {
   (void)state;
   refuses("ttl", "expected PATH=");
@@ -143,6 +151,7 @@ int main(void) {
       cmocka_unit_test(test_lists),
       cmocka_unit_test(test_numbers_of_a_list_are_put_in_order),
       cmocka_unit_test(test_numbers_are_those_of_measures),
+      cmocka_unit_test(test_what_cannot_be_swept),
       cmocka_unit_test(test_what_is_none),
       cmocka_unit_test(test_the_longest_list),
   };
