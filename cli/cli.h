@@ -58,6 +58,13 @@ int cli_worse(int a, int b);
  * long. */
 int cli_absolute(const char *path, char *ret, size_t size, struct error *err);
 
+/* STATUS_USAGE when the value of --out (NULL: not given) names no directory. */
+int cli_check_out(const char *out, struct error *err);
+
+/* Whether files could be written into a directory that may not be there yet: a status. Makes
+ * nothing, so that what takes long can be refused before it begins. */
+int cli_check_writable(const char *directory, struct error *err);
+
 /* Makes an empty directory for a record, with its parents; one that exists and is not empty is
  * STATUS_USAGE. */
 int cli_make_run_directory(const char *path, struct error *err);

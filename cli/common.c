@@ -125,6 +125,29 @@ int cli_absolute(const char *path, char *ret, size_t size, struct error *err) {
   return path_format(ret, size, err, "%s/%s", here, path);
 }
 
+int cli_check_out(const char *out, struct error *err) {
+  if (!out || out[0]) return 0;
+  return error_set(err, STATUS_USAGE, "--out: \"\" is no directory");
+}
+
+int cli_check_writable(const char *directory, struct error *err) {
+  char path[PATH_MAX];
+  struct stat info;
+  int status = cli_absolute(directory, path, sizeof path, err);
+  if (status < 0) return status;
+  /* The nearest that exists is where the rest would be made. */
+  while (stat(path, &info) < 0) {
+    char *slash = strrchr(path, '/');
+    if (errno != ENOENT || !slash || !path[1])
+      return error_set_errno(err, errno, "cannot write to %s", directory);
+    slash[slash == path] = '\0';
+  }
+  if (!S_ISDIR(info.st_mode)) return error_set_errno(err, ENOTDIR, "cannot write to %s", directory);
+  if (access(path, W_OK | X_OK) < 0)
+    return error_set_errno(err, errno, "cannot write to %s", directory);
+  return 0;
+}
+
 /* Whether an existing directory may take a run. */
 static int check_empty(const char *path, struct error *err) {
   DIR *directory = opendir(path);

@@ -99,6 +99,7 @@ static int explore(struct cli *cli, const struct explore_options *options,
     status = path_format(below, sizeof below, &err, "%s%s",
                          options->out ? options->out : "gameday-explore/",
                          options->out ? "" : spec->scenario->name);
+  if (status == 0) status = cli_check_writable(below, &err);
   if (status < 0) return cli_fail(cli, &err);
   spec->directory = below;
   status = explore_run(spec, &result, &summary, &err);
@@ -115,7 +116,8 @@ static int main_explore(struct cli *cli, const void *data, int argc, char **argv
   struct scenario scenario, simulated;
   struct error err = ERROR_INIT;
   const char *provider = simulating_provider(cli, options->provider);
-  int status = fill_spec(options, &spec, &err);
+  int status = cli_check_out(options->out, &err);
+  if (status == 0) status = fill_spec(options, &spec, &err);
   if (status == 0 && !provider)
     status = error_set(&err, STATUS_ENVIRONMENT, "no provider in virtual time is built in");
   if (status < 0) return cli_fail(cli, &err);

@@ -180,6 +180,24 @@ static void name_points(const struct work *work, struct prediction_point *points
   }
 }
 
+/* Where the files go; "": there are to be none. */
+static int choose_directory(const struct work *work, const struct prediction *prediction, char *ret,
+                            size_t size, struct error *err) {
+  const char *out = work->options->out;
+  ret[0] = '\0';
+  if (!out && !prediction->parameter) return 0;
+  return path_format(ret, size, err, "%s%s", out ? out : "gameday-predict/",
+                     out ? "" : prediction->scenario);
+}
+
+/* Better told before all is simulated. */
+static int check_directory(const struct work *work, const struct prediction *prediction,
+                           struct error *err) {
+  char directory[PATH_MAX];
+  int status = choose_directory(work, prediction, directory, sizeof directory, err);
+  return status < 0 || !directory[0] ? status : cli_check_writable(directory, err);
+}
+
 static int predict(struct work *work, struct prediction *ret, int *ret_signal, struct error *err) {
   const struct predict_options *options = work->options;
   const struct scenario *scenario = first_scenario(work);
@@ -200,6 +218,7 @@ static int predict(struct work *work, struct prediction *ret, int *ret_signal, s
   if (status == 0 && prediction.first_seed + prediction.seeds - 1 > SIMULATING_SEED_MAX)
     status =
         error_set(err, STATUS_USAGE, "the last seed must be at most %" PRIu64, SIMULATING_SEED_MAX);
+  if (status == 0) status = check_directory(work, &prediction, err);
   if (status == 0) status = write_command(work, &prediction.command, err);
   if (status < 0) return status;
   work->told_ns = clock_now_ns(&clock_monotonic);
@@ -237,10 +256,8 @@ static int write_file(const struct prediction *prediction, prediction_writer *wr
 /* Pictures that cannot be drawn here take nothing from the rest. */
 static int write_files(struct work *work, const struct prediction *prediction, struct error *err) {
   char directory[PATH_MAX];
-  const char *out = work->options->out;
-  if (!out && !prediction->parameter) return 0;
-  int status = path_format(directory, sizeof directory, err, "%s%s", out ? out : "gameday-predict/",
-                           out ? "" : prediction->scenario);
+  int status = choose_directory(work, prediction, directory, sizeof directory, err);
+  if (status < 0 || !directory[0]) return status;
   if (status == 0) status = directory_make(directory, 0755, err);
   if (status == 0)
     status = write_file(prediction, prediction_json, directory, PREDICTION_JSON, err);
@@ -298,7 +315,8 @@ static int main_predict(struct cli *cli, const void *data, int argc, char **argv
   CLEANUP(work_release) struct work work = {.cli = cli, .options = options, .file = argv[0]};
   struct error err = ERROR_INIT;
   arena_init(&work.arena, 0);
-  int status = simulating_check_number("seeds", &options->seeds, 1, SEEDS_MAX, &err);
+  int status = cli_check_out(options->out, &err);
+  if (status == 0) status = simulating_check_number("seeds", &options->seeds, 1, SEEDS_MAX, &err);
   if (status == 0)
     status = simulating_check_number("seed", &options->seed, 0, SIMULATING_SEED_MAX, &err);
   if (status == 0)

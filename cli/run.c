@@ -268,17 +268,42 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
   return code;
 }
 
+/* Loads every scenario, to tell all mistakes before the first cluster is touched. Below one --out
+ * each has a directory of its name, and a record is never written over another. */
+static int check_scenarios(struct cli *cli, const struct run_options *options, int count,
+                           char **files) {
+  CLEANUP(arena_release) struct arena arena;
+  struct error err = ERROR_INIT;
+  struct scenario scenario;
+  int code = EXIT_MET;
+  arena_init(&arena, 0);
+  if (cli_check_out(options->out, &err) < 0) return cli_fail(cli, &err);
+  const char **names = arena_calloc(&arena, (size_t)count, sizeof *names);
+  for (int i = 0; names && i < count; i++) {
+    int loaded = cli_load_scenario(cli, files[i], options->provider, &options->sets, &scenario);
+    code = cli_worse(code, loaded);
+    if (loaded != EXIT_MET) continue;
+    names[i] = arena_strdup(&arena, scenario.name);
+    scenario_release(&scenario);
+    for (int k = 0; options->out && names[i] && k < i; k++) {
+      if (!names[k] || strcmp(names[k], names[i]) != 0) continue;
+      (void)error_set(&err, STATUS_USAGE,
+                      "%s and %s are both named '%s', and so would be their directories in --out; "
+                      "for more runs of one scenario there is --repeat",
+                      files[k], files[i], names[i]);
+      return cli_worse(code, cli_fail(cli, &err));
+    }
+  }
+  if (names) return code;
+  (void)error_set(&err, STATUS_MEMORY, "out of memory");
+  return cli_fail(cli, &err);
+}
+
 static int main_run(struct cli *cli, const void *data, int argc, char **argv) {
   const struct run_options *options = data;
   if (argc < 1) return cli_usage(cli, &command_run);
-  int code = EXIT_MET;
   struct scenario scenario;
-  /* All of them are checked before the first cluster is touched. */
-  for (int i = 0; i < argc; i++) {
-    int loaded = cli_load_scenario(cli, argv[i], options->provider, &options->sets, &scenario);
-    if (loaded == EXIT_MET) scenario_release(&scenario);
-    code = cli_worse(code, loaded);
-  }
+  int code = check_scenarios(cli, options, argc, argv);
   if (code != EXIT_MET) return code;
   for (int i = 0; i < argc && code < EXIT_SIGINT; i++) {
     char out[PATH_MAX];

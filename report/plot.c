@@ -1,10 +1,15 @@
 /* Runs gnuplot on the scripts of the plots. */
 #include "report/plot.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -12,6 +17,7 @@
 #include "base/process.h"
 
 #define PICTURE_BYTES_MAX (32u << 20)
+#define PLOTS_PREFIX ".plots-"
 #define DRAW_TIMEOUT_NS (60 * NS_PER_S)
 
 const struct plot *const plots[] = {
@@ -58,8 +64,27 @@ static int gnuplot_has_pngcairo(bool *ret_has, struct error *err) {
   return 0;
 }
 
+static void close_directory(DIR **directory) {
+  if (*directory) closedir(*directory);
+}
+
+/* What a process that was killed while drawing has left: nobody holds its lock. */
+static void remove_stale(const char *report_directory) {
+  CLEANUP(close_directory) DIR *directory = opendir(report_directory);
+  const struct dirent *entry;
+  while (directory && (entry = readdir(directory)) != NULL) {
+    char path[PATH_MAX];
+    if (strncmp(entry->d_name, PLOTS_PREFIX, sizeof PLOTS_PREFIX - 1) != 0) continue;
+    if (path_format(path, sizeof path, NULL, "%s/%s", report_directory, entry->d_name) < 0)
+      continue;
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) directory_remove(path, NULL);
+  }
+}
+
 int plotter_init(const char *report_directory, struct plotter *ret, struct error *err) {
   struct plotter plotter = {.png_by_gnuplot = false};
+  remove_stale(report_directory);
   if (!process_exists("gnuplot")) {
     return error_set(err, STATUS_ENVIRONMENT,
                      "no pictures: gnuplot is missing (Debian, Ubuntu: apt-get install "
@@ -67,13 +92,15 @@ int plotter_init(const char *report_directory, struct plotter *ret, struct error
   }
   int status = gnuplot_has_pngcairo(&plotter.png_by_gnuplot, err);
   if (status == 0) {
-    status = path_format(plotter.directory, sizeof plotter.directory, err, "%s/.plots-XXXXXX",
-                         report_directory);
+    status = path_format(plotter.directory, sizeof plotter.directory, err,
+                         "%s/" PLOTS_PREFIX "XXXXXX", report_directory);
   }
   if (status != 0) return status;
   if (!mkdtemp(plotter.directory)) {
     return error_set_errno(err, errno, "cannot make a directory in %s", report_directory);
   }
+  plotter.lock = open(plotter.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (plotter.lock >= 0) (void)flock(plotter.lock, LOCK_EX); /* no lock: no harm but a race */
   *ret = plotter;
   return 0;
 }
@@ -81,6 +108,7 @@ int plotter_init(const char *report_directory, struct plotter *ret, struct error
 void plotter_release(struct plotter *plotter) {
   if (!plotter || !plotter->directory[0]) return;
   directory_remove(plotter->directory, NULL); /* leftovers are hidden, and harm nobody */
+  if (plotter->lock >= 0) close(plotter->lock);
   plotter->directory[0] = '\0';
 }
 

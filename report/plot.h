@@ -65,6 +65,7 @@ enum plot_format { PLOT_SVG, PLOT_PNG };
 
 /* A place to draw: a directory of its own inside the one where reports go. */
 struct plotter {
+  int lock; /* on the directory while it is in use: without it, it is a killed process's */
   char directory[PATH_MAX];
   bool png_by_gnuplot; /* has the terminal pngcairo; else rsvg-convert makes PNG of SVG */
 };

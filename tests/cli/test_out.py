@@ -1,0 +1,90 @@
+"""--out: what cannot be written to is refused before the work, and what is full is said so."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from gameday import GAMEDAY, SOURCE, Checks, Place, plain_environment, run  # noqa: E402
+
+SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
+CRASH = os.path.join(SOURCE, "scenarios/postgres/primary-crash.yaml")
+MET, USAGE, ENVIRONMENT = 0, 2, 3
+# Within a namespace of its own: a file system that is too small for a whole record.
+FULL = """mount -t tmpfs -o size={size}k none "$1" || exit 77
+"$2" run "$3" --provider sim --seed 1 --out "$1/out"; code=$?
+exit $code"""
+
+
+def check_unwritable(checks, place):
+    file = os.path.join(place, "file")
+    with open(file, "w", encoding="utf-8"):
+        pass
+    for words in (["predict", SWITCHOVER, "--seeds", "50000"],
+                  ["explore", SWITCHOVER, "--seeds", "50000"]):
+        begin = time.monotonic()
+        done = run([*words, "--out", file + "/below/it"], cwd=place, timeout=120)
+        checks.check(done.returncode == ENVIRONMENT and "cannot write to" in done.stderr,
+                     f"{words[0]}: exit {done.returncode}", done.stderr)
+        checks.check(time.monotonic() - begin < 20 and not done.stdout,
+                     f"{words[0]}: refused only after the work")
+    for words in (["predict", SWITCHOVER], ["explore", SWITCHOVER],
+                  ["run", SWITCHOVER, "--provider", "sim"]):
+        done = run([*words, "--out", ""], cwd=place)
+        checks.check(done.returncode == USAGE and "--out" in done.stderr,
+                     f"{words[0]}: an empty --out: exit {done.returncode}", done.stderr)
+
+
+def check_same_scenario_twice(checks, place):
+    out = os.path.join(place, "twice")
+    done = run(["run", SWITCHOVER, CRASH, SWITCHOVER, "--provider", "sim", "--out", out])
+    checks.check(done.returncode == USAGE and "--repeat" in done.stderr,
+                 f"one scenario twice: exit {done.returncode}", done.stderr)
+    checks.check(not os.path.exists(out), "something ran before the refusal")
+
+
+def check_left_over_pictures(checks, place):
+    if not shutil.which("gnuplot"):
+        return
+    out = os.path.join(place, "killed")
+    done = run(["run", SWITCHOVER, "--provider", "sim", "--seed", "1", "--out", out])
+    checks.check(done.returncode == MET, "a run passes", done.stderr)
+    os.mkdir(os.path.join(out, ".plots-killed"))
+    with open(os.path.join(out, ".plots-killed", "data"), "w", encoding="utf-8") as file:
+        file.write("1 2\n")
+    run(["report", out])
+    left = [name for name in os.listdir(out) if name.startswith(".")]
+    checks.check(left == [], f"a killed report's files stay: {left}")
+
+
+def check_full(checks, place):
+    """Wherever in the run the disk becomes full, that is the reason, and no wrong usage."""
+    where = os.path.join(place, "full")
+    os.mkdir(where)
+    for size in (64, 300, 600, 800, 1000):
+        command = ["unshare", "-rm", "sh", "-c", FULL.format(size=size), "sh", where, GAMEDAY,
+                   SWITCHOVER]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300,
+                              env=plain_environment(), check=False)
+        if done.returncode == 77 or "unshare" in done.stderr:
+            print("not checked: a full disk (no namespaces here)")
+            return
+        full = "No space left" in done.stderr
+        checks.check(done.returncode == (ENVIRONMENT if full else MET),
+                     f"{size} KiB: exit {done.returncode}", done.stderr)
+
+
+def main():
+    checks = Checks()
+    with Place() as place:
+        check_unwritable(checks, place)
+        check_same_scenario_twice(checks, place)
+        check_left_over_pictures(checks, place)
+        if shutil.which("unshare"):
+            check_full(checks, place)
+    checks.finish()
+
+
+main()
