@@ -177,6 +177,9 @@ static void test_no_acknowledgement_after_the_fault(void **state) {
   judge(&it, &checker_load);
   NEAR(synthetic_value_of(&it, "load_after", 0), 0);
   assert_int_equal(it.result.verdict, VERDICT_UNKNOWN);
+  assert_string_equal(synthetic_finding(&it, "load")->why,
+                      "too little load: 0 operations were scheduled after fault-0 (fault 0, on "
+                      "pg1) and acknowledged, and 10 are the least to go by");
   synthetic_release(&it);
 }
 
