@@ -123,8 +123,8 @@ static uint32_t sync_members(const struct sim_keys *keys) {
   return keys->sync_leader == NOBODY ? 0 : keys->sync_mask | 1u << keys->sync_leader;
 }
 
-/* _is_healthiest_node(), when all have answered or timed out. Its own position is from before they
- * were asked: where the log still grows, everybody else is ahead. */
+/* _is_healthiest_node(), when all have answered or timed out. Its own position is from a moment
+ * before they were asked: where the log still grows, it is a race in which often one passes. */
 static void positions_known(struct sim_manager *m) {
   uint64_t own = m->position;
   for (uint32_t i = 0; i < m->patroni->count; i++) {

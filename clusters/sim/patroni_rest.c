@@ -7,9 +7,14 @@
 #define VISIT_TIMEOUT_NS (3 * NS_PER_S)
 #define REQUEST_BYTES 300
 #define ANSWER_BYTES 700
-/* TLS handshake, and a query of the local server. Python is no quick one. */
-#define HANDSHAKE_NS (30 * NS_PER_MS)
-#define HANDLE_NS (20 * NS_PER_MS)
+/* From the moment when the candidate read its own position until the other reads its own: drawn,
+ * for it decides who is ahead of whom while the log grows. The rest of TLS and Python comes after.
+ */
+#define HANDSHAKE_MIN_NS (1 * NS_PER_MS)
+#define HANDSHAKE_SPREAD_NS (6 * NS_PER_MS)
+#define HANDLE_NS (40 * NS_PER_MS)
+/* A connection to a server, with TLS and password. */
+#define VISIT_NS (60 * NS_PER_MS)
 
 /* Arguments on their way: `number` of the inquiry, `number2` the member asked. `pointer`: who asks.
  */
@@ -43,11 +48,32 @@ static void on_status(struct sim_process *self, const struct sim_args *args) {
   answered(args->pointer, (uint32_t)args->number2, status);
 }
 
+static void reply(struct sim_process *self, const struct sim_args *args, sim_call *deliver) {
+  const struct sim_manager *m = args->pointer;
+  if (!is_current(args)) return;
+  struct sim_manager *asking = m->patroni->managers + m->member;
+  sim_send(&(struct sim_message){.from = self,
+                                 .to = &asking->process,
+                                 .to_life = m->process.life,
+                                 .connection = args->number,
+                                 .bytes = ANSWER_BYTES,
+                                 .deliver = deliver,
+                                 .wanted = is_current,
+                                 .args = *args});
+}
+
+static void on_handled(struct sim_process *self, const struct sim_args *args) {
+  reply(self, args, on_status);
+}
+
+static void on_unhealthy(struct sim_process *self, const struct sim_args *args) {
+  reply(self, args, on_failed);
+}
+
 /* get_postgresql_status(): a server that is down, starting or frozen gives no position, and its
  * member counts as unreachable. */
-static void on_handled(struct sim_process *self, const struct sim_args *args) {
+static void on_asked(struct sim_process *self, const struct sim_args *args) {
   struct sim_manager *peer = self->owner;
-  struct sim_manager *m = args->pointer;
   enum sim_postgres_state state = sim_postgres_state(peer->server);
   bool primary = state == SIM_PG_PRIMARY;
   bool answers = primary || state == SIM_PG_STANDBY || state == SIM_PG_PROMOTING;
@@ -55,18 +81,7 @@ static void on_handled(struct sim_process *self, const struct sim_args *args) {
   if (sim_postgres_process(peer->server)->frozen) return; /* its query hangs */
   struct sim_args status = *args;
   status.number3 = position << 1 | primary;
-  sim_send(&(struct sim_message){.from = self,
-                                 .to = &m->process,
-                                 .to_life = m->process.life,
-                                 .connection = args->number,
-                                 .bytes = ANSWER_BYTES,
-                                 .deliver = answers ? on_status : on_failed,
-                                 .wanted = is_current,
-                                 .args = status});
-}
-
-static void on_request(struct sim_process *self, const struct sim_args *args) {
-  sim_after(self, HANDLE_NS, on_handled, args);
+  sim_after(self, HANDLE_NS, answers ? on_handled : on_unhealthy, &status);
 }
 
 static void on_handshake(struct sim_process *self, const struct sim_args *args) {
@@ -78,14 +93,16 @@ static void on_handshake(struct sim_process *self, const struct sim_args *args) 
                                  .to_life = args->number3,
                                  .connection = args->number,
                                  .bytes = REQUEST_BYTES,
-                                 .deliver = on_request,
+                                 .deliver = on_asked,
                                  .broken = on_failed,
                                  .wanted = is_current,
                                  .args = *args});
 }
 
 static void on_opened(struct sim_process *self, const struct sim_args *args) {
-  sim_after(self, HANDSHAKE_NS, on_handshake, args);
+  struct sim_manager *m = args->pointer;
+  uint64_t spread_ns = prng_below(&m->prng, HANDSHAKE_SPREAD_NS);
+  sim_after(self, HANDSHAKE_MIN_NS + spread_ns, on_handshake, args);
 }
 
 static void begin(struct sim_manager *m, uint32_t mask, void (*then)(struct sim_manager *m)) {
@@ -132,7 +149,7 @@ static void on_door_opened(struct sim_process *self, const struct sim_args *args
   const struct sim_manager *m = args->pointer;
   if (!is_current(args)) return;
   if (!sim_postgres_process(m->patroni->managers[args->number2].server)->frozen)
-    sim_after(self, 2 * HANDSHAKE_NS, on_visited, args);
+    sim_after(self, VISIT_NS, on_visited, args);
 }
 
 void ha_visit(struct sim_manager *m, uint32_t leader, void (*then)(struct sim_manager *m)) {

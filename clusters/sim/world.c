@@ -24,6 +24,11 @@ static void event_fired(struct timer *timer, uint64_t now_ns) {
 static bool add_block(struct sim_world *world) {
   struct sim_block *block = calloc(1, sizeof *block);
   if (!block) return false;
+  /* Others on this loop count on the room that they reserved. */
+  if (loop_reserve_timers(world->loop, BLOCK_EVENTS, NULL) < 0) {
+    free(block);
+    return false;
+  }
   block->next = world->blocks;
   world->blocks = block;
   for (uint32_t i = BLOCK_EVENTS; i-- > 0;) {

@@ -31,6 +31,7 @@ struct loop {
   void *state;
   struct heap_entry *heap;
   uint32_t heap_count, heap_capacity;
+  uint32_t reserved; /* timers that room was asked for, by all who did */
   uint64_t next_order;
   uint64_t firing_ns; /* 0: not inside fire_timers() */
   bool stopped;
@@ -78,7 +79,7 @@ static void heap_sift_down(struct loop *loop, uint32_t index, struct heap_entry 
   heap_place(loop, index, entry);
 }
 
-int loop_reserve_timers(struct loop *loop, uint32_t count, struct error *err) {
+static int make_room(struct loop *loop, uint32_t count, struct error *err) {
   if (count <= loop->heap_capacity) return 0;
   uint32_t capacity = loop->heap_capacity ? loop->heap_capacity : 16;
   while (capacity < count && capacity <= UINT32_MAX / 4) capacity *= 2;
@@ -88,6 +89,14 @@ int loop_reserve_timers(struct loop *loop, uint32_t count, struct error *err) {
   loop->heap = heap;
   loop->heap_capacity = capacity;
   return 0;
+}
+
+int loop_reserve_timers(struct loop *loop, uint32_t count, struct error *err) {
+  if (count > UINT32_MAX - loop->reserved)
+    return error_set(err, STATUS_MEMORY, "out of memory for %u timers", count);
+  int status = make_room(loop, loop->reserved + count, err);
+  if (status == 0) loop->reserved += count;
+  return status;
 }
 
 void loop_timer_cancel(struct loop *loop, struct timer *timer) {
@@ -107,7 +116,7 @@ int loop_timer_arm(struct loop *loop, struct timer *timer, uint64_t deadline_ns,
                    struct error *err) {
   assert(timer->fire);
   loop_timer_cancel(loop, timer);
-  int status = loop_reserve_timers(loop, loop->heap_count + 1, err);
+  int status = make_room(loop, loop->heap_count + 1, err);
   if (status) return status;
   timer->deadline_ns = deadline_ns;
   timer->order = loop->next_order++;

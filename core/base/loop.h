@@ -61,6 +61,8 @@ uint64_t loop_now_ns(const struct loop *loop);
  * timers grows as needed; asserts on allocation failure are avoided by loop_reserve_timers(). */
 int loop_timer_arm(struct loop *loop, struct timer *timer, uint64_t deadline_ns, struct error *err);
 void loop_timer_cancel(struct loop *loop, struct timer *timer); /* not armed is fine */
+/* Room for `count` more timers than what was reserved before: who reserves for all of its timers
+ * never fails to arm one, whoever shares the loop and does the same. */
 int loop_reserve_timers(struct loop *loop, uint32_t count, struct error *err);
 
 /* Watches watch->fd for `interest`; 0 stops watching. A socket that a library may have replaced

@@ -493,8 +493,22 @@ static void test_a_service_without_a_model_is_refused(void **state) {
   free(errors);
 }
 
+/* What was not kept in mind for want of memory did not happen in the cluster: no verdict then. */
+static void test_without_memory_nothing_is_trusted(void **state) {
+  (void)state;
+  struct error err = ERROR_INIT;
+  struct lab *lab = lab_new(TOPOLOGY_PATRONI, 3);
+  bool *lost = &sim_cluster_of(lab->cluster)->world.out_of_memory;
+  assert_ok(provider_sim.trustworthy(lab->cluster, &err), &err);
+  *lost = true;
+  assert_int_equal(provider_sim.trustworthy(lab->cluster, &err), STATUS_MEMORY);
+  *lost = false;
+  lab_free(lab);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_without_memory_nothing_is_trusted),
       cmocka_unit_test(test_a_simulated_cluster_ends_with_its_run),
       cmocka_unit_test(test_power),
       cmocka_unit_test(test_signals_find_processes_as_services_name_them),
