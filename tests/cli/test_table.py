@@ -122,7 +122,7 @@ ROWS = [
     ("predict {good} --seed 9223372036854774807", USAGE, [], ["the last seed must be at most"]),
     ("predict {good} --provider local", USAGE, [], ["'local' runs in real time; expected one in"]),
     ("predict {good} --set x", USAGE, [], ["--set"]),
-    ("predict {good} --set x --sweep seed=1,2", USAGE, [], ["--set"]),
+    ("predict {good} --set x --sweep load.settle=5s,6s", USAGE, [], ["--set"]),
     ("predict {good} --sweep ttl", USAGE, [], ['--sweep: "ttl": expected PATH=FROM..TO/STEP or']),
     ("predict {good} --sweep a=1s..9s", USAGE, [], ["1s..9s\" is no range; expected FROM..TO/STEP"]),
     ("predict {good} --sweep nope=1,2", USAGE, [],
