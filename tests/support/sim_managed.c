@@ -45,7 +45,14 @@ static void server_changed(void *data, uint32_t member) {
   uint32_t primaries = 0;
   for (uint32_t i = 0; i < managed->servers.count; i++)
     primaries += sim_postgres_state(sim_servers_at(&managed->servers, i)) == SIM_PG_PRIMARY;
+  uint64_t now_ns = sim_managed_now_ns(managed);
   if (primaries > managed->primaries_max) managed->primaries_max = primaries;
+  if (primaries > 1 && managed->both_since_ns == 0) managed->both_since_ns = now_ns;
+  if (primaries < 2 && managed->both_since_ns > 0) {
+    uint64_t both_ns = now_ns - managed->both_since_ns;
+    if (both_ns > managed->both_ns) managed->both_ns = both_ns;
+    managed->both_since_ns = 0;
+  }
   if (sim_postgres_state(sim_servers_at(&managed->servers, member)) != SIM_PG_PRIMARY ||
       managed->promoted == member)
     return;

@@ -23,6 +23,7 @@ struct sim_managed {
   uint64_t promoted_ns; /* the last promotion */
   uint32_t promoted;    /* and whose */
   uint32_t primaries_max;
+  uint64_t both_since_ns, both_ns; /* two primaries at once: since, 0: not; the longest so far */
 };
 
 /* Three members, Patroni's defaults, asynchronous. */
