@@ -100,7 +100,7 @@ static void *watch_host(void *data) {
       PQfinish(conn);
       conn = NULL;
     }
-    pause_ms(answer < 0 ? 10 : 2); /* attempts must not keep a server from starting */
+    pause_ms(answer < 0 ? 4 : 2); /* attempts must not keep a server from starting */
   }
   PQfinish(conn);
   return NULL;
