@@ -202,7 +202,9 @@ static void process_unhealthy(struct sim_manager *m) {
   bool synchronous = ha_config(m)->synchronous_mode && m->cluster.sync_leader != NOBODY;
   if (m->starting) {
     not_healthiest(m);
-  } else if (ha_server_is_primary(m)) {
+    return;
+  }
+  if (ha_server_is_primary(m)) {
     ha_acquire_lock(m, acquired);
   } else if (m->cluster.failover) {
     process_switchover(m);
