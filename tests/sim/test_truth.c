@@ -1,6 +1,6 @@
 /* Every shipped scenario for PostgreSQL on the simulator, over many seeds: what is measured is what
  * happened, to the tick and to the row, and every objective is met. SIM_SEEDS says how many seeds a
- * scenario; ordinarily a hundred, a thousand in `./dev bench sim`. */
+ * scenario; a hundred where it does not. */
 #include "support/test.h"
 #include "support/truth.h"
 
