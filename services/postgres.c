@@ -95,7 +95,8 @@ const struct param postgres_params[] = {
      .type = PARAM_BOOL,
      .offset = FIELD(use_pg_rewind),
      .default_text = "true",
-     .help = "Patroni rewinds a former primary with pg_rewind instead of copying it anew."},
+     .help =
+         "Patroni rewinds a former primary whose history has gone on; without it, it is left out."},
     {.key = "data_checksums",
      .type = PARAM_BOOL,
      .offset = FIELD(data_checksums),
