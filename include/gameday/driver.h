@@ -21,7 +21,10 @@ enum statement_meaning {
 };
 struct statement {
   enum statement_meaning meaning;
-  const char *text; /* for PostgreSQL with $1, $2 ... */
+  /* For PostgreSQL SQL with $1, $2 ... For Redis one command: words with single spaces between
+   * them, in which $1, $2 ... stand for parameters anywhere in a word ("SET gd:w:$1:$2 $3"); the
+   * second word is the key. */
+  const char *text;
   uint32_t parameter_count;
 };
 
@@ -44,7 +47,9 @@ struct access {
    * and one that does not resolve is a failed connect. False: the names mean nothing where the
    * clients are, they use the addresses. */
   bool resolve;
-  void *context; /* the driver's own, for those that reach servers by no address; else NULL */
+  /* The driver's own: struct redis_access for Redis, the servers themselves in the simulator; else
+   * NULL. */
+  void *context;
 };
 
 /* Client-side behaviour; parameters of the workload, recorded, because the client is part of what
@@ -65,6 +70,7 @@ struct reply {
   uint64_t done_ns;     /* clock time after the receive */
   uint8_t host;         /* who answered; HOST_NONE: nobody */
   uint32_t timeline;    /* of that host; 0: not known */
+  uint8_t shard;        /* of the key, as in struct operation */
   int64_t values[2];    /* the first row's columns, as integers */
   bool has_row;
 };

@@ -7,4 +7,7 @@
 /* PostgreSQL by libpq: workload/pg_client.c. */
 extern const struct driver driver_pg;
 
+/* Redis and Valkey by hiredis, alone, behind Sentinel or as a cluster: workload/redis_client.c. */
+extern const struct driver driver_redis;
+
 #endif

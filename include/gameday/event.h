@@ -41,14 +41,15 @@ struct operation {
   uint32_t identity;      /* who wrote: a client until its first unknown, then a new one */
   uint32_t read_identity; /* reads: whose row was read */
   uint32_t code;          /* why not ok: code_pack() of an SQLSTATE or of a GD... code; else 0 */
-  uint32_t timeline;      /* of the server that answered (PostgreSQL timeline); 0: not known */
+  uint32_t timeline;      /* of the server that answered: PostgreSQL's timeline, or the number of a
+                             Redis history (redis_access.h); 0: not known */
   uint16_t client;        /* index of the client in the run */
   uint8_t workload;       /* index of the workload in the scenario */
   uint8_t kind;           /* enum operation_kind */
   uint8_t outcome;        /* enum outcome */
   uint8_t route;          /* enum route */
   uint8_t host;           /* index of the host that answered; HOST_NONE: none did */
-  uint8_t reserved;
+  uint8_t shard;          /* from 1: the shard that owns the key; 0: the service has no shards */
 };
 
 /* Codes of our own, beside SQLSTATEs: five characters too. */
@@ -115,8 +116,9 @@ enum event_kind {
   EVENT_FAULT_HEALED,
   EVENT_FAULT_HEAL_CONFIRMED,
   EVENT_FAULT_HEAL_FAILED,
-  EVENT_ROLE,        /* host, role, number: timeline: a server answered with a new role; ROLE_NONE:
-                        it no longer answers */
+  EVENT_ROLE,        /* host, role, number: timeline, number2: the shard that it belongs to, from 1
+                        (0: the service has no shards): a server answered with a new role;
+                        ROLE_NONE: it no longer answers */
   EVENT_LEADER_LOST, /* the manager treats the leader `host` as gone (leader key deleted) */
   EVENT_LEADER,      /* host holds the leader key */
   EVENT_PROMOTED,    /* host answered as writable primary */

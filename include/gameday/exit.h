@@ -9,6 +9,7 @@ enum exit_code {
   EXIT_ENVIRONMENT = 3, /* this machine or cluster cannot do it: says what is missing */
   EXIT_UNTRUSTED = 4,   /* untrustworthy or inconclusive: neither met nor missed is proven */
   EXIT_INTERNAL = 5,    /* a bug in gameday, or out of memory */
+  EXIT_SIGHUP = 129,    /* the terminal was closed; as an interrupt */
   EXIT_SIGINT = 130,    /* interrupted; everything was healed and removed first */
   EXIT_SIGTERM = 143,
 };

@@ -65,13 +65,13 @@ struct names {
 enum target_kind {
   TARGET_NONE,
   TARGET_HOST,    /* host/NAME */
-  TARGET_PRIMARY, /* SERVICE.primary */
+  TARGET_PRIMARY, /* SERVICE.primary; of a service with shards SERVICE.primary[SHARD], from 0 */
   TARGET_REPLICA, /* SERVICE.replica[INDEX], in host order among the replicas of that moment */
   TARGET_ANY,     /* SERVICE.any: a host of the service drawn from the seed */
 };
 struct target {
   enum target_kind kind;
-  uint32_t index;      /* TARGET_REPLICA */
+  uint32_t index;      /* TARGET_REPLICA, TARGET_PRIMARY */
   const char *service; /* NULL for TARGET_HOST */
   const char *host;    /* TARGET_HOST */
 };

@@ -33,6 +33,7 @@ enum capability {
   CAN_EXEC = 1 << 4,
   CAN_FILES = 1 << 5,   /* file_put */
   CAN_NETWORK = 1 << 6, /* network_enter: clients on hosts of their own */
+  CAN_LINKS = 1 << 7,   /* link_cut */
 };
 const char *capability_name(enum capability capability); /* "host power", for messages */
 
@@ -73,6 +74,20 @@ struct process_match {
   const char *argument; /* a substring of the command line */
   const char *unit;     /* processes started by this unit, descendants included */
   bool tree;            /* with all descendants of what matched */
+};
+
+/* What becomes of packets that a cut link refuses. */
+enum link_action {
+  LINK_DROP,   /* nothing: the sender waits and retransmits */
+  LINK_REJECT, /* ICMP administratively prohibited: the sender fails at once */
+  LINK_RESET,  /* TCP RST, and DROP for what is not TCP */
+};
+/* Which packets from one host to another are refused, where they arrive. */
+struct link_rule {
+  enum link_action action;
+  uint16_t port;         /* TCP, of either end; 0: all packets of all protocols */
+  bool established_only; /* connections that were there before; new ones pass */
+  bool new_only;         /* new connections; those that were there before live on */
 };
 
 /* A daemon of a host: started with the host and by unit_start(). stdout and stderr go to
@@ -164,6 +179,19 @@ struct provider {
    * network with their new sockets, and the names of the cluster's hosts resolve to addresses.
    * Files are this machine's, under their own paths. */
   int (*network_enter)(struct cluster *cluster, const struct host *host, struct error *err);
+
+  /* Refuses, at `to`, what comes from `from`, under the name `tag` ([a-z0-9-]{1,32}, of the fault):
+   * one direction; two calls cut both. The same again is fine. Returns when it is in effect. */
+  int (*link_cut)(struct cluster *cluster, const struct host *from, const struct host *to,
+                  const struct link_rule *rule, const char *tag, struct error *err);
+  /* Takes back all cuts of `tag` at `to`, whoever they were from. Fine when there are none, and
+   * when the host is off. */
+  int (*link_mend)(struct cluster *cluster, const struct host *to, const char *tag,
+                   struct error *err);
+  /* Whether a packet sent now from `from` to `to` (TCP `port`; 0: any) gets there, found out by
+   * sending one where that is possible and not by asking for the rules. */
+  int (*link_passes)(struct cluster *cluster, const struct host *from, const struct host *to,
+                     uint16_t port, bool *ret_passes, struct error *err);
 };
 
 extern const struct provider *const providers[]; /* clusters/clusters.c; NULL-terminated */

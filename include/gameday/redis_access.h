@@ -1,0 +1,53 @@
+/* How clients reach a Redis service beyond addresses: struct access.context of driver_redis. Filled
+ * by the service, used by every session, outlives them. */
+#ifndef GAMEDAY_REDIS_ACCESS_H
+#define GAMEDAY_REDIS_ACCESS_H
+
+#include <pthread.h>
+
+#include "gameday/driver.h"
+
+enum redis_topology { REDIS_SENTINEL, REDIS_CLUSTER, REDIS_SINGLE };
+
+#define REDIS_ID_SIZE 41 /* 40 hexadecimal digits: run id, replication id, node id */
+#define REDIS_HISTORIES_MAX 256
+
+/* Redis tells its histories apart by random ids (master_replid) that have no order. Here they get
+ * numbers, from 1, in the order in which a primary was first seen with one: what the record calls
+ * the timeline. A primary that was left behind keeps its old id, and so its lower number. */
+struct redis_histories {
+  pthread_mutex_t mutex;
+  char ids[REDIS_HISTORIES_MAX][REDIS_ID_SIZE];
+  uint32_t count;
+};
+int redis_histories_init(struct redis_histories *histories, struct error *err);
+void redis_histories_release(struct redis_histories *histories);
+/* The number of `id`, a new one when it was not seen before. 0: there is no room for more, or `id`
+ * is none. Any thread. */
+uint32_t redis_histories_number(struct redis_histories *histories, const char *id);
+
+struct redis_access {
+  enum redis_topology topology;
+  /* REDIS_SENTINEL: */
+  const struct endpoint *sentinels;
+  uint32_t sentinel_count;
+  const char *master_name;
+  const char *sentinel_user, *sentinel_password; /* secret; NULL: as for the servers */
+  /* REDIS_CLUSTER: the service made it with equal ranges of slots, shard s (from 0) owning
+   * [s * 16384 / shards, (s + 1) * 16384 / shards), and nothing moves them between shards. */
+  uint8_t shards;
+  struct redis_histories *histories;
+};
+
+/* The hash slot of a key, hash tags ({...}) respected: CRC16 (XMODEM) modulo 16384, as in the
+ * cluster specification. */
+uint16_t redis_key_slot(const char *key, size_t length);
+/* The shard, from 1, that owns a slot; `shards` > 0. */
+uint8_t redis_slot_shard(uint16_t slot, uint8_t shards);
+
+/* The code of an error reply by its first word ("READONLY ..."), and whether a command that got it
+ * was certainly not applied. Table and sources: core/plugin/redis_reply.c. */
+uint32_t redis_error_code(const char *message);
+enum outcome redis_error_outcome(const char *message);
+
+#endif

@@ -1,0 +1,67 @@
+/* What a scenario says of the service `redis`, and what follows from it alone: shared by the
+ * service on real hosts and by its model in the simulator. */
+#ifndef GAMEDAY_SERVICES_REDIS_PARAMETERS_H
+#define GAMEDAY_SERVICES_REDIS_PARAMETERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gameday/redis_access.h"
+#include "gameday/service.h"
+
+#define REDIS_INSTANCES_MAX 12 /* data servers */
+#define REDIS_SENTINELS_MAX 7
+#define REDIS_SHARDS_MAX 6
+#define REDIS_PORT 6379
+#define REDIS_SENTINEL_PORT 26379
+#define REDIS_BUS_PORT 16379
+#define REDIS_MASTER_NAME "gameday"
+
+enum redis_program { REDIS_PROGRAM_AUTO, REDIS_PROGRAM_REDIS, REDIS_PROGRAM_VALKEY };
+enum redis_fsync { REDIS_FSYNC_ALWAYS, REDIS_FSYNC_EVERYSEC, REDIS_FSYNC_NO };
+
+struct redis_config {
+  int topology;                 /* enum redis_topology */
+  int program;                  /* enum redis_program */
+  uint32_t instances;           /* sentinel: data servers, the first is the first primary */
+  uint32_t sentinels;           /* sentinel: on the first hosts; more than instances: own hosts */
+  uint32_t quorum;              /* sentinel; 0: the majority of the sentinels */
+  uint32_t masters, replicas;   /* cluster: shards, and replicas of each */
+  uint64_t down_after_ns;       /* sentinel: down-after-milliseconds */
+  uint64_t failover_timeout_ns; /* sentinel: failover-timeout */
+  uint32_t parallel_syncs;      /* sentinel: parallel-syncs */
+  uint64_t node_timeout_ns;     /* cluster: cluster-node-timeout */
+  uint32_t replica_validity_factor; /* cluster: cluster-replica-validity-factor */
+  bool require_full_coverage;       /* cluster: cluster-require-full-coverage */
+  uint32_t min_replicas_to_write;
+  uint64_t min_replicas_max_lag_ns; /* whole seconds */
+  bool appendonly;
+  int appendfsync;          /* enum redis_fsync */
+  const char *save;         /* as in redis.conf: "3600 1 300 100"; "": no snapshots */
+  uint64_t maxmemory_bytes; /* 0: no limit */
+  int maxmemory_policy;     /* index in redis_policies */
+  uint32_t maxclients;
+  bool tls;
+  uint64_t memory_bytes, disk_bytes; /* of each host */
+  struct settings settings;          /* free server settings */
+};
+
+extern const char *const redis_policies[]; /* "noeviction", ... as in redis.conf; NULL-terminated */
+
+uint32_t redis_instances(const struct redis_config *config);      /* data servers */
+uint32_t redis_sentinel_count(const struct redis_config *config); /* 0 unless sentinel */
+uint32_t redis_host_count(const struct redis_config *config);
+uint32_t redis_quorum(const struct redis_config *config);
+uint8_t redis_shards(const struct redis_config *config); /* 0 unless cluster */
+
+/* What the descriptors of the service and of its model share; as in struct plugin and service. */
+extern const struct param redis_params[];
+extern const struct service_process redis_processes[]; /* "redis", "sentinel" */
+const struct service_process *redis_processes_for(const void *config);
+int redis_plan_hosts(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
+                     struct error *err);
+bool redis_can_step(const void *config, enum service_step step);
+uint32_t redis_connections(const void *config, char *because, size_t size);
+int redis_validate(const void *config, struct error *err);
+
+#endif
