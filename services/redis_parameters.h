@@ -53,6 +53,9 @@ uint32_t redis_sentinel_count(const struct redis_config *config); /* 0 unless se
 uint32_t redis_host_count(const struct redis_config *config);
 uint32_t redis_quorum(const struct redis_config *config);
 uint8_t redis_shards(const struct redis_config *config); /* 0 unless cluster */
+/* The shard, from 1, that a data server is made for: hosts 1 .. M are the masters of the shards in
+ * order, replicas follow round by round. 0 unless cluster. */
+uint8_t redis_first_shard(const struct redis_config *config, uint32_t member);
 
 /* What the descriptors of the service and of its model share; as in struct plugin and service. */
 extern const struct param redis_params[];
@@ -63,5 +66,7 @@ int redis_plan_hosts(const void *config, struct host_spec *ret_hosts, uint32_t *
 bool redis_can_step(const void *config, enum service_step step);
 uint32_t redis_connections(const void *config, char *because, size_t size);
 int redis_validate(const void *config, struct error *err);
+/* Settings of redis.conf that the service makes itself and refuses from a scenario. */
+bool redis_setting_reserved(const char *name, const char **ret_why);
 
 #endif
