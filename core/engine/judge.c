@@ -207,22 +207,49 @@ static void add_untrusted(struct summary *summary, const struct run_result *repe
   }
 }
 
+static enum verdict verdict_of_findings(const struct run_result *run) {
+  enum verdict verdict = VERDICT_PASS;
+  for (uint32_t i = 0; i < run->finding_count; i++)
+    if (run->findings[i].verdict > verdict) verdict = run->findings[i].verdict;
+  return verdict;
+}
+
+/* The repeat whose findings are shown beside the verdict: the worst; but where objectives over all
+ * repeats do not give the verdict, one whose findings do. What the worst one missed alone may have
+ * been met by the median, and then nothing of it would say why. */
+static const struct run_result *find_shown(const struct run_result *repeats, uint32_t count,
+                                           enum verdict verdict, const struct run_result *judged) {
+  const struct run_result *worst = &repeats[0], *telling = NULL;
+  for (uint32_t i = 0; i < judged->objective_count; i++)
+    if (judged->objectives[i].verdict == verdict) verdict = VERDICT_PASS;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct run_result *run = &repeats[i];
+    bool tells = !run->changed && verdict_of_findings(run) == verdict;
+    if (run->verdict > worst->verdict) worst = run;
+    if (tells && (!telling || run->verdict > telling->verdict)) telling = run;
+  }
+  return verdict != VERDICT_PASS && telling ? telling : worst;
+}
+
 int judge_repeats(const struct run_result *repeats, uint32_t count, const struct scenario *scenario,
                   struct arena *arena, struct run_result *ret, struct error *err) {
   assert(count > 0);
-  uint32_t worst = 0, kept_count = 0;
-  for (uint32_t i = 1; i < count; i++)
-    if (repeats[i].verdict > repeats[worst].verdict) worst = i;
-  struct run_result result = repeats[worst], *kept = NULL;
+  uint32_t kept_count = 0;
+  struct run_result *kept = NULL, judged = {.objective_count = 0};
   struct summary summary = {.arena = arena};
   int status = keep_unchanged(repeats, count, arena, &kept, &kept_count, err);
   if (status == 0 && kept_count > 0)
-    status = judge_objectives(scenario, kept, kept_count, arena, &result.objectives,
-                              &result.objective_count, err);
+    status = judge_objectives(scenario, kept, kept_count, arena, &judged.objectives,
+                              &judged.objective_count, err);
   if (status < 0) return status;
   add_untrusted(&summary, repeats, count);
-  if (kept_count > 0) add_objectives(&summary, result.objectives, result.objective_count);
+  add_objectives(&summary, judged.objectives, judged.objective_count);
   for (uint32_t i = 0; i < kept_count; i++) add_findings(&summary, &kept[i]);
+  struct run_result result = *find_shown(repeats, count, summary.verdict, &judged);
+  if (kept_count > 0) {
+    result.objectives = judged.objectives;
+    result.objective_count = judged.objective_count;
+  }
   for (uint32_t i = 0; i < count; i++) result.trusted = result.trusted && repeats[i].trusted;
   status = close_summary(&summary, &result, err);
   if (status == 0) *ret = result;

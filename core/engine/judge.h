@@ -38,7 +38,8 @@ bool judge_median_interval(double *values, uint32_t count, double *ret_low, doub
 
 /* Objectives over all repeats, by each objective's statistic; the combined verdict goes to
  * `ret->verdict`, the objectives to `ret->objectives`; the rest of `ret` is a copy of the repeat
- * with the worst verdict (the first of these). */
+ * with the worst verdict (the first of these), or, where findings and not the objectives give the
+ * combined verdict, of one that has such findings. */
 int judge_repeats(const struct run_result *repeats, uint32_t count, const struct scenario *scenario,
                   struct arena *arena, struct run_result *ret, struct error *err);
 

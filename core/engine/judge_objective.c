@@ -194,9 +194,10 @@ static int hold(const struct scenario_objective *objective, const struct range *
   format_measure(bound, objective->unit, allowed);
   if (strcmp(measured, allowed) == 0)
     format_apart(at_least ? range->high : range->low, bound, objective->unit, measured, allowed);
+  const char *end = ret->known ? "" : at_least ? "at most " : "at least ";
   if (missed)
     return say(ret, VERDICT_FAIL,
-               arena_printf(arena, "%s%s, %s than %s%s%s", ret->known ? "" : "at least ", measured,
+               arena_printf(arena, "%s%s, %s than %s%s%s", end, measured,
                             at_least ? "less" : "more", allowed, why ? ": " : "", why ? why : ""),
                err);
   return say(ret, VERDICT_UNKNOWN,

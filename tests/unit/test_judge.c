@@ -1,19 +1,9 @@
 /* Objectives, statistics, repeats, and the table of measures. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "engine/judge.h"
 #include "support/synthetic.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#include "support/test.h"
 
 /* --- the table ------------------------------------------------------------------------------- */
 
@@ -210,7 +200,9 @@ static void test_unknown_is_unknown(void **state) {
   assert_int_equal(judge(&made, "x", "max", false, 45).verdict, VERDICT_FAIL);
   assert_int_equal(judge(&made, "x", "min", false, 45).verdict, VERDICT_UNKNOWN);
   assert_int_equal(judge(&made, "x", "min", true, 45).verdict, VERDICT_UNKNOWN);
-  assert_int_equal(judge(&made, "x", "min", true, 55).verdict, VERDICT_FAIL);
+  result = judge(&made, "x", "min", true, 55); /* it was "at least 50 s, less than 55 s" */
+  assert_int_equal(result.verdict, VERDICT_FAIL);
+  assert_string_equal(result.why, "at most 50 s, less than 55 s: the dog ate it");
   assert_int_equal(judge(&made, "x", "max", true, 45).verdict, VERDICT_PASS);
   arena_release(&made.arena);
 }
@@ -316,6 +308,13 @@ static void test_repeats(void **state) {
   assert_int_equal(judge_repeats(made.runs, 3, &scenario, &made.arena, &result, &err), 0);
   assert_int_equal(result.verdict, VERDICT_FAIL);
   assert_string_equal(result.why, "made: a row was damaged");
+  /* It was "the worst" alone, whose findings are all fine: no report had a check that failed. */
+  assert_ptr_equal(result.findings, made.runs[2].findings);
+  assert_int_equal(result.objective_count, 1);
+  objective.bound = 10; /* now it is for the objective, too */
+  assert_int_equal(judge_repeats(made.runs, 3, &scenario, &made.arena, &result, &err), 0);
+  assert_string_equal(result.scenario, "the worst");
+  objective.bound = 12;
   made.findings[2].verdict = VERDICT_PASS;
   made.runs[0].trusted = false;
   assert_int_equal(judge_repeats(made.runs, 3, &scenario, &made.arena, &result, &err), 0);
