@@ -14,10 +14,10 @@ enum status {
   STATUS_USAGE = -1,       /* the user's input: arguments, scenario text (exit 2) */
   STATUS_ENVIRONMENT = -2, /* this machine or cluster cannot do it (exit 3) */
   STATUS_SYSTEM = -3,      /* a system call failed; errnum tells (exit 3) */
-  STATUS_SERVER = -4,      /* a server answered with an error or did not start (exit 3) */
+  STATUS_SERVER = -4,      /* a server refuses, or did not start (exit 3; under load 4) */
   STATUS_TIMEOUT = -5,     /* a deadline of our own passed (exit 4) */
   STATUS_UNTRUSTED = -6,   /* measurements cannot be trusted (exit 4) */
-  STATUS_INTERRUPTED = -7, /* the user asked to stop (exit 130 on SIGINT, 143 on SIGTERM) */
+  STATUS_INTERRUPTED = -7, /* the user asked to stop (exit 128 + the signal) */
   STATUS_MEMORY = -8,      /* out of memory (exit 5) */
   STATUS_INTERNAL = -9,    /* a bug, or a record that contradicts itself (exit 5) */
 };

@@ -168,6 +168,13 @@ static void release(struct run *run) {
   arena_release(&run->arena);
 }
 
+/* What servers refuse while they are measured is a run without a result: nothing is missing on this
+ * machine. */
+static int as_measured(int status, struct error *why) {
+  if (status != STATUS_SERVER) return status;
+  return why->status = STATUS_UNTRUSTED;
+}
+
 int run_execute(const struct run_spec *spec, bool *ret_measured, struct error *err) {
   struct error why = ERROR_INIT;
   uint32_t workers =
@@ -202,6 +209,7 @@ int run_execute(const struct run_spec *spec, bool *ret_measured, struct error *e
   *ret_measured = status == 0;
   if (status == 0) status = measure(&run, &why);
   if (status == 0) status = run_read_back(&run, &why);
+  if (*ret_measured) status = as_measured(status, &why);
   /* What a signal broke off may have failed in its own words: say what it was. */
   if (status < 0 && atomic_load(&spec->interrupt->signal) != 0)
     status = run_check_interrupt(&run, &why);
