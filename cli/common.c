@@ -21,7 +21,9 @@ enum exit_code cli_exit_code(enum status status, int number) {
     case STATUS_SERVER: return EXIT_ENVIRONMENT;
     case STATUS_TIMEOUT:
     case STATUS_UNTRUSTED: return EXIT_UNTRUSTED;
-    case STATUS_INTERRUPTED: return number == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
+    case STATUS_INTERRUPTED:
+      if (number == SIGHUP) return EXIT_SIGHUP;
+      return number == SIGTERM ? EXIT_SIGTERM : EXIT_SIGINT;
     case STATUS_MEMORY:
     case STATUS_INTERNAL: return EXIT_INTERNAL;
   }
@@ -107,8 +109,9 @@ int cli_load_scenario(struct cli *cli, const char *path, const char *provider,
 }
 
 int cli_worse(int a, int b) {
-  static const int order[] = {EXIT_MET,       EXIT_UNTRUSTED, EXIT_MISSED,  EXIT_ENVIRONMENT,
-                              EXIT_BAD_USAGE, EXIT_INTERNAL,  EXIT_SIGTERM, EXIT_SIGINT};
+  static const int order[] = {EXIT_MET,         EXIT_UNTRUSTED, EXIT_MISSED,
+                              EXIT_ENVIRONMENT, EXIT_BAD_USAGE, EXIT_INTERNAL,
+                              EXIT_SIGHUP,      EXIT_SIGTERM,   EXIT_SIGINT};
   int rank_a = 0, rank_b = 0;
   for (int i = 0; i < (int)(sizeof order / sizeof *order); i++) {
     if (order[i] == a) rank_a = i;

@@ -28,7 +28,7 @@ static void print_overview(FILE *out) {
     fprintf(out, "  %-10s %s\n", (*row)->name, (*row)->summary);
   fprintf(out, "\ngameday COMMAND --help says more. Exit codes:\n\n");
   for (const struct exit_meaning *row = exit_meanings; row->codes; row++)
-    fprintf(out, "  %-10s %s\n", row->codes, row->meaning);
+    fprintf(out, "  %-14s %s\n", row->codes, row->meaning);
 }
 
 static void print_help(const struct command *command, FILE *out) {
@@ -135,7 +135,9 @@ static void forget_postgres_environment(void) {
 
 int main(int argc, char **argv) {
   forget_postgres_environment();
+  /* A reader that has left and a limit on the size of files (ulimit -f) are errors of a write. */
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   if (!hold_standard_descriptors()) return EXIT_ENVIRONMENT;
   CLEANUP_FREE const char **names = measure_names();
   struct cli cli = {.tables = {.providers = providers,

@@ -54,7 +54,7 @@ static const struct option_row rows[] = {
 #define SPACE_LOOK_NS (250 * NS_PER_MS)
 #define SPACE_LEAST_BYTES (1u << 20)
 
-/* The thread that takes SIGINT and SIGTERM while a run goes on. */
+/* The thread that takes the signals that ask to end while a run goes on. */
 struct signals {
   pthread_t thread;
   struct interrupt interrupt;
@@ -65,9 +65,7 @@ struct signals {
 
 static sigset_t signal_set(void) {
   sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
+  interrupt_signals(&set);
   sigaddset(&set, SIGUSR1); /* from us: the run is over */
   return set;
 }
@@ -103,8 +101,9 @@ static void *signals_main(void *data) {
   int first = number;
   interrupt_raise(&signals->interrupt, first);
   struct timespec grace = {.tv_sec = GRACE_S};
+  /* That a terminal is closed is told twice: by the kernel, and by a shell on it. */
   do number = sigtimedwait(&set, NULL, &grace);
-  while (number < 0 && errno == EINTR);
+  while ((number < 0 && errno == EINTR) || (number == SIGHUP && first == SIGHUP));
   if (number == SIGUSR1) return NULL;
   /* In virtual time there is nothing to take away from a run that does not come to its end. */
   if (signals->provider->virtual_time) _exit((int)cli_exit_code(STATUS_INTERRUPTED, first));
@@ -126,6 +125,17 @@ static void signals_end(struct signals *signals) {
   pthread_kill(signals->thread, SIGUSR1);
   pthread_join(signals->thread, NULL);
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* A run that broke off may have failed to remove its cluster, too, and told only the first of its
+ * errors: then the guard does it, or the user is told. */
+static void end_guard(struct cli *cli, const struct guard_spec *guarded, bool in_order,
+                      struct guard *guard) {
+  struct error err = ERROR_INIT;
+  if (in_order || guard->pid == 0 || guard_clean_up(guarded, false, NULL, NULL) == 0)
+    guard_dismiss(guard);
+  else if (guard_trip(guard, guarded->run_directory, &err) < 0)
+    (void)cli_fail(cli, &err);
 }
 
 /* One run into an existing empty directory. Returns an exit code; `ret_record`: the measured time
@@ -152,7 +162,7 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
                             .log = &cli->log};
   status = signals_begin(&signals, &err);
   if (status < 0) {
-    guard_trip(&guard);
+    guard_dismiss(&guard); /* there is nothing yet */
     return cli_fail(cli, &err);
   }
   struct run_spec spec = {.scenario = scenario,
@@ -165,7 +175,7 @@ static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t s
   int sealed = *ret_record ? record_seal(directory, status == 0 ? &err : NULL) : 0;
   if (status == 0) status = sealed;
   signals_end(&signals);
-  guard_dismiss(&guard);
+  end_guard(cli, &guarded, status == 0, &guard);
   int number = atomic_load(&signals.interrupt.signal);
   /* A signal in the last moment is too late for this run, but not for the next. */
   if (status == 0) return number ? (int)cli_exit_code(STATUS_INTERRUPTED, number) : EXIT_MET;
@@ -259,7 +269,7 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
               (unsigned long long)(seed + count), made[count]);
     bool record = false;
     code = run_once(cli, scenario, seed + count, made[count], &record);
-    if (record && code < EXIT_SIGINT) count++;
+    if (record && code < EXIT_SIGHUP) count++;
   }
   if (count == 0) return code;
   code = report_repeats(cli, made, count, repeat, out, &arena, code);
@@ -305,7 +315,7 @@ static int main_run(struct cli *cli, const void *data, int argc, char **argv) {
   struct scenario scenario;
   int code = check_scenarios(cli, options, argc, argv);
   if (code != EXIT_MET) return code;
-  for (int i = 0; i < argc && code < EXIT_SIGINT; i++) {
+  for (int i = 0; i < argc && code < EXIT_SIGHUP; i++) {
     char out[PATH_MAX];
     struct error err = ERROR_INIT;
     int loaded = cli_load_scenario(cli, argv[i], options->provider, &options->sets, &scenario);
@@ -332,8 +342,9 @@ const struct command command_run = {
     .usage = "run SCENARIO.yaml... [OPTIONS]",
     .summary = "Run scenarios: bring the cluster up, drive, break, measure, judge, take it down.",
     .more =
-        "All scenarios are checked before the first cluster is made. Ctrl-C heals and removes\n"
-        "everything and leaves the record as far as it got.",
+        "All scenarios are checked before the first cluster is made. Ctrl-C, SIGTERM and a "
+        "terminal\n"
+        "that is closed heal and remove everything and leave the record as far as it got.",
     .options = rows,
     .options_size = sizeof(struct run_options),
     .main = main_run,

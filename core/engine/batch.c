@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/loop.h"
 #include "engine/batch_internal.h"
+#include "engine/interrupt.h"
 
 #define TICK_NS (NS_PER_S / 4)
 /* How many jobs may be ahead of one that is not done yet. */
@@ -271,9 +272,7 @@ static int begin(struct batch *batch, struct error *err) {
 /* From here on signals are read from a descriptor; children get back what was before. */
 static int block_signals(struct batch *batch, struct error *err) {
   sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
+  interrupt_signals(&set);
   sigprocmask(SIG_BLOCK, &set, &batch->mask);
   batch->signals =
       (struct watch){.ready = signal_ready, .owner = batch, .fd = signalfd(-1, &set, SFD_CLOEXEC)};

@@ -49,14 +49,14 @@ struct batch_spec {
 
 struct batch_summary {
   uint64_t delivered;
-  int signal; /* SIGINT or SIGTERM that ended it early; 0: none */
+  int signal; /* of interrupt_signals(), that ended it early; 0: none */
 };
 
 /* Runs the jobs and returns when all are delivered, the budget is used up, or a signal came: then
  * the children are killed, what was complete up to the first gap has been delivered, and 0 is
- * returned. SIGINT and SIGTERM are taken over during the call. Nothing is left behind in any case:
- * when the calling process itself is killed, the children die with it, and a janitor process
- * removes the scratch directories.
+ * returned. The signals that ask to end (engine/interrupt.h) are taken over during the call.
+ * Nothing is left behind in any case: when the calling process itself is killed, the children die
+ * with it, and a janitor process removes the scratch directories.
  *
  * The caller has one thread. Blocks. */
 int batch_run(const struct batch_spec *spec, struct batch_summary *ret_summary, struct error *err);

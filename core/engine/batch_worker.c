@@ -154,6 +154,7 @@ static void settle_child(pid_t parent, const sigset_t *mask) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
   signal(SIGINT, SIG_IGN); /* the parent decides */
+  signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
   sigprocmask(SIG_SETMASK, mask, NULL);
 }

@@ -1,11 +1,16 @@
-/* Interrupts: SIGINT and SIGTERM, taken by one thread, end a run in order. */
+/* Interrupts: SIGINT, SIGTERM and SIGHUP, taken by one thread, end a run in order. */
 #ifndef GAMEDAY_ENGINE_INTERRUPT_H
 #define GAMEDAY_ENGINE_INTERRUPT_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "base/loop.h"
+
+/* The signals that ask to end: SIGINT, SIGTERM, and SIGHUP, by which a terminal or a session that
+ * closes does, unless it is ignored (nohup). For who blocks them and takes them himself. */
+void interrupt_signals(sigset_t *ret);
 
 /* The user's wish to stop, shared between the thread that takes signals and the run. */
 struct interrupt {

@@ -28,8 +28,8 @@ struct predict_spec {
  * objectives, examples; what only the caller knows (`value`, `number`, `refused`) is left zero. All
  * of it lives in `arena`. The same spec gives the same points, whatever the number of workers.
  *
- * A run that breaks off, dies or hangs is an unknown one. STATUS_INTERRUPTED when SIGINT or SIGTERM
- * came; then `ret_signal` has its number. Blocks; the caller has one thread. */
+ * A run that breaks off, dies or hangs is an unknown one. STATUS_INTERRUPTED when a signal came;
+ * then `ret_signal` has its number. Blocks; the caller has one thread. */
 int predict_run(const struct predict_spec *spec, struct arena *arena,
                 struct prediction_point **ret_points, int *ret_signal, struct error *err);
 

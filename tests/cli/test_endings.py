@@ -1,0 +1,94 @@
+"""How a run ends that does not come to its end: servers that refuse, a terminal that is closed, a
+limit on the size of files."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from gameday import GAMEDAY, SOURCE, Checks, Place, plain_environment, run  # noqa: E402
+
+SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
+MET, ENVIRONMENT, UNTRUSTED, HANGUP = 0, 3, 4, 129
+SIMULATED = ["run", SWITCHOVER, "--provider", "sim", "--seed", "1"]
+
+
+def check_refused_step(checks, place):
+    """A step that the servers refuse had the exit code of a machine on which something is missing."""
+    refused = []
+    for host in ("pg1", "pg2", "pg3"):
+        out = os.path.join(place, host)
+        done = run([*SIMULATED, "--out", out, "--set", f"timeline[0].switchover.target=host/{host}"])
+        words = f"switchover: {host} is the primary already"
+        if words not in done.stderr:
+            checks.check(done.returncode == MET, f"to {host}: exit {done.returncode}", done.stderr)
+            continue
+        refused.append(host)
+        checks.check(done.returncode == UNTRUSTED, f"refused: exit {done.returncode}", done.stderr)
+        with open(os.path.join(out, "result.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        checks.check(result["verdict"] == "unknown" and words in result["why"],
+                     "refused: the servers' words are in the result", result["why"])
+    checks.check(len(refused) == 1, f"one of three is the primary, not {refused}")
+
+
+def hang_up(out, repeats, disposition):
+    """A series that gets SIGHUP in its second run."""
+    child = subprocess.Popen(
+        [GAMEDAY, *SIMULATED, "--repeat", str(repeats), "--out", out], env=plain_environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, disposition))
+    while child.poll() is None and not os.path.exists(os.path.join(out, "repeat-2")):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGHUP)
+    told = child.communicate(timeout=120)[1]
+    return child.returncode, told
+
+
+def check_hangup(checks, place):
+    out = os.path.join(place, "closed")
+    code, told = hang_up(out, 900, signal.SIG_DFL)
+    checks.check(code == HANGUP, f"a closed terminal: exit {code}", told)
+    checks.check(" of 900 repeats" in told, "a closed terminal: what there is is judged", told)
+    out = os.path.join(place, "nohup")
+    code, told = hang_up(out, 5, signal.SIG_IGN)
+    checks.check(code == MET, f"nohup: exit {code}", told)
+    code = predict_hung_up()
+    checks.check(code == HANGUP, f"predict in a closed terminal: exit {code}")
+
+
+def predict_hung_up():
+    child = subprocess.Popen(
+        [GAMEDAY, "predict", SWITCHOVER, "--seeds", "100000"], env=plain_environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+    child.stderr.readline()  # it counts runs
+    child.send_signal(signal.SIGHUP)
+    child.communicate(timeout=120)
+    return child.returncode
+
+
+def check_file_size_limit(checks, place):
+    """`ulimit -f` killed the run with SIGXFSZ, without a word."""
+    for kilobytes in (1, 100):
+        limit = (kilobytes << 10, kilobytes << 10)
+        done = run([*SIMULATED, "--out", os.path.join(place, f"limit-{kilobytes}")],
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+        checks.check(done.returncode == ENVIRONMENT and "File too large" in done.stderr,
+                     f"{kilobytes} KiB a file: exit {done.returncode}", done.stderr)
+
+
+def main():
+    checks = Checks()
+    with Place() as place:
+        check_refused_step(checks, place)
+        check_hangup(checks, place)
+        check_file_size_limit(checks, place)
+    checks.finish()
+
+
+main()
