@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli.h"
 #include "engine/record.h"
+#include "engine/record_seal.h"
 
 struct export_options {
   const char *format;
@@ -149,6 +150,24 @@ static int write_history(const struct record *record, FILE *out, struct error *e
 /* --- the command -------------------------------------------------------------------------------
  */
 
+/* What is missing in the export, before somebody takes it for all there was. Returns the exit code
+ * that it deserves. */
+static int warn_of_damage(struct cli *cli, const struct record *record) {
+  if (record->damage) {
+    log_print(&cli->log, LOG_WARNING, "%s: %s; what can be read of it is exported",
+              record->directory, record->damage);
+    return EXIT_UNTRUSTED;
+  }
+  if (!record->finished)
+    log_print(&cli->log, LOG_WARNING, "%s: the run did not come to its end%s%s", record->directory,
+              record->stopped_because ? ": " : "",
+              record->stopped_because ? record->stopped_because : "");
+  if (record->dropped > 0)
+    log_print(&cli->log, LOG_WARNING, "%s: %" PRIu64 " operations or samples were dropped",
+              record->directory, record->dropped);
+  return EXIT_MET;
+}
+
 static int main_export(struct cli *cli, const void *data, int argc, char **argv) {
   const struct export_options *options = data;
   const char *format = options->format ? options->format : "jsonl";
@@ -163,7 +182,8 @@ static int main_export(struct cli *cli, const void *data, int argc, char **argv)
     (void)error_set(&err, STATUS_USAGE, "--format is jsonl, csv or edn, not '%s'", format);
     return cli_fail(cli, &err);
   }
-  if (record_open(argv[0], &record, &err) < 0) return cli_fail(cli, &err);
+  if (record_open_sealed(argv[0], &record, &err) < 0) return cli_fail(cli, &err);
+  int code = warn_of_damage(cli, &record);
   struct writer writer = {.out = stdout, .record = &record};
   if (visit == write_csv)
     printf(
@@ -173,13 +193,17 @@ static int main_export(struct cli *cli, const void *data, int argc, char **argv)
                        : record_visit_all(&record, WANTS_OPERATIONS, visit, &writer, &err);
   record_close(&record);
   /* What cannot be printed is main()'s to tell. */
-  return status < 0 && !ferror(stdout) ? cli_fail(cli, &err) : EXIT_MET;
+  return status < 0 && !ferror(stdout) ? cli_fail(cli, &err) : code;
 }
 
 const struct command command_export = {
     .name = "export",
     .usage = "export RUN_DIR [--format jsonl|csv|edn]",
     .summary = "Print the operations of a record as JSON Lines, CSV or Jepsen EDN.",
+    .more =
+        "Of a record that is not what the run wrote, what can be read is printed, with a warning "
+        "and\n"
+        "the exit code 4.",
     .options = rows,
     .options_size = sizeof(struct export_options),
     .main = main_export,
