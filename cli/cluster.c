@@ -10,10 +10,12 @@
 #include "engine/guard.h"
 #include "engine/hosts.h"
 #include "engine/run_file.h"
+#include "maker.h"
 
 struct cluster_options {
   const char *provider, *out;
   struct option_list sets;
+  bool force;
 };
 
 static const struct option_row rows[] = {
@@ -23,6 +25,8 @@ static const struct option_row rows[] = {
      "up: override a value of the scenario."},
     {"out", OPTION_TEXT, offsetof(struct cluster_options, out), "DIR",
      "up: where logs and state go; default gameday-runs/cluster-ID."},
+    {"force", OPTION_FLAG, offsetof(struct cluster_options, force), NULL,
+     "down: also when a run seems to go on on the cluster."},
     {0},
 };
 
@@ -122,8 +126,10 @@ static int up_guarded(struct cli *cli, const struct cluster_options *options,
   if (status == 0) status = guard_start(&guarded, &guard, &err);
   if (status == 0) status = bring_up(scenario, directory, id, &err);
   if (status < 0) {
-    guard_trip(&guard);
-    return cli_fail(cli, &err);
+    struct error left = ERROR_INIT;
+    int code = cli_fail(cli, &err);
+    if (guard_trip(&guard, directory, &left) < 0) (void)cli_fail(cli, &left);
+    return code;
   }
   guard_dismiss(&guard);
   printf(
@@ -233,12 +239,24 @@ static int cluster_exec(struct cli *cli, int argc, char **argv) {
   return status < 0 ? cli_fail(cli, &err) : code;
 }
 
-static int cluster_down(struct cli *cli, int argc, char **argv) {
+/* The cluster of a run that goes on is not taken away by mistake. */
+static int check_idle(const struct search *search, struct error *err) {
+  struct maker maker;
+  if (maker_read(search->run_directory, &maker, NULL) < 0 || !maker_is_busy(&maker)) return 0;
+  return error_set(err, STATUS_USAGE,
+                   "cluster %s belongs to a run of %s that goes on (process %d, record in %s): end "
+                   "that, or --force",
+                   search->id, maker.scenario, (int)maker.process, search->run_directory);
+}
+
+static int cluster_down(struct cli *cli, const struct cluster_options *options, int argc,
+                        char **argv) {
   if (argc != 1) return cli_usage(cli, &command_cluster);
   struct error err = ERROR_INIT;
   struct search search = {.id = argv[0]};
   const struct provider *provider = NULL;
   int status = find_cluster(cli, &search, &provider, &err);
+  if (status == 0 && !options->force) status = check_idle(&search, &err);
   if (status == 0) status = guard_remove_cluster(provider, search.run_directory, search.id, &err);
   if (status < 0) return cli_fail(cli, &err);
   log_print(&cli->log, LOG_INFO, "cluster %s is gone; its logs stay in %s", search.id,
@@ -251,14 +269,16 @@ static int main_cluster(struct cli *cli, const void *data, int argc, char **argv
   if (strcmp(argv[0], "up") == 0) return cluster_up(cli, data, argc - 1, argv + 1);
   if (strcmp(argv[0], "list") == 0) return cluster_list(cli, argc - 1);
   if (strcmp(argv[0], "exec") == 0) return cluster_exec(cli, argc - 1, argv + 1);
-  if (strcmp(argv[0], "down") == 0) return cluster_down(cli, argc - 1, argv + 1);
+  if (strcmp(argv[0], "down") == 0) return cluster_down(cli, data, argc - 1, argv + 1);
   log_print(&cli->log, LOG_ERROR, "cluster: there are up, list, exec and down, not '%s'", argv[0]);
   return EXIT_BAD_USAGE;
 }
 
 const struct command command_cluster = {
     .name = "cluster",
-    .usage = "cluster up SCENARIO.yaml [OPTIONS] | list | exec ID HOST -- COMMAND... | down ID",
+    .usage =
+        "cluster up SCENARIO.yaml [OPTIONS] | list | exec ID HOST -- COMMAND... | down ID "
+        "[--force]",
     .summary = "Keep a cluster for a person: bring it up, look into its hosts, take it down.",
     .more =
         "exec runs a command inside a host, as root, and passes its output and exit code on. On a\n"
