@@ -121,19 +121,20 @@ static void note(const char *run_directory, const char *text) {
   if (fd >= 0) (void)file_write_all(fd, line, strlen(line), path, NULL);
 }
 
-static void clean_up_after_death(const struct guard_spec *spec) {
-  note(spec->run_directory, "the harness is gone: removing what it made");
+static bool clean_up_after_death(const struct guard_spec *spec) {
+  note(spec->run_directory, "the run did not end in order: removing what it made");
   for (int try = 0; try < 3; try++) {
     struct error err = ERROR_INIT;
     char text[ERROR_MESSAGE_SIZE + ERROR_FILE_SIZE];
     if (guard_clean_up(spec, false, NULL, &err) == 0) {
       note(spec->run_directory, "removed");
-      return;
+      return true;
     }
     error_format(&err, text, sizeof text);
     note(spec->run_directory, text);
   }
   note(spec->run_directory, "gave up; run `gameday heal` on this directory");
+  return false;
 }
 
 /* The child: waits for a byte (dismissed) or the end of the pipe. Keeps nothing of its parent open,
@@ -157,8 +158,8 @@ static _Noreturn void guard_main(int fd, const struct guard_spec *spec) {
   ssize_t got;
   do got = read(fd, &byte, 1);
   while (got < 0 && errno == EINTR);
-  if (got != 1 || byte != DISMISSED) clean_up_after_death(spec);
-  _exit(0);
+  bool dismissed = got == 1 && byte == DISMISSED;
+  _exit(dismissed || clean_up_after_death(spec) ? 0 : 1);
 }
 
 int guard_start(const struct guard_spec *spec, struct guard *ret_guard, struct error *err) {
@@ -181,21 +182,30 @@ int guard_start(const struct guard_spec *spec, struct guard *ret_guard, struct e
   return 0;
 }
 
-static void guard_end(struct guard *guard, bool dismissed) {
-  if (guard->pid == 0) return;
+/* Returns how the guard ended, as of waitpid(); 0 where there is none. */
+static int guard_end(struct guard *guard, bool dismissed) {
+  if (guard->pid == 0) return 0;
   char byte = DISMISSED;
   if (dismissed && write(guard->fd, &byte, 1) != 1) {
     /* The guard is gone already: there is nobody to dismiss. */
   }
   close(guard->fd);
-  while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR) continue;
+  int how = 0;
+  pid_t pid;
+  do pid = waitpid(guard->pid, &how, 0);
+  while (pid < 0 && errno == EINTR);
   *guard = (struct guard){.fd = -1};
+  return pid < 0 ? -1 : how;
 }
 
 void guard_dismiss(struct guard *guard) {
-  guard_end(guard, true);
+  (void)guard_end(guard, true);
 }
 
-void guard_trip(struct guard *guard) {
-  guard_end(guard, false);
+int guard_trip(struct guard *guard, const char *run_directory, struct error *err) {
+  if (guard_end(guard, false) == 0) return 0;
+  return error_set(err, STATUS_SERVER,
+                   "the cluster could not be removed (%s/guard.log says why); once that is mended: "
+                   "gameday heal %s",
+                   run_directory, run_directory);
 }

@@ -27,8 +27,10 @@ struct guard_spec {
 int guard_start(const struct guard_spec *spec, struct guard *ret_guard, struct error *err);
 /* The run has removed everything itself: the guard ends without doing anything. Waits for it. */
 void guard_dismiss(struct guard *guard);
-/* Tells the guard to do its work now and waits until it is done: for a harness that cannot. */
-void guard_trip(struct guard *guard);
+/* Tells the guard to do its work now and waits until it is done: for a run that broke off, whose
+ * own removal may have failed. Nothing to do where there is no guard. STATUS_SERVER when something
+ * of the cluster is still there; says what to do about it. */
+int guard_trip(struct guard *guard, const char *run_directory, struct error *err);
 
 /* What the guard does, and `gameday heal`: heals the open faults of the journal on a cluster that
  * is to stay (`keep`), removes one that was made for the run. Idempotent. `ret_healed` may be NULL.

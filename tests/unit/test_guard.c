@@ -188,7 +188,9 @@ static void test_tripped_guard_has_done_its_work(void **state) {
   struct guard guard;
   struct error err = ERROR_INIT;
   assert_ok(guard_start(&f->spec, &guard, &err), &err);
-  guard_trip(&guard);
+  assert_ok(guard_trip(&guard, f->directory, &err), &err);
+  assert_int_equal(guard.pid, 0);
+  assert_ok(guard_trip(&guard, f->directory, &err), &err); /* there is none any more */
   assert_content(f, FAKE_DESTROYED, "gd-test\n");
 }
 
@@ -219,6 +221,7 @@ static void test_harness_without_standard_descriptors(void **state) {
   assert_content(f, FAKE_DESTROYED, "gd-test\n");
 }
 
+/* It was dismissed, or tripped without a word: the cluster outlived the run, and nobody knew. */
 static void test_guard_tries_again_and_says_so(void **state) {
   struct fixture *f = *state;
   struct guard guard;
@@ -227,7 +230,9 @@ static void test_guard_tries_again_and_says_so(void **state) {
   char path[TEMPORARY_SIZE + 32];
   f->provider.destroy = destroy_fails;
   assert_ok(guard_start(&f->spec, &guard, &err), &err);
-  guard_trip(&guard);
+  assert_int_equal(guard_trip(&guard, f->directory, &err), STATUS_SERVER);
+  assert_non_null(strstr(err.message, "could not be removed"));
+  assert_non_null(strstr(err.message, "gameday heal"));
   assert_content(f, "tried", "gd-test\ngd-test\ngd-test\n");
   snprintf(path, sizeof path, "%s/guard.log", f->directory);
   buf_init(&log);
