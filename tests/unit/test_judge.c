@@ -5,6 +5,8 @@
 #include "support/synthetic.h"
 #include "support/test.h"
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 static void test_every_name_of_every_checker_is_in_the_table(void **state) {
