@@ -373,6 +373,10 @@ int tree_parse(struct arena *arena, const char *bytes, size_t length, const char
     snprintf(message, sizeof message, "too large; expected at most %u bytes", SCENARIO_BYTES_MAX);
     return stop_at(&b, &place, err, message);
   }
+  if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark is no text */
+    bytes += 3;
+    length -= 3;
+  }
   if (!syntax_check_encoding(bytes, length, argument, mistakes))
     return error_set(err, STATUS_USAGE, "not a text");
   CLEANUP(yaml_parser_delete) yaml_parser_t parser;

@@ -100,6 +100,25 @@ static void test_columns_count_characters(void **state) {
   free(found);
 }
 
+/* As some editors save it: where the first line is a key, the second used to be refused. */
+static void test_a_byte_order_mark_is_no_text(void **state) {
+  (void)state;
+  char *text = NULL;
+  assert_true(asprintf(&text, "\xef\xbb\xbf%s", fixture_minimal) > 0);
+  char *found = fixture_mistakes(text, NULL, 0);
+  assert_string_equal(found, "");
+  free(found);
+  free(text);
+  found = fixture_mistakes(
+      "\xef\xbb\xbf"
+      "b: @\n",
+      NULL, 0);
+  assert_string_equal(found,
+                      "s.yaml:1:4: a value cannot begin with this character; expected it in "
+                      "quotes: @\n");
+  free(found);
+}
+
 static char *with(const char *yaml, const char *more) {
   char *text = NULL;
   assert_true(asprintf(&text, "%s%s", yaml, more) > 0);
@@ -197,6 +216,7 @@ int main(void) {
       cmocka_unit_test(test_syntax_errors_are_translated),
       cmocka_unit_test(test_texts_that_are_refused),
       cmocka_unit_test(test_columns_count_characters),
+      cmocka_unit_test(test_a_byte_order_mark_is_no_text),
       cmocka_unit_test(test_mistakes_that_leave_a_tree),
       cmocka_unit_test(test_unknown_alias_as_a_key_is_kept),
       cmocka_unit_test(test_billion_laughs_are_refused),
