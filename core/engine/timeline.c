@@ -10,6 +10,8 @@
 #define CONFIRM_TIMEOUT_NS (10 * NS_PER_S)
 #define HEAL_TIMEOUT_NS (30 * NS_PER_S)
 #define CONFIRM_POLL_NS (1 * NS_PER_MS)
+/* So long a fault waits for an earlier one on the same host to be seen in effect. */
+#define SEEN_FIRST_NS (100 * NS_PER_MS)
 #define TARGET_POLL_NS (20 * NS_PER_MS)
 #define RECOVERY_POLL_NS (100 * NS_PER_MS)
 /* Before this much time has passed since a fault, the observer may not have noticed it, and what it
@@ -225,6 +227,38 @@ static void confirm(struct entry *entry) {
   }
 }
 
+/* Whether what `later` does may look like the effect of `earlier`. A step may touch any member: a
+ * switchover stops the server of one host and is named after another. */
+static bool may_be_taken_for(const struct entry *later, const struct entry *earlier) {
+  const struct injection *a = &earlier->injection, *b = &later->injection;
+  if (b->injector->flags & INJECTOR_PLANNED) return !a->service || a->service == b->service;
+  return a->host == b->host;
+}
+
+/* Whose effect is seen from now on? Faults that are still looked for have a moment to show (true:
+ * try again soon); then they count as not seen. A request to shut down may be pending for long, and
+ * who comes next and kills the process must not make it one that was followed. */
+static bool wait_for_unseen(struct entry *entry, uint64_t now_ns) {
+  struct timeline *t = entry->timeline;
+  bool wait = false;
+  for (uint32_t i = 0; i < t->count; i++) {
+    struct entry *other = &t->entries[i];
+    if (other->state != ENTRY_CONFIRMING || !may_be_taken_for(entry, other)) continue;
+    if (now_ns - other->decided_ns < SEEN_FIRST_NS) {
+      wait = true;
+      continue;
+    }
+    confirm(other);
+    if (other->state != ENTRY_CONFIRMING) continue;
+    char text[EVENT_TEXT_SIZE];
+    snprintf(text, sizeof text, "%.64s began meanwhile, and its effect cannot be told apart",
+             entry->plan->name);
+    emit(other, EVENT_FAULT_UNCONFIRMED, 0, text);
+    take_effect(other, now_ns);
+  }
+  return wait;
+}
+
 /* The entry has come to nothing, and with it the run. What is half done is healed at the end. */
 static void give_up(struct entry *entry, int status, const struct error *err) {
   struct timeline *t = entry->timeline;
@@ -291,6 +325,10 @@ static void begin(struct entry *entry, uint64_t now_ns) {
       return;
     }
     in->service = service_of_host(t, in->host);
+  }
+  if (wait_for_unseen(entry, now_ns)) {
+    arm(entry, now_ns + CONFIRM_POLL_NS);
+    return;
   }
   int status = resolve_process(entry, &err);
   if (status < 0)

@@ -21,6 +21,53 @@ static void test_no_effect_is_unconfirmed(void **state) {
   faults_assert_at(f, EVENT_FAULT_HEALED, 0, 35);
 }
 
+/* A request to shut down that waited for clients was taken as followed when somebody else killed
+ * the process. */
+static void test_the_effect_of_a_later_fault_confirms_no_earlier_one(void **state) {
+  struct faults *f = *state;
+  faults_add(f, &faults_kill, faults_primary, 5, 0);
+  faults_add(f, &faults_kill, faults_primary, 8, 0);
+  for (int i = 0; i < 2; i++) f->configs[i].process = "managed";
+  f->fake.stubborn = true;
+  faults_begin(f);
+  faults_go_on(f, 7);
+  f->fake.stubborn = false;
+  faults_go_on(f, 5);
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_UNCONFIRMED), 1);
+  faults_assert_at(f, EVENT_FAULT_UNCONFIRMED, 0, 8);
+  assert_int_equal(fake_event(&f->fake, EVENT_FAULT_UNCONFIRMED, 0)->fault, 0);
+  assert_non_null(strstr(fake_event(&f->fake, EVENT_FAULT_UNCONFIRMED, 0)->text, "second began"));
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_CONFIRMED), 1);
+  assert_int_equal(fake_event(&f->fake, EVENT_FAULT_CONFIRMED, 0)->fault, 1);
+}
+
+/* A process takes a moment to die. */
+static void obey_after_50_ms(struct fake *fake, const char *primitive) {
+  const struct faults *f = fake->data;
+  (void)primitive;
+  if (f->time.now_ns < f->start_ns + 15 * NS_PER_S + 50 * NS_PER_MS || !fake->stubborn) return;
+  fake->stubborn = false;
+  fake->processes[0] = 0;
+}
+
+static void test_a_fault_waits_for_the_one_before_it_to_be_seen(void **state) {
+  struct faults *f = *state;
+  faults_add(f, &faults_kill, faults_primary, 5, 0);
+  faults_add(f, &faults_power, faults_primary, 5, 1);
+  f->configs[0].process = "managed";
+  f->fake.stubborn = true;
+  f->fake.called = obey_after_50_ms;
+  f->fake.data = f;
+  faults_begin(f);
+  faults_go_on(f, 6);
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_UNCONFIRMED), 0);
+  assert_int_equal(fake_event(&f->fake, EVENT_FAULT_CONFIRMED, 0)->fault, 0);
+  double seen = faults_when(f, EVENT_FAULT_CONFIRMED, 0);
+  assert_true(seen > 5.04 && seen < 5.06);
+  double next = faults_when(f, EVENT_FAULT_JOURNALED, 1);
+  assert_true(next >= seen && next < 5.06);
+}
+
 static void test_unconfirmed_says_why_the_look_failed(void **state) {
   struct faults *f = *state;
   faults_add(f, &faults_power, faults_primary, 5, 1);
@@ -174,6 +221,8 @@ static void test_heal_all_in_the_middle_stops_everything(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_no_effect_is_unconfirmed),
+      TEST(test_the_effect_of_a_later_fault_confirms_no_earlier_one),
+      TEST(test_a_fault_waits_for_the_one_before_it_to_be_seen),
       TEST(test_unconfirmed_says_why_the_look_failed),
       TEST(test_failed_inject_is_healed_at_the_end),
       TEST(test_nothing_begins_after_a_failure),
