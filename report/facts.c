@@ -161,6 +161,25 @@ size_t facts_witnesses(const struct run_result *result, const char *what, facts_
   return count;
 }
 
+static uint64_t begin_of(const struct run_result *result, uint32_t fault) {
+  const struct fault_info *info = &result->info.faults[fault];
+  if (info->injected_ns != TIME_NEVER) return info->injected_ns;
+  return info->confirmed_ns != TIME_NEVER ? info->confirmed_ns : info->planned_ns;
+}
+
+uint32_t facts_faults(const struct run_result *result, uint32_t max, uint32_t *ret_faults) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < result->info.fault_count; i++) {
+    uint32_t at = count;
+    while (at > 0 && begin_of(result, ret_faults[at - 1]) > begin_of(result, i)) at--;
+    if (at >= max) continue;
+    if (count < max) count++;
+    memmove(&ret_faults[at + 1], &ret_faults[at], (count - 1 - at) * sizeof *ret_faults);
+    ret_faults[at] = i;
+  }
+  return count;
+}
+
 const char *facts_host(const struct run_result *result, uint8_t host) {
   return host < result->info.host_count ? result->info.hosts[host] : "-";
 }

@@ -62,6 +62,11 @@ typedef void facts_witness(void *data, const struct witness *witness,
 size_t facts_witnesses(const struct run_result *result, const char *what, facts_witness *each,
                        void *data);
 
+/* The indices of the `max` earliest faults in the order in which they began, or were to (in
+ * the order of the scenario where that is the same; those with no time come last). Returns how
+ * many: `max`, or all there are. */
+uint32_t facts_faults(const struct run_result *result, uint32_t max, uint32_t *ret_faults);
+
 /* "pg1", or "-" for HOST_NONE and for an index that the record does not have. */
 const char *facts_host(const struct run_result *result, uint8_t host);
 /* What the fault is called: its name, else its injector. */

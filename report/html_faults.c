@@ -14,12 +14,13 @@ static void fault_times(struct html_page *page) {
   static const char *const columns[] = {"fault",           "injector",  "target",     "host",
                                         ">planned",        ">injected", ">in effect", ">healed",
                                         ">heal in effect", NULL};
-  const struct record_info *info = &page->result->info;
+  uint32_t shown[FAULTS_SHOWN];
+  uint32_t count = facts_faults(page->result, FAULTS_SHOWN, shown);
   html_table(page, columns);
-  for (uint32_t i = 0; i < info->fault_count && i < FAULTS_SHOWN; i++) {
-    const struct fault_info *fault = &info->faults[i];
+  for (uint32_t i = 0; i < count; i++) {
+    const struct fault_info *fault = &page->result->info.faults[shown[i]];
     html_row(page);
-    html_cell(page, facts_fault(page->result, (int32_t)i));
+    html_cell(page, facts_fault(page->result, (int32_t)shown[i]));
     html_cell(page, fault->injector);
     html_cell(page, fault->target);
     html_cell(page, facts_host(page->result, fault->host));
@@ -41,13 +42,14 @@ static void fault_times(struct html_page *page) {
 static void fault_phases(struct html_page *page) {
   static const char *const columns[] = {
       "fault", ">detected", ">promoted", ">writes back", ">clients back", ">full redundancy", NULL};
-  const struct record_info *info = &page->result->info;
+  uint32_t shown[FAULTS_SHOWN];
+  uint32_t count = facts_faults(page->result, FAULTS_SHOWN, shown);
   html_table(page, columns);
-  for (uint32_t i = 0; i < info->fault_count && i < FAULTS_SHOWN; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     html_row(page);
-    html_cell(page, facts_fault(page->result, (int32_t)i));
+    html_cell(page, facts_fault(page->result, (int32_t)shown[i]));
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-      html_measure(page, facts_phase(page->result, i, phase));
+      html_measure(page, facts_phase(page->result, shown[i], phase));
     }
     html_row_end(page);
   }

@@ -87,10 +87,12 @@ static void faults(struct buf *out, const struct run_result *result) {
   buf_puts(out, "\n| --- | --- | --- |");
   for (enum phase phase = 0; phase < PHASE_COUNT; phase++) buf_puts(out, " --- |");
   buf_putc(out, '\n');
-  for (uint32_t i = 0; i < result->info.fault_count && i < FAULTS_SHOWN; i++) {
-    const struct fault_info *fault = &result->info.faults[i];
+  uint32_t shown[FAULTS_SHOWN];
+  uint32_t count = facts_faults(result, FAULTS_SHOWN, shown);
+  for (uint32_t i = 0; i < count; i++) {
+    const struct fault_info *fault = &result->info.faults[shown[i]];
     char text[FORMAT_SIZE];
-    cell(out, facts_fault(result, (int32_t)i));
+    cell(out, facts_fault(result, (int32_t)shown[i]));
     cell(out, fault->target);
     if (fault->host != HOST_NONE) {
       buf_puts(out, "= ");
@@ -101,7 +103,7 @@ static void faults(struct buf *out, const struct run_result *result) {
     cell(out, text);
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
       char value[FACTS_TEXT_SIZE];
-      facts_text(facts_phase(result, i, phase), value);
+      facts_text(facts_phase(result, shown[i], phase), value);
       cell(out, value);
     }
     buf_puts(out, "|\n");

@@ -9,6 +9,7 @@
 #include "report/plot_parts.h"
 
 #define FAULTS_MAX 12
+#define FAULTS_LOOKED_AT 1000 /* more than a scenario can have */
 #define ROW_HEIGHT 26
 #define TITLE_HEIGHT 30
 #define HEAD 8
@@ -18,10 +19,12 @@
 
 enum row { ROW_FAULT, ROW_PHASE, ROW_WRITES = ROW_PHASE + PHASE_COUNT, ROW_READS, ROW_COUNT };
 
+/* Those that were seen in effect, in the order of time. */
 static uint32_t drawn(const struct run_result *result, uint32_t *ret_faults, uint32_t max) {
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < result->info.fault_count && count < max; i++) {
-    if (result->info.faults[i].confirmed_ns != TIME_NEVER) ret_faults[count++] = i;
+  uint32_t all[FAULTS_LOOKED_AT], count = 0;
+  uint32_t total = facts_faults(result, FAULTS_LOOKED_AT, all);
+  for (uint32_t i = 0; i < total && count < max; i++) {
+    if (result->info.faults[all[i]].confirmed_ns != TIME_NEVER) ret_faults[count++] = all[i];
   }
   return count;
 }

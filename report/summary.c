@@ -135,9 +135,9 @@ static void bound(void *data, const struct settings_bound *bound) {
 static void faults(struct buf *out, const struct run_result *result) {
   if (result->info.fault_count == 0) return;
   buf_puts(out, "\nFAULTS, and the time from \"in effect\" to each phase\n");
-  for (uint32_t i = 0; i < result->info.fault_count && i < FAULTS_SHOWN; i++) {
-    fault(out, result, i);
-  }
+  uint32_t shown[FAULTS_SHOWN];
+  uint32_t count = facts_faults(result, FAULTS_SHOWN, shown);
+  for (uint32_t i = 0; i < count; i++) fault(out, result, shown[i]);
   if (result->info.fault_count > FAULTS_SHOWN) {
     buf_printf(out, "  and %" PRIu32 " more: see result.json\n",
                result->info.fault_count - FAULTS_SHOWN);

@@ -93,10 +93,35 @@ static void test_summary_says_whose_operations_it_counts(void **state) {
   report_fixture_release(&fixture);
 }
 
+/* They used to stand as in the scenario, whenever they happened. */
+static void test_faults_stand_in_the_order_of_time(void **state) {
+  static const struct fault_info faults[] = {
+      {.name = "late", .injected_ns = 40, .confirmed_ns = 41, .planned_ns = 40},
+      {.name = "never",
+       .injected_ns = TIME_NEVER,
+       .confirmed_ns = TIME_NEVER,
+       .planned_ns = TIME_NEVER},
+      {.name = "early", .injected_ns = 10, .confirmed_ns = TIME_NEVER, .planned_ns = 10},
+      {.name = "also late", .injected_ns = 40, .confirmed_ns = 42, .planned_ns = 40},
+      {.name = "refused", .injected_ns = TIME_NEVER, .confirmed_ns = TIME_NEVER, .planned_ns = 20},
+  };
+  const struct run_result result = {.info = {.faults = faults, .fault_count = 5}};
+  uint32_t found[5] = {0};
+  static const uint32_t expected[] = {2, 4, 0, 3, 1};
+  (void)state;
+  assert_int_equal(facts_faults(&result, 5, found), 5);
+  assert_memory_equal(found, expected, sizeof expected);
+  memset(found, 0, sizeof found);
+  assert_int_equal(facts_faults(&result, 2, found), 2); /* the earliest, not the first listed */
+  assert_memory_equal(found, expected, 2 * sizeof expected[0]);
+  assert_int_equal(found[2], 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_longest_outages_are_listed),
       cmocka_unit_test(test_summary_shows_the_longest_and_says_so),
+      cmocka_unit_test(test_faults_stand_in_the_order_of_time),
       cmocka_unit_test(test_summary_says_whose_operations_it_counts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
