@@ -11,6 +11,13 @@
 #define COLUMNS_MAX 64u
 #define ATTEMPT_TIMEOUT_NS (5 * NS_PER_S)
 #define RETRY_PAUSE_NS (100 * NS_PER_MS)
+#define CANCELLED_LOOK_NS (100 * NS_PER_MS)
+
+/* How long somebody waits, and whether still. */
+struct patience {
+  const struct access *access;
+  uint64_t deadline_ns;
+};
 
 static void cleanup_finish(PGconn **conn) {
   PQfinish(*conn);
@@ -35,29 +42,33 @@ static void ignore_notice(void *data, const PGresult *result) {
 }
 
 /* Waits until the socket is ready for `events`, or STATUS_TIMEOUT. `fd` -1 only waits. */
-static int wait_socket(int fd, short events, uint64_t deadline_ns, struct error *err) {
+static int wait_socket(int fd, short events, const struct patience *patience, struct error *err) {
   struct pollfd watched = {.fd = fd, .events = events};
+  const struct access *access = patience->access;
   for (;;) {
     uint64_t now_ns = clock_now_ns(&clock_monotonic);
-    if (now_ns >= deadline_ns) return error_set(err, STATUS_TIMEOUT, "no answer in time");
-    uint64_t wait_ms = (deadline_ns - now_ns) / NS_PER_MS + 1;
-    int ready = poll(&watched, 1, wait_ms > 60000 ? 60000 : (int)wait_ms);
+    if (access->cancelled && access->cancelled(access->cancelled_data))
+      return error_set(err, STATUS_INTERRUPTED, "interrupted while an answer was awaited");
+    if (now_ns >= patience->deadline_ns) return error_set(err, STATUS_TIMEOUT, "no answer in time");
+    uint64_t wait_ns = patience->deadline_ns - now_ns;
+    if (wait_ns > CANCELLED_LOOK_NS) wait_ns = CANCELLED_LOOK_NS;
+    int ready = poll(&watched, 1, (int)(wait_ns / NS_PER_MS) + 1);
     if (ready > 0) return 0;
     if (ready < 0 && errno != EINTR) return error_set_errno(err, errno, "cannot poll");
   }
 }
 
-static int connect_one(const struct access *access, const struct endpoint *endpoint,
-                       uint64_t deadline_ns, PGconn **ret_conn, struct error *err) {
+static int connect_one(const struct endpoint *endpoint, const struct patience *patience,
+                       PGconn **ret_conn, struct error *err) {
   CLEANUP(cleanup_finish)
-  PGconn *conn = pg_connection_start(access, endpoint, &endpoint->address, 1, 0);
+  PGconn *conn = pg_connection_start(patience->access, endpoint, &endpoint->address, 1, 0);
   if (!conn) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
   if (PQstatus(conn) == CONNECTION_BAD) return server_error(conn, err);
   PQsetNoticeReceiver(conn, ignore_notice, NULL);
   PostgresPollingStatusType polled = PGRES_POLLING_WRITING;
   while (polled != PGRES_POLLING_OK) {
     short events = polled == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    int status = wait_socket(PQsocket(conn), events, deadline_ns, err);
+    int status = wait_socket(PQsocket(conn), events, patience, err);
     if (status < 0) return status;
     polled = PQconnectPoll(conn);
     if (polled == PGRES_POLLING_FAILED) return server_error(conn, err);
@@ -69,14 +80,14 @@ static int connect_one(const struct access *access, const struct endpoint *endpo
 }
 
 /* Sends everything and waits for the next result; NULL when the statement has no more. */
-static int next_result(PGconn *conn, uint64_t deadline_ns, PGresult **ret_result,
+static int next_result(PGconn *conn, const struct patience *patience, PGresult **ret_result,
                        struct error *err) {
   for (;;) {
     int left = PQflush(conn);
     if (left < 0) return server_error(conn, err);
     if (left == 0 && !PQisBusy(conn)) break;
     short events = left > 0 ? POLLIN | POLLOUT : POLLIN;
-    int status = wait_socket(PQsocket(conn), events, deadline_ns, err);
+    int status = wait_socket(PQsocket(conn), events, patience, err);
     if (status < 0) return status;
     if (!PQconsumeInput(conn)) return server_error(conn, err);
   }
@@ -85,13 +96,13 @@ static int next_result(PGconn *conn, uint64_t deadline_ns, PGresult **ret_result
 }
 
 /* Runs `text` to its end, or to the beginning of a COPY. `ret_result` is the last result. */
-static int run_text(PGconn *conn, const char *text, uint64_t deadline_ns, PGresult **ret_result,
-                    struct error *err) {
+static int run_text(PGconn *conn, const char *text, const struct patience *patience,
+                    PGresult **ret_result, struct error *err) {
   if (!PQsendQuery(conn, text)) return server_error(conn, err);
   CLEANUP(cleanup_clear) PGresult *last = NULL;
   for (;;) {
     PGresult *result = NULL;
-    int status = next_result(conn, deadline_ns, &result, err);
+    int status = next_result(conn, patience, &result, err);
     if (status < 0) return status;
     if (!result) break;
     PQclear(last);
@@ -110,10 +121,10 @@ static int run_text(PGconn *conn, const char *text, uint64_t deadline_ns, PGresu
   return 0;
 }
 
-static int ask_writable(PGconn *conn, uint64_t deadline_ns, struct error *err) {
+static int ask_writable(PGconn *conn, const struct patience *patience, struct error *err) {
   CLEANUP(cleanup_clear) PGresult *result = NULL;
   struct pg_identity identity = {.recovery = true};
-  int status = run_text(conn, pg_identity_text, deadline_ns, &result, err);
+  int status = run_text(conn, pg_identity_text, patience, &result, err);
   if (status < 0) return status;
   status = pg_identity_read(result, &identity, err);
   if (status < 0) return status;
@@ -123,42 +134,44 @@ static int ask_writable(PGconn *conn, uint64_t deadline_ns, struct error *err) {
 }
 
 /* One round over all endpoints for the one that accepts writes. */
-static int connect_writable_once(const struct access *access, uint64_t deadline_ns,
-                                 PGconn **ret_conn, struct error *err) {
+static int connect_writable_once(const struct patience *patience, PGconn **ret_conn,
+                                 struct error *err) {
+  const struct access *access = patience->access;
   int status = error_set(err, STATUS_USAGE, "the service has no endpoint to connect to");
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
-    uint64_t attempt_ns = clock_now_ns(&clock_monotonic) + ATTEMPT_TIMEOUT_NS;
-    if (attempt_ns > deadline_ns) attempt_ns = deadline_ns;
+    struct patience attempt = {access, clock_now_ns(&clock_monotonic) + ATTEMPT_TIMEOUT_NS};
+    if (attempt.deadline_ns > patience->deadline_ns) attempt.deadline_ns = patience->deadline_ns;
     CLEANUP(cleanup_finish) PGconn *conn = NULL;
-    status = connect_one(access, &access->endpoints[i], attempt_ns, &conn, err);
-    if (status == 0) status = ask_writable(conn, attempt_ns, err);
+    status = connect_one(&access->endpoints[i], &attempt, &conn, err);
+    if (status == 0) status = ask_writable(conn, &attempt, err);
     if (status == 0) {
       *ret_conn = conn;
       conn = NULL;
       return 0;
     }
+    if (status == STATUS_INTERRUPTED) return status;
     error_wrap(err, "%s", access->endpoints[i].name);
   }
   return status;
 }
 
-static int connect_writable(const struct access *access, uint64_t deadline_ns, PGconn **ret_conn,
-                            struct error *err) {
+static int connect_writable(const struct patience *patience, PGconn **ret_conn, struct error *err) {
   for (;;) {
-    int status = connect_writable_once(access, deadline_ns, ret_conn, err);
-    if (status == 0) return 0;
-    uint64_t again_ns = clock_now_ns(&clock_monotonic) + RETRY_PAUSE_NS;
-    if (again_ns >= deadline_ns || status == STATUS_USAGE || status == STATUS_MEMORY) {
+    int status = connect_writable_once(patience, ret_conn, err);
+    if (status == 0 || status == STATUS_INTERRUPTED) return status;
+    struct patience pause = {patience->access, clock_now_ns(&clock_monotonic) + RETRY_PAUSE_NS};
+    if (pause.deadline_ns >= patience->deadline_ns || status == STATUS_USAGE ||
+        status == STATUS_MEMORY) {
       return error_wrap(err, "no server accepts writes");
     }
-    wait_socket(-1, 0, again_ns, NULL);
+    wait_socket(-1, 0, &pause, NULL);
   }
 }
 
-static int connect_to(const struct access *access, const struct endpoint *endpoint,
-                      uint64_t deadline_ns, PGconn **ret_conn, struct error *err) {
-  if (!endpoint) return connect_writable(access, deadline_ns, ret_conn, err);
-  int status = connect_one(access, endpoint, deadline_ns, ret_conn, err);
+static int connect_to(const struct endpoint *endpoint, const struct patience *patience,
+                      PGconn **ret_conn, struct error *err) {
+  if (!endpoint) return connect_writable(patience, ret_conn, err);
+  int status = connect_one(endpoint, patience, ret_conn, err);
   if (status < 0) return error_wrap(err, "cannot connect to %s", endpoint->name);
   return 0;
 }
@@ -170,12 +183,12 @@ static uint64_t deadline_after(uint64_t timeout_ns) {
 
 int pg_execute(const struct access *access, const struct endpoint *endpoint, const char *text,
                uint64_t timeout_ns, struct error *err) {
-  uint64_t deadline_ns = deadline_after(timeout_ns);
+  const struct patience patience = {access, deadline_after(timeout_ns)};
   CLEANUP(cleanup_finish) PGconn *conn = NULL;
   CLEANUP(cleanup_clear) PGresult *result = NULL;
-  int status = connect_to(access, endpoint, deadline_ns, &conn, err);
+  int status = connect_to(endpoint, &patience, &conn, err);
   if (status < 0) return status;
-  return run_text(conn, text, deadline_ns, &result, err);
+  return run_text(conn, text, &patience, &result, err);
 }
 
 /* The character that a backslash and `c` stand for in COPY's text format. */
@@ -218,8 +231,8 @@ int pg_copy_split(char *line, const char *ret_columns[], uint32_t max, uint32_t 
 }
 
 /* One chunk of a COPY (always one whole row), waiting as needed. `ret_length` -1: the end. */
-static int next_chunk(PGconn *conn, uint64_t deadline_ns, char **ret_chunk, int *ret_length,
-                      struct error *err) {
+static int next_chunk(PGconn *conn, const struct patience *patience, char **ret_chunk,
+                      int *ret_length, struct error *err) {
   for (;;) {
     int length = PQgetCopyData(conn, ret_chunk, 1);
     if (length == -2) return server_error(conn, err);
@@ -227,18 +240,18 @@ static int next_chunk(PGconn *conn, uint64_t deadline_ns, char **ret_chunk, int 
       *ret_length = length;
       return 0;
     }
-    int status = wait_socket(PQsocket(conn), POLLIN, deadline_ns, err);
+    int status = wait_socket(PQsocket(conn), POLLIN, patience, err);
     if (status < 0) return status;
     if (!PQconsumeInput(conn)) return server_error(conn, err);
   }
 }
 
-static int read_copy(PGconn *conn, uint64_t deadline_ns, row_callback *row, void *data,
+static int read_copy(PGconn *conn, const struct patience *patience, row_callback *row, void *data,
                      struct error *err) {
   for (;;) {
     CLEANUP(cleanup_freemem) char *line = NULL;
     int length = 0;
-    int status = next_chunk(conn, deadline_ns, &line, &length, err);
+    int status = next_chunk(conn, patience, &line, &length, err);
     if (status < 0) return status;
     if (length < 0) break;
     const char *columns[COLUMNS_MAX];
@@ -250,7 +263,7 @@ static int read_copy(PGconn *conn, uint64_t deadline_ns, row_callback *row, void
   /* The command's own end: an error here means that rows are missing. */
   for (;;) {
     CLEANUP(cleanup_clear) PGresult *result = NULL;
-    int status = next_result(conn, deadline_ns, &result, err);
+    int status = next_result(conn, patience, &result, err);
     if (status < 0) return status;
     if (!result) return 0;
     if (PQresultStatus(result) != PGRES_COMMAND_OK) return server_error(conn, err);
@@ -275,15 +288,15 @@ static int read_tuples(const PGresult *result, row_callback *row, void *data, st
 
 int pg_read_rows(const struct access *access, const struct endpoint *endpoint, const char *text,
                  uint64_t timeout_ns, row_callback *row, void *data, struct error *err) {
-  uint64_t deadline_ns = deadline_after(timeout_ns);
+  const struct patience patience = {access, deadline_after(timeout_ns)};
   CLEANUP(cleanup_finish) PGconn *conn = NULL;
   CLEANUP(cleanup_clear) PGresult *result = NULL;
-  int status = connect_to(access, endpoint, deadline_ns, &conn, err);
+  int status = connect_to(endpoint, &patience, &conn, err);
   if (status < 0) return status;
-  status = run_text(conn, text, deadline_ns, &result, err);
+  status = run_text(conn, text, &patience, &result, err);
   if (status < 0) return status;
   if (PQresultStatus(result) == PGRES_COPY_OUT) {
-    return read_copy(conn, deadline_ns, row, data, err);
+    return read_copy(conn, &patience, row, data, err);
   }
   return read_tuples(result, row, data, err);
 }

@@ -51,6 +51,11 @@ static int read_settings(struct run *run, struct error *err) {
   return buf_ok(&run->settings, err);
 }
 
+static bool is_interrupted(void *data) {
+  const struct run *run = data;
+  return atomic_load(&run->spec->interrupt->signal) != 0;
+}
+
 int run_bring_up(struct run *run, struct error *err) {
   const struct scenario *scenario = run->scenario;
   int status = run_enter_phase(run, "up", err);
@@ -66,6 +71,8 @@ int run_bring_up(struct run *run, struct error *err) {
     struct service_instance *service = &run->services[run->started++];
     status = service->service->start(service, err);
     if (status < 0) (void)error_wrap(err, "service %s", service->service->plugin.name);
+    service->access.cancelled = is_interrupted;
+    service->access.cancelled_data = run;
   }
   if (status == 0) status = run_check_interrupt(run, err);
   if (status == 0) status = run_on_monitor(run, read_settings, err);
@@ -97,11 +104,6 @@ static const struct service_instance *service_for(const struct run *run, const c
   for (uint32_t i = 0; i < run->scenario->service_count; i++)
     if (strcmp(run->services[i].service->plugin.name, name) == 0) return &run->services[i];
   return NULL;
-}
-
-static bool is_interrupted(void *data) {
-  const struct run *run = data;
-  return atomic_load(&run->spec->interrupt->signal) != 0;
 }
 
 int run_start_load(struct run *run, struct error *err) {

@@ -50,6 +50,10 @@ struct access {
   /* The driver's own: struct redis_access for Redis, the servers themselves in the simulator; else
    * NULL. */
   void *context;
+  /* Whether nobody waits for an answer any more: execute() and read_rows() give up soon with
+   * STATUS_INTERRUPTED. Set by the engine, asked by any thread; NULL: never. */
+  bool (*cancelled)(void *data);
+  void *cancelled_data;
 };
 
 /* Client-side behaviour; parameters of the workload, recorded, because the client is part of what
