@@ -11,6 +11,8 @@ enum redis_topology { REDIS_SENTINEL, REDIS_CLUSTER, REDIS_SINGLE };
 
 #define REDIS_ID_SIZE 41 /* 40 hexadecimal digits: run id, replication id, node id */
 #define REDIS_HISTORIES_MAX 256
+#define REDIS_SLOTS 16384u
+#define REDIS_TAG_SIZE 12
 
 /* Redis tells its histories apart by random ids (master_replid) that have no order. Here they get
  * numbers, from 1, in the order in which a primary was first seen with one: what the record calls
@@ -44,6 +46,9 @@ struct redis_access {
 uint16_t redis_key_slot(const char *key, size_t length);
 /* The shard, from 1, that owns a slot; `shards` > 0. */
 uint8_t redis_slot_shard(uint16_t slot, uint8_t shards);
+/* A beginning of keys, "{17}:", with which a key belongs to `shard` (from 1) of `shards`, always
+ * the same one; "" for shard 0. */
+void redis_shard_tag(uint8_t shard, uint8_t shards, char ret_tag[REDIS_TAG_SIZE]);
 
 /* The code of an error reply by its first word ("READONLY ..."), and whether a command that got it
  * was certainly not applied. Table and sources: core/plugin/redis_reply.c. */
