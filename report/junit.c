@@ -20,9 +20,26 @@ static void count_verdict(struct totals *totals, enum verdict verdict) {
   totals->errors += verdict == VERDICT_UNKNOWN;
 }
 
+static enum verdict worse(enum verdict a, enum verdict b) {
+  return a > b ? a : b;
+}
+
+/* That of the first test case: whether the measuring can be trusted. Where no other case says why
+ * the run is no pass, it does: a server that counts cases sees nothing else. */
+static enum verdict verdict_of_run(const struct run_result *result) {
+  enum verdict verdict = result->trusted ? VERDICT_PASS : VERDICT_UNKNOWN, told = verdict;
+  for (uint32_t i = 0; i < result->objective_count; i++) {
+    told = worse(told, result->objectives[i].verdict);
+  }
+  for (uint32_t i = 0; i < result->finding_count; i++) {
+    told = worse(told, result->findings[i].verdict);
+  }
+  return told < result->verdict ? result->verdict : verdict;
+}
+
 static struct totals count_all(const struct run_result *result) {
   struct totals totals = {.tests = 0};
-  count_verdict(&totals, result->trusted ? VERDICT_PASS : VERDICT_UNKNOWN);
+  count_verdict(&totals, verdict_of_run(result));
   for (uint32_t i = 0; i < result->objective_count; i++) {
     count_verdict(&totals, result->objectives[i].verdict);
   }
@@ -122,7 +139,7 @@ static int junit_write(const struct report_input *input, struct error *err) {
   buf_printf(&out, "%s skipped=\"0\" timestamp=\"%s\" hostname=\"gameday\">\n", numbers, when);
   properties(&out, result);
   testcase(&out, result, "run", "the measuring can be trusted", result->duration_s);
-  outcome(&out, result->trusted ? VERDICT_PASS : VERDICT_UNKNOWN, "untrusted", result->why);
+  outcome(&out, verdict_of_run(result), result->trusted ? "verdict" : "untrusted", result->why);
   for (uint32_t i = 0; i < result->objective_count; i++) {
     objective(&out, result, &result->objectives[i]);
   }
