@@ -12,7 +12,7 @@ static int compare_epochs(const void *left, const void *right) {
 }
 
 int lost_init(struct lost *lost, const struct record_info *info, struct error *err) {
-  *lost = (struct lost){.survivor_ns = TIME_NEVER};
+  *lost = (struct lost){.survivor_ns = TIME_NEVER, .primary = HOST_NONE};
   lost->epochs = calloc((size_t)info->fault_count + 1, sizeof *lost->epochs);
   if (!lost->epochs) return error_set(err, STATUS_MEMORY, "out of memory for faults");
   lost->epochs[lost->epoch_count++] = (struct lost_epoch){.fault = FAULT_NONE, .begin_ns = 0};
@@ -39,7 +39,9 @@ static struct lost_epoch *epoch_at(struct lost *lost, uint64_t time_ns) {
 void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host, uint32_t timeline) {
   struct lost_epoch *epoch = epoch_at(lost, time_ns);
   if (timeline < lost->timeline) return;
+  if (timeline == lost->timeline && host == lost->primary) return;
   lost->timeline = timeline;
+  lost->primary = host;
   epoch->promoted = true;
   epoch->promoted_host = host;
   epoch->promoted_timeline = timeline;

@@ -28,6 +28,7 @@ struct lost {
   struct lost_epoch *epochs; /* by time; the first is before all faults */
   uint32_t epoch_count, current;
   uint32_t timeline;    /* the highest that was promoted; 0: none told */
+  uint8_t primary;      /* who was promoted last; HOST_NONE: nobody yet */
   uint64_t survivor_ns; /* acknowledgement of the last surviving write; TIME_NEVER: none yet */
 };
 /* What one fault is charged with. */
@@ -39,7 +40,8 @@ struct lost_charge {
 int lost_init(struct lost *lost, const struct record_info *info, struct error *err);
 void lost_release(struct lost *lost);
 /* In the order of time. `timeline` 0: not known. A host that comes back on an older timeline than
- * was seen before is no promotion. */
+ * was seen before is no promotion, nor is the primary that was silent for a while and answers on
+ * the timeline that it had. */
 void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host, uint32_t timeline);
 /* An acknowledged write that survived, or did not. */
 void lost_survivor(struct lost *lost, const struct operation *operation);
