@@ -86,7 +86,10 @@ static int verdict_code(enum verdict verdict) {
  * must not be taken for an earlier one, with its verdict. */
 static void remove_report(const struct report *report, const char *directory) {
   char path[PATH_MAX];
-  if (path_format(path, sizeof path, NULL, "%s/%s", directory, report->file) == 0) unlink(path);
+  if (report->remove)
+    (void)report->remove(directory, NULL);
+  else if (path_format(path, sizeof path, NULL, "%s/%s", directory, report->file) == 0)
+    unlink(path);
 }
 
 void reporting_remove(const char *directory) {

@@ -11,10 +11,10 @@
 #include "report/writers.h"
 
 /* What cannot be drawn this time must not be taken for a picture of this judging. */
-static int remove_pictures(const struct report_input *input, struct error *err) {
+static int plots_remove(const char *directory, struct error *err) {
   for (size_t i = 0; plots[i]; i++) {
     char path[PATH_MAX];
-    int status = path_format(path, sizeof path, err, "%s/%s.png", input->directory, plots[i]->name);
+    int status = path_format(path, sizeof path, err, "%s/%s.png", directory, plots[i]->name);
     if (status != 0) return status;
     if (unlink(path) != 0 && errno != ENOENT && errno != ENOTDIR)
       return error_set_errno(err, errno, "cannot remove %s", path);
@@ -25,7 +25,7 @@ static int remove_pictures(const struct report_input *input, struct error *err) 
 static int plots_write(const struct report_input *input, struct error *err) {
   CLEANUP(plotter_release) struct plotter plotter = {.png_by_gnuplot = false};
   CLEANUP(series_release) struct series series = {.warning_count = 0};
-  int status = remove_pictures(input, err);
+  int status = plots_remove(input->directory, err);
   if (status == 0) status = plotter_init(input->directory, &plotter, err);
   if (status == 0) status = series_build(input, &series, err);
   struct plot_input in = {.report = input, .series = &series};
@@ -50,4 +50,5 @@ const struct report report_plots = {
     .plugin = {.name = "plots", .summary = "Each picture of the page as a PNG file"},
     .file = "timeline.png",
     .write = plots_write,
+    .remove = plots_remove,
 };

@@ -66,6 +66,9 @@ struct report {
   struct plugin plugin;
   const char *file; /* name of the file it writes, "result.json" */
   int (*write)(const struct report_input *input, struct error *err);
+  /* Removes all files that write() may have written into this directory; none is fine. NULL: there
+   * is `file` alone. */
+  int (*remove)(const char *directory, struct error *err);
 };
 
 extern const struct report *const reports[]; /* report/reports.c; NULL-terminated */

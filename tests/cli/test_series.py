@@ -15,6 +15,7 @@ SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
 CRASH = os.path.join(SOURCE, "scenarios/postgres/primary-crash.yaml")
 MET, USAGE, UNKNOWN, INTERRUPTED = 0, 2, 4, 130
 VERDICTS = ("result.json", "junit.xml", "report.html", "summary.md", "summary.txt")
+PICTURES = shutil.which("gnuplot") is not None
 
 
 def make(out, *words):
@@ -37,6 +38,10 @@ def check_told(checks, out, text, what):
 
 def left(out):
     return [name for name in VERDICTS if os.path.exists(os.path.join(out, name))]
+
+
+def pictures(out):
+    return [name for name in os.listdir(out) if name.endswith(".png")]
 
 
 def check_missing(checks, out):
@@ -75,10 +80,13 @@ def check_refused(checks, place):
     for name in ("events.jsonl", "run.json", "scenario.yaml"):
         out = os.path.join(place, "refused-" + name)
         checks.check(make(out).returncode == MET, "a run passes")
+        checks.check(len(pictures(out)) > 2 or not PICTURES, "there are pictures")
         os.unlink(os.path.join(out, name))
         done = run(["report", out])
         checks.check(done.returncode not in (MET, 1), name + " is gone", done.stderr)
         checks.check(left(out) == [], f"without {name} old verdicts stay: {left(out)}")
+        stay = pictures(out)
+        checks.check(stay == [], f"without {name} pictures of the old verdict stay: {stay}")
         checks.check(done.stderr.count("is not there") == 1, "said once", done.stderr)
     mine = os.path.join(place, "mine")
     os.mkdir(mine)
