@@ -236,6 +236,21 @@ static void add_unknown_workload(struct draft *draft, const struct node *key) {
                suggestion_text(&suggestion, end));
 }
 
+/* What is read back at the end is all that is there, whoever wrote it: two workloads that share it
+ * would each find the other's rows, and every row would be there twice. */
+static void check_alone(struct draft *draft, const struct workload *workload,
+                        const struct place *place) {
+  const struct scenario *scenario = draft->scenario;
+  for (uint32_t i = 0; i < scenario->workload_count; i++) {
+    if (scenario->workloads[i].workload != workload || !workload->final_read) continue;
+    mistakes_add(&draft->mistakes, place,
+                 "workload '%s' is given twice, and each would read back the other's rows; "
+                 "expected one",
+                 workload->plugin.name);
+    return;
+  }
+}
+
 static int read_workload(struct draft *draft, const struct node *node, struct error *err) {
   struct scenario *scenario = draft->scenario;
   char found[SHOWN_SIZE];
@@ -253,6 +268,7 @@ static int read_workload(struct draft *draft, const struct node *node, struct er
     return 0;
   }
   struct block block = block_of(node->items);
+  check_alone(draft, *w, &block.place);
   struct scenario_workload workload = {
       .workload = *w, .line = line_of(&block.place), .column = column_of(&block.place)};
   int status = read_plugin(draft, &(*w)->plugin, &block, &workload.config, err);
