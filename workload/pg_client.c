@@ -82,23 +82,6 @@ static void socket_ready(struct watch *watch, unsigned events) {
   pg_lost(session, why);
 }
 
-static int find_endpoints(struct pg_session *session, struct error *err) {
-  const struct session_spec *spec = &session->base.spec;
-  const struct access *access = spec->access;
-  session->order = calloc(access->endpoint_count + 1, sizeof *session->order);
-  if (!session->order) return error_set(err, STATUS_MEMORY, "out of memory for a session");
-  bool one_host = spec->pinned_host != HOST_NONE &&
-                  (spec->route == ROUTE_PINNED || spec->route == ROUTE_REPLICA);
-  for (uint32_t i = 0; i < access->endpoint_count; i++) {
-    if (one_host && access->endpoints[i].host != spec->pinned_host) continue;
-    session->order[session->order_count++] = i;
-  }
-  if (session->order_count > 0) return 0;
-  if (!one_host) return error_set(err, STATUS_USAGE, "the service has no endpoint to connect to");
-  return error_set(err, STATUS_USAGE, "the service has no endpoint on host number %u",
-                   (unsigned)spec->pinned_host);
-}
-
 static int check_spec(const struct session_spec *spec, struct error *err) {
   if (spec->statement_count > PG_STATEMENTS_MAX) {
     return error_set(err, STATUS_INTERNAL, "%u statements are more than a session prepares (%u)",
@@ -125,21 +108,17 @@ static int pg_session_init(struct session *base, const struct session_spec *spec
   session->watch = (struct watch){.ready = socket_ready, .owner = session, .fd = -1};
   session->timer = (struct timer){.fire = timer_fired, .owner = session};
   session->name = (struct resolver_request){.answered = pg_name_answered, .owner = session};
-  session->last_good = UINT32_MAX;
   session->pipeline = spec->options->pipeline_depth > 1;
   session->capacity = spec->options->pipeline_depth + 1; /* and the question for the identity */
   for (uint32_t i = 0; i < spec->statement_count; i++) {
     snprintf(session->names[i], sizeof session->names[i], "s%u", (unsigned)(i % 100));
   }
-  status = find_endpoints(session, err);
-  if (status < 0) goto failed;
+  status = endpoint_round_init(&session->round, &base->spec, err);
+  if (status < 0) return status;
   session->flights = calloc(session->capacity, sizeof *session->flights);
   if (session->flights) return 0;
-  status = error_set(err, STATUS_MEMORY, "out of memory for a session");
-failed:
-  free(session->order);
-  session->order = NULL;
-  return status;
+  endpoint_round_release(&session->round);
+  return error_set(err, STATUS_MEMORY, "out of memory for a session");
 }
 
 static void pg_session_close(struct session *base) {
@@ -153,9 +132,8 @@ static void pg_session_release(struct session *base) {
   if (!base || !base->driver) return;
   struct pg_session *session = (struct pg_session *)(void *)base;
   pg_session_close(base);
-  free(session->order);
+  endpoint_round_release(&session->round);
   free(session->flights);
-  session->order = NULL;
   session->flights = NULL;
 }
 

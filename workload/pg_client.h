@@ -31,6 +31,7 @@
 #include <libpq-fe.h>
 
 #include "gameday/driver.h"
+#include "gameday/endpoints.h"
 
 #define PG_STATEMENTS_MAX 16u
 #define PG_PIPELINE_MAX 1024u
@@ -61,11 +62,8 @@ struct pg_session {
   uint64_t epoch; /* grows with every connection closed: a callback may have done it */
   enum pg_phase phase;
 
-  uint32_t *order; /* of the round: indices of endpoints */
-  uint32_t order_count, order_next;
-  uint32_t last_good;                             /* index of the endpoint connected to last */
+  struct endpoint_round round;
   uint64_t attempt_ns, resolved_ns, connected_ns; /* stamps of the attempt */
-  struct error why;                               /* what every endpoint of the round said */
 
   /* Requests in flight, oldest first; the first `held` are answered and wait for the identity. */
   struct pg_flight *flights;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/prng.h"
 #include "workload/pg_client.h"
 
 /* CASE keeps a server in recovery from being asked for a position that it cannot give. */
@@ -117,23 +116,10 @@ void pg_disconnect(struct pg_session *session) {
   session->base.host = HOST_NONE;
 }
 
-static const struct endpoint *current_endpoint(const struct pg_session *session) {
-  return &session->base.spec.access->endpoints[session->order[session->order_next - 1]];
-}
-
-/* Adds what this endpoint said to the reason why the round failed. */
-static void note_failure(struct pg_session *session, const char *why) {
-  struct error *all = &session->why;
-  size_t length = strlen(all->message);
-  all->status = STATUS_SERVER;
-  snprintf(all->message + length, sizeof all->message - length, "%s%s: %s", length > 0 ? "; " : "",
-           current_endpoint(session)->name, why);
-}
-
 static void attempt_next(struct pg_session *session);
 
 static void attempt_failed(struct pg_session *session, const char *why) {
-  note_failure(session, why);
+  endpoint_round_failed(&session->round, why);
   pg_disconnect(session);
   attempt_next(session);
 }
@@ -149,7 +135,7 @@ static int dial(struct pg_session *session, const char *const addresses[], uint3
                 struct error *err) {
   const struct session_spec *spec = &session->base.spec;
   session->resolved_ns = loop_now_ns(session->base.loop);
-  session->conn = pg_connection_start(spec->access, current_endpoint(session), addresses,
+  session->conn = pg_connection_start(spec->access, endpoint_round_at(&session->round), addresses,
                                       address_count, spec->options->tcp_user_timeout_ns);
   session->phase = PG_POLLING;
   char why[256];
@@ -187,7 +173,7 @@ static bool has_name(const struct session_spec *spec, const struct endpoint *end
 /* The timings begin anew with each endpoint: they are of the connect that succeeds. */
 static int attempt_start(struct pg_session *session, struct error *err) {
   const struct session_spec *spec = &session->base.spec;
-  const struct endpoint *endpoint = current_endpoint(session);
+  const struct endpoint *endpoint = endpoint_round_at(&session->round);
   session->attempt_ns = loop_now_ns(session->base.loop);
   session->connected_ns = 0;
   session->lost_code = 0;
@@ -203,42 +189,18 @@ static int attempt_start(struct pg_session *session, struct error *err) {
 }
 
 static void attempt_next(struct pg_session *session) {
-  while (session->order_next < session->order_count) {
-    session->order_next++;
+  while (endpoint_round_next(&session->round)) {
     struct error err = ERROR_INIT;
     if (attempt_start(session, &err) == 0) return;
-    note_failure(session, err.message);
+    endpoint_round_failed(&session->round, err.message);
     pg_disconnect(session);
   }
   session->base.state = SESSION_LOST;
-  session->base.spec.changed(&session->base, SESSION_LOST, &session->why);
-}
-
-static void sort_endpoints(struct pg_session *session) {
-  const struct session_spec *spec = &session->base.spec;
-  if (spec->route == ROUTE_REPLICA && session->last_good == UINT32_MAX) {
-    struct prng prng;
-    prng_init(&prng, spec->seed, "endpoints");
-    for (uint32_t i = session->order_count; i > 1; i--) {
-      uint32_t j = (uint32_t)prng_below(&prng, i);
-      uint32_t held = session->order[i - 1];
-      session->order[i - 1] = session->order[j];
-      session->order[j] = held;
-    }
-    return;
-  }
-  /* The last good one moves to the front, the others keep their order. */
-  for (uint32_t i = 1; i < session->order_count; i++) {
-    if (session->order[i] != session->last_good) continue;
-    memmove(&session->order[1], &session->order[0], i * sizeof *session->order);
-    session->order[0] = session->last_good;
-  }
+  session->base.spec.changed(&session->base, SESSION_LOST, &session->round.why);
 }
 
 void pg_connect_round(struct pg_session *session) {
-  sort_endpoints(session);
-  session->order_next = 0;
-  session->why = ERROR_INIT;
+  endpoint_round_begin(&session->round);
   attempt_next(session);
 }
 
@@ -282,8 +244,8 @@ static void setup_done(struct pg_session *session) {
   }
   loop_timer_cancel(base->loop, &session->timer);
   session->phase = PG_OPEN;
-  session->last_good = session->order[session->order_next - 1];
-  base->host = current_endpoint(session)->host;
+  endpoint_round_succeeded(&session->round);
+  base->host = endpoint_round_at(&session->round)->host;
   base->state = SESSION_READY;
   base->spec.changed(base, SESSION_READY, NULL);
 }

@@ -286,6 +286,11 @@ static int check_spec(const struct session_spec *spec, struct error *err) {
   if (!cluster || spec->from_host >= HOSTS_MAX || !cluster->clients[spec->from_host])
     return error_set(err, STATUS_INTERNAL, "host number %u has no simulated clients",
                      spec->from_host);
+  for (uint32_t i = 0; i < spec->access->endpoint_count; i++) {
+    uint8_t host = spec->access->endpoints[i].host;
+    if (host >= HOSTS_MAX || !cluster->by_host[host])
+      return error_set(err, STATUS_USAGE, "no simulated server is on host number %u", host);
+  }
   return 0;
 }
 
@@ -302,18 +307,13 @@ static int session_init(struct session *base, const struct session_spec *spec, s
   session->cluster = spec->access->context;
   session->client = session->cluster->clients[spec->from_host];
   session->timer = (struct timer){.fire = timer_fired, .owner = session};
-  session->last_good = UINT32_MAX;
   session->capacity = spec->options->pipeline_depth;
+  status = endpoint_round_init(&session->round, &base->spec, err);
+  if (status < 0) return status;
   session->flights = calloc(session->capacity, sizeof *session->flights);
-  if (!session->flights) return error_set(err, STATUS_MEMORY, "out of memory for a session");
-  status = session_find_endpoints(session, err);
-  if (status < 0) {
-    free(session->order);
-    free(session->flights);
-    session->order = NULL;
-    session->flights = NULL;
-  }
-  return status;
+  if (session->flights) return 0;
+  endpoint_round_release(&session->round);
+  return error_set(err, STATUS_MEMORY, "out of memory for a session");
 }
 
 static void session_close(struct session *base) {
@@ -327,9 +327,8 @@ static void session_release(struct session *base) {
   if (!base || !base->driver) return;
   struct sim_session *session = session_of(base);
   session_close(base);
-  free(session->order);
+  endpoint_round_release(&session->round);
   free(session->flights);
-  session->order = NULL;
   session->flights = NULL;
 }
 

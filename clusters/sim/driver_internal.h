@@ -5,6 +5,7 @@
 #define GAMEDAY_CLUSTERS_SIM_DRIVER_INTERNAL_H
 
 #include "gameday/driver.h"
+#include "gameday/endpoints.h"
 #include "sim/postgres_internal.h"
 
 enum sim_session_phase {
@@ -38,16 +39,12 @@ struct sim_session {
   bool leaving;            /* 25006 on ROUTE_PRIMARY */
   struct timer timer;      /* end of the attempt, or the earliest deadline */
 
-  uint32_t *order; /* of the round: indices of endpoints */
-  uint32_t order_count, order_next;
-  uint32_t last_good; /* endpoint that was connected to last; UINT32_MAX: none */
   uint64_t attempt_ns, connected_ns;
-  struct error why; /* what every endpoint of the round said */
+  struct endpoint_round round;
 };
 
 /* driver_connect.c */
 
-int session_find_endpoints(struct sim_session *session, struct error *err);
 void session_connect_round(struct sim_session *session);
 void session_connect_timeout(struct sim_session *session);
 /* The attempt is over; the next endpoint, or LOST. */

@@ -108,12 +108,12 @@ static void test_next_endpoint_after_a_dead_one_and_the_last_good_first(void **s
   seen_init(&seen, &access, ROUTE_PRIMARY, 1);
   seen_connect(&seen);
   assert_int_equal(seen.session.base.host, 1);
-  assert_int_equal(seen.session.pg.order_next, 2);
+  assert_int_equal(seen.session.pg.round.tried, 2);
   driver_pg.session_close(&seen.session.base);
   assert_int_equal(seen.session.base.state, SESSION_IDLE);
   seen_connect(&seen);
   assert_int_equal(seen.session.base.host, 1);
-  assert_int_equal(seen.session.pg.order_next, 1);
+  assert_int_equal(seen.session.pg.round.tried, 1);
   seen_release(&seen);
 }
 
