@@ -17,6 +17,10 @@
 #define PG3 2
 #define ALL_HOSTS 7u /* bit h: host h */
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+/* As near as times of a record let a measure be. */
+#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
+
 /* What a run is unless a test changes it: load from 10 s to 70 s, one fault, all in order. */
 struct synthetic_options {
   double load_begin_s, load_end_s, end_s;
@@ -42,6 +46,14 @@ struct synthetic_span {
   const char *code;
   double until_s; /* > 0: done then, whenever it was scheduled (queued through an outage) */
 };
+/* Answered by a host on its timeline; and by nobody. */
+#define OK_ON(from, where, line) \
+  { .from_s = from, .outcome = OUTCOME_OK, .latency_s = 0.002, .host = where, .timeline = line }
+#define DOWN(from)                                                                \
+  {                                                                               \
+    .from_s = from, .outcome = OUTCOME_FAIL, .latency_s = 0.5, .host = HOST_NONE, \
+    .code = CODE_NO_CONNECTION                                                    \
+  }
 /* Equal operations at an even rate. */
 struct synthetic_load {
   enum operation_kind kind;

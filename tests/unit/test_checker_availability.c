@@ -1,26 +1,10 @@
 /* Availability and outages: what is an outage, where it begins and ends, and what is none. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "base/prng.h"
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
+#include "support/test.h"
 
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-#define OK(from) \
-  { .from_s = from, .outcome = OUTCOME_OK, .latency_s = 0.002, .host = PG1, .timeline = 1 }
-#define DOWN(from)                                                                \
-  {                                                                               \
-    .from_s = from, .outcome = OUTCOME_FAIL, .latency_s = 0.5, .host = HOST_NONE, \
-    .code = CODE_NO_CONNECTION                                                    \
-  }
+#define OK(from) OK_ON(from, PG1, 1)
 
 static void add_load(struct synthetic *it, enum operation_kind kind, enum route route, double rate,
                      const struct synthetic_span *spans, uint32_t count) {

@@ -3,8 +3,6 @@
 #include "support/synthetic.h"
 #include "support/test.h"
 
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
-
 /* One operation of a client; sent_s 0: given up in the queue. */
 static void add(struct synthetic *it, uint16_t client, enum operation_kind kind, double scheduled_s,
                 double sent_s, double done_s, enum outcome outcome) {

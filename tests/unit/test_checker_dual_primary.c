@@ -1,16 +1,7 @@
 /* Two primaries at once, and the many handovers that only look like it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
-
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
+#include "support/test.h"
 
 struct reign {
   double from_s, to_s, latency_s;

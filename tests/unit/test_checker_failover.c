@@ -1,24 +1,7 @@
 /* Recovery after faults: known truths, and the ways in which a first success is no recovery. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
-
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-#define OK_ON(from, where, line) \
-  { .from_s = from, .outcome = OUTCOME_OK, .latency_s = 0.002, .host = where, .timeline = line }
-#define DOWN(from)                                                                \
-  {                                                                               \
-    .from_s = from, .outcome = OUTCOME_FAIL, .latency_s = 0.5, .host = HOST_NONE, \
-    .code = CODE_NO_CONNECTION                                                    \
-  }
+#include "support/test.h"
 
 static void add_writes(struct synthetic *it, double rate, const struct synthetic_span *spans,
                        uint32_t count) {
@@ -35,6 +18,18 @@ static void add_writes(struct synthetic *it, double rate, const struct synthetic
 static void judge(struct synthetic *it) {
   synthetic_finish(it);
   synthetic_judge(it, &checker_failover, NULL);
+}
+
+/* The failover time of a fault of pg1 from 30 s to 60 s, with writes that fare as the spans say. */
+static double failover_s(const struct synthetic_span *spans, uint32_t count) {
+  struct synthetic it;
+  synthetic_begin(&it, NULL);
+  synthetic_fault(&it, 0, PG1, 30, 60);
+  add_writes(&it, 100, spans, count);
+  judge(&it);
+  const double value_s = synthetic_value_of(&it, "failover_time", 0);
+  synthetic_release(&it);
+  return value_s;
 }
 
 static void test_clocks_of_a_crash(void **state) {
@@ -111,22 +106,15 @@ static void test_recovery_just_before_the_end_is_not_shown_to_last(void **state)
 
 /* The service comes back for 0.3 s and is gone again. */
 static void test_first_success_is_not_recovery(void **state) {
-  struct synthetic it;
   const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), DOWN(30), OK_ON(35, PG2, 2), DOWN(35.3),
                                          OK_ON(50, PG3, 3)};
   (void)state;
-  synthetic_begin(&it, NULL);
-  synthetic_fault(&it, 0, PG1, 30, 60);
-  add_writes(&it, 100, spans, COUNT(spans));
-  judge(&it);
-  NEAR(synthetic_value_of(&it, "failover_time", 0), 20.002);
-  synthetic_release(&it);
+  NEAR(failover_s(spans, COUNT(spans)), 20.002);
 }
 
 /* As before, but the writes of the second outage wait in a queue and succeed in the end: a ratio of
  * successes alone would call 35 s the recovery. */
 static void test_late_successes_do_not_make_a_recovery(void **state) {
-  struct synthetic it;
   const struct synthetic_span spans[] = {OK_ON(0, PG1, 1),
                                          DOWN(30),
                                          OK_ON(35, PG2, 2),
@@ -138,19 +126,13 @@ static void test_late_successes_do_not_make_a_recovery(void **state) {
                                           .until_s = 50},
                                          OK_ON(50.1, PG2, 2)};
   (void)state;
-  synthetic_begin(&it, NULL);
-  synthetic_fault(&it, 0, PG1, 30, 60);
-  add_writes(&it, 100, spans, COUNT(spans));
-  judge(&it);
-  const double failover_s = synthetic_value_of(&it, "failover_time", 0);
-  assert_true(failover_s >= 20 && failover_s < 20.01);
-  synthetic_release(&it);
+  const double time_s = failover_s(spans, COUNT(spans));
+  assert_true(time_s >= 20 && time_s < 20.01);
 }
 
 /* Writes scheduled in the outage wait for its whole length and then succeed: the recovery is when
  * they were acknowledged. */
 static void test_queued_writes_recover_when_acknowledged(void **state) {
-  struct synthetic it;
   const struct synthetic_span spans[] = {OK_ON(0, PG1, 1),
                                          {.from_s = 30,
                                           .outcome = OUTCOME_OK,
@@ -160,18 +142,12 @@ static void test_queued_writes_recover_when_acknowledged(void **state) {
                                           .until_s = 48},
                                          OK_ON(48.1, PG2, 2)};
   (void)state;
-  synthetic_begin(&it, NULL);
-  synthetic_fault(&it, 0, PG1, 30, 60);
-  add_writes(&it, 100, spans, COUNT(spans));
-  judge(&it);
-  const double failover_s = synthetic_value_of(&it, "failover_time", 0);
-  assert_true(failover_s >= 18 && failover_s < 18.01);
-  synthetic_release(&it);
+  const double time_s = failover_s(spans, COUNT(spans));
+  assert_true(time_s >= 18 && time_s < 18.01);
 }
 
 /* The old primary still acknowledges for 100 ms what was scheduled before, and after, the fault. */
 static void test_writes_in_flight_at_the_fault_are_no_recovery(void **state) {
-  struct synthetic it;
   const struct synthetic_span spans[] = {
       OK_ON(0, PG1, 1),
       {.from_s = 29.9, .outcome = OUTCOME_OK, .latency_s = 0.15, .host = PG1, .timeline = 1},
@@ -179,12 +155,7 @@ static void test_writes_in_flight_at_the_fault_are_no_recovery(void **state) {
       DOWN(30.1),
       OK_ON(45, PG2, 2)};
   (void)state;
-  synthetic_begin(&it, NULL);
-  synthetic_fault(&it, 0, PG1, 30, 60);
-  add_writes(&it, 100, spans, COUNT(spans));
-  judge(&it);
-  NEAR(synthetic_value_of(&it, "failover_time", 0), 15.002);
-  synthetic_release(&it);
+  NEAR(failover_s(spans, COUNT(spans)), 15.002);
 }
 
 /* The manager is frozen: writes go on for 10 s, until the leader's lease ends. */
@@ -248,8 +219,8 @@ static void test_partial_failure_counts(void **state) {
   add_writes(&it, 100, good, COUNT(good));
   add_writes(&it, 50, bad, COUNT(bad));
   judge(&it);
-  const double failover_s = synthetic_value_of(&it, "failover_time", 0);
-  assert_true(failover_s > 4.9 && failover_s < 5.1);
+  const double time_s = synthetic_value_of(&it, "failover_time", 0);
+  assert_true(time_s > 4.9 && time_s < 5.1);
   synthetic_release(&it);
 }
 
@@ -380,7 +351,6 @@ static void test_no_load_after_the_fault_is_no_failover_time(void **state) {
   synthetic_release(&it);
 }
 
-/* A step has no journal entry; it is counted from when it was asked for. */
 /* A promotion without any outage used to be charged with the stall of a busy machine, seconds
  * later. */
 static void test_a_stall_after_a_step_is_not_the_step(void **state) {
@@ -403,6 +373,7 @@ static void test_a_stall_after_a_step_is_not_the_step(void **state) {
   synthetic_release(&it);
 }
 
+/* A step has no journal entry; it is counted from when it was asked for. */
 static void test_a_step_is_timed_from_the_request(void **state) {
   struct synthetic it;
   struct synthetic_options options = synthetic_defaults;

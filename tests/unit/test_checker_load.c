@@ -1,18 +1,8 @@
 /* Latency, load and confirmation: are the numbers those of the cluster, and do they mean
  * anything? */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
-
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#include "support/test.h"
 
 static void add_load(struct synthetic *it, enum operation_kind kind, double rate, double from_s,
                      double to_s, const struct synthetic_span *spans, uint32_t count) {

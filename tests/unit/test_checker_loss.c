@@ -1,17 +1,8 @@
 /* What became of every write. Each kind of guilt has its innocent twin. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
+#include "support/test.h"
 
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define VALUE(name, fault) synthetic_value_of(&it, name, fault)
 
 static void add_load(struct synthetic *it, enum route route, double from_s, double to_s,

@@ -1,17 +1,8 @@
 /* Lag and staleness: how old is what a replica shows, and is the answer right when nothing
  * moves? */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
-
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
+#include "support/test.h"
 
 static void add(struct synthetic *it, enum operation_kind kind, enum route route, uint8_t host,
                 double sent_s, double latency_s, uint32_t identity, uint64_t number) {

@@ -1,25 +1,9 @@
 /* Whose acknowledgement ends a failover: pinned clients see the cluster come back before those that
  * have to find it, and only where they see the same recovery do they count. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "checkers/checkers.h"
 #include "support/synthetic.h"
+#include "support/test.h"
 
-#define NEAR(a, b) assert_float_equal((float)(a), (float)(b), 1e-4F)
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-#define OK_ON(from, where, line) \
-  { .from_s = from, .outcome = OUTCOME_OK, .latency_s = 0.002, .host = where, .timeline = line }
-#define DOWN(from)                                                                \
-  {                                                                               \
-    .from_s = from, .outcome = OUTCOME_FAIL, .latency_s = 0.5, .host = HOST_NONE, \
-    .code = CODE_NO_CONNECTION                                                    \
-  }
 #define REFUSED(from, where)                                                    \
   {                                                                             \
     .from_s = from, .outcome = OUTCOME_FAIL, .latency_s = 0.001, .host = where, \
