@@ -189,10 +189,15 @@ static int default_directory(const char *scenario, char *ret, size_t size, struc
   struct tm parts;
   gmtime_r(&now, &parts);
   strftime(when, sizeof when, "%Y%m%d-%H%M%S", &parts);
-  char relative[PATH_MAX];
-  int status = path_format(relative, sizeof relative, err, "gameday-runs/%s-%s-%d", scenario, when,
-                           (int)getpid());
-  return status < 0 ? status : cli_absolute(relative, ret, size, err);
+  char relative[PATH_MAX], again[16] = "";
+  /* The same scenario may come twice in a second, where time is virtual. */
+  for (int number = 2;; number++) {
+    int status = path_format(relative, sizeof relative, err, "gameday-runs/%s-%s-%d%s", scenario,
+                             when, (int)getpid(), again);
+    if (status == 0) status = cli_absolute(relative, ret, size, err);
+    if (status < 0 || !file_exists(ret)) return status;
+    snprintf(again, sizeof again, "-%d", number);
+  }
 }
 
 /* The seed and the number of repeats, from the command line, the scenario, or the kernel. */
@@ -264,7 +269,10 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
   uint32_t count = 0;
   while (code == EXIT_MET && count < repeat) {
     status = repeat_directory(out, repeat, count, &arena, &made[count], &err);
-    if (status < 0) return cli_fail(cli, &err);
+    if (status < 0) { /* those that were run are judged all the same */
+      code = cli_fail(cli, &err);
+      break;
+    }
     log_print(&cli->log, LOG_INFO, "%s: seed %llu, record in %s", scenario->name,
               (unsigned long long)(seed + count), made[count]);
     bool record = false;

@@ -45,6 +45,17 @@ def check_same_scenario_twice(checks, place):
     checks.check(not os.path.exists(out), "something ran before the refusal")
 
 
+def check_without_out(checks, place):
+    """Both within one second: the second was refused for the directory of the first."""
+    where = os.path.join(place, "without")
+    os.mkdir(where)
+    done = run(["run", SWITCHOVER, SWITCHOVER, "--provider", "sim", "--seed", "1"], cwd=where,
+               env=plain_environment(PATH="/nowhere"))
+    made = os.listdir(os.path.join(where, "gameday-runs"))
+    checks.check(done.returncode == MET and len(made) == 2, f"twice without --out: {made}",
+                 done.stderr)
+
+
 def check_left_over_pictures(checks, place):
     if not shutil.which("gnuplot"):
         return
@@ -81,6 +92,7 @@ def main():
     with Place() as place:
         check_unwritable(checks, place)
         check_same_scenario_twice(checks, place)
+        check_without_out(checks, place)
         check_left_over_pictures(checks, place)
         if shutil.which("unshare"):
             check_full(checks, place)

@@ -109,6 +109,20 @@ def check_interrupted(checks, out):
     check_told(checks, out, " of 900 repeats", "an interrupted series")
 
 
+def check_no_room(checks, out):
+    """The next repeat could not have its directory: those before it were not even judged."""
+    child = subprocess.Popen(
+        [GAMEDAY, "run", SWITCHOVER, "--provider", "sim", "--repeat", "20", "--out", out],
+        env=plain_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while child.poll() is None and not os.path.exists(os.path.join(out, "series.json")):
+        time.sleep(0.001)
+    os.makedirs(os.path.join(out, "repeat-20", "taken"))
+    told = child.communicate(timeout=300)[1]
+    checks.check(child.returncode == USAGE and "not empty" in told, f"exit {child.returncode}",
+                 told)
+    check_told(checks, out, "19 of 20 repeats: repeat-20 missing", "a series without its last")
+
+
 def main():
     checks = Checks()
     with Place() as place:
@@ -117,6 +131,7 @@ def main():
         check_strangers(checks, out, place)
         check_refused(checks, place)
         check_interrupted(checks, os.path.join(place, "interrupted"))
+        check_no_room(checks, os.path.join(place, "no-room"))
     checks.finish()
 
 
