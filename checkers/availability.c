@@ -1,22 +1,30 @@
 /* How much of what was scheduled succeeded, and the outages: when no scheduled write, or read,
  * succeeded at all. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "behind.h"
 #include "checkers.h"
 #include "measures.h"
 #include "outage.h"
 
-struct class_state {
-  struct outage_tracker outages;
-  uint64_t scheduled, ok;
-};
 enum { CLASS_WRITES, CLASS_READS, CLASS_COUNT };
+
+/* What may be out on its own: a set of hosts, and where a service has shards, all of it: what was
+ * never sent counts there alone, because its key was not known yet. */
+struct scope {
+  uint8_t service, shard;
+  char of[SET_LABEL_SIZE]; /* " of shard 2"; "": there is but one */
+  struct outage_tracker classes[CLASS_COUNT];
+  struct outage_tracker unblocked; /* reads, but for those behind something of their client */
+};
 struct availability {
   const struct record_info *info;
-  struct class_state classes[CLASS_COUNT];
+  struct scope *scopes; /* the sets, then the services with shards */
+  uint32_t scope_count;
+  uint64_t scheduled[CLASS_COUNT], ok[CLASS_COUNT];
   struct behind behind;
-  struct outage_tracker unblocked; /* reads, but for those behind something of their client */
 };
 
 /* How each class is called in measures and sentences. */
@@ -30,38 +38,85 @@ static const struct class_info class_infos[CLASS_COUNT] = {
                      "reads"},
 };
 
+static void add_scope(struct availability *it, uint8_t service, uint8_t shard, const char *of) {
+  struct scope *scope = &it->scopes[it->scope_count++];
+  *scope = (struct scope){.service = service, .shard = shard};
+  snprintf(scope->of, sizeof scope->of, "%s", of);
+  for (int i = 0; i < CLASS_COUNT; i++) outage_init(&scope->classes[i], it->info);
+  outage_init(&scope->unblocked, it->info);
+}
+
+static int give_read(void *state, const struct operation *read, uint64_t demand_ns,
+                     struct error *err);
+
 static int begin(void *state, const struct record_info *info, struct error *err) {
   struct availability *it = state;
-  (void)err;
   it->info = info;
-  for (int i = 0; i < CLASS_COUNT; i++) outage_init(&it->classes[i].outages, info);
-  outage_init(&it->unblocked, info);
-  behind_init(&it->behind, info);
+  behind_init(&it->behind, info, give_read, it);
+  uint32_t sets = set_count_of(info);
+  it->scopes = calloc((size_t)sets + info->service_count, sizeof *it->scopes);
+  if (!it->scopes) return error_set(err, STATUS_MEMORY, "out of memory for outages");
+  char of[SET_LABEL_SIZE];
+  for (uint32_t i = 0; i < sets; i++) {
+    set_label(info, (uint8_t)i, of);
+    add_scope(it, sets > 1 ? info->sets[i].service : 0, sets > 1 ? info->sets[i].shard : 0, of);
+  }
+  for (uint32_t i = 0; i < info->service_count && sets > 1; i++) {
+    if (!service_has_shards(info, (uint8_t)i)) continue;
+    bool named = info->service_count > 1;
+    snprintf(of, sizeof of, " of all shards%s%.40s", named ? " of " : "",
+             named ? info->services[i] : "");
+    add_scope(it, (uint8_t)i, 0, of);
+  }
   return 0;
+}
+
+/* Whether an operation on `set` of `service` is one of scope `index`. */
+static bool is_in(const struct availability *it, uint32_t index, uint8_t set, uint8_t service) {
+  if (index < set_count_of(it->info)) return index == set;
+  return it->scopes[index].service == service;
+}
+
+static int give_read(void *state, const struct operation *read, uint64_t demand_ns,
+                     struct error *err) {
+  struct availability *it = state;
+  uint8_t set = operation_set(it->info, read), service = operation_service(it->info, read);
+  int status = 0;
+  for (uint32_t i = 0; i < it->scope_count && status == 0; i++)
+    if (is_in(it, i, set, service))
+      status = outage_operation_from(&it->scopes[i].unblocked, read, demand_ns, err);
+  return status;
+}
+
+static int take_sample(struct availability *it, const struct sample *sample, struct error *err) {
+  int status = 0;
+  for (uint32_t i = 0; i < it->scope_count && status == 0; i++) {
+    status = outage_sample(&it->scopes[i].unblocked, sample, err);
+    for (int c = 0; c < CLASS_COUNT && status == 0; c++)
+      status = outage_sample(&it->scopes[i].classes[c], sample, err);
+  }
+  return status;
 }
 
 static int item(void *state, const struct record_item *item, struct error *err) {
   struct availability *it = state;
-  if (item->sample) {
-    int status = outage_sample(&it->unblocked, item->sample, err);
-    for (int i = 0; i < CLASS_COUNT && status == 0; i++)
-      status = outage_sample(&it->classes[i].outages, item->sample, err);
-    return status;
-  }
+  if (item->sample) return take_sample(it, item->sample, err);
   const struct operation *operation = item->operation;
   if (operation->route != ROUTE_PRIMARY) return 0;
-  struct class_state *class = NULL;
-  if (operation->kind == OPERATION_WRITE) class = &it->classes[CLASS_WRITES];
-  if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST)
-    class = &it->classes[CLASS_READS];
-  if (!class) return 0;
+  bool read = operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST;
+  if (operation->kind != OPERATION_WRITE && !read) return 0;
+  int class = read ? CLASS_READS : CLASS_WRITES;
   if (is_measured(it->info, operation)) {
-    class->scheduled++;
-    if (operation->outcome == OUTCOME_OK) class->ok++;
+    it->scheduled[class]++;
+    if (operation->outcome == OUTCOME_OK) it->ok[class]++;
   }
-  bool read = class == &it->classes[CLASS_READS];
-  int status = behind_operation(&it->behind, &it->unblocked, operation, read, err);
-  return status < 0 ? status : outage_operation(&class->outages, operation, err);
+  int status = behind_operation(&it->behind, operation, read, err);
+  uint8_t set = operation_set(it->info, operation);
+  uint8_t service = operation_service(it->info, operation);
+  for (uint32_t i = 0; i < it->scope_count && status == 0; i++)
+    if (is_in(it, i, set, service))
+      status = outage_operation(&it->scopes[i].classes[class], operation, err);
+  return status;
 }
 
 static int ratio(struct finding *finding, const char *name, const char *plural, uint64_t ok,
@@ -78,23 +133,58 @@ struct outage_sum {
   uint32_t count;
   bool open, starved;
 };
+enum { TRACKER_UNBLOCKED = CLASS_COUNT };
+
+static const struct outage_tracker *tracker_of(const struct scope *scope, int which) {
+  return which == TRACKER_UNBLOCKED ? &scope->unblocked : &scope->classes[which];
+}
+
+static int compare_spans(const void *left, const void *right) {
+  const struct outage *a = left, *b = right;
+  return a->begin_ns < b->begin_ns ? -1 : a->begin_ns > b->begin_ns;
+}
+
+/* Outages of several shards at the same time are one while they overlap: time is counted once. */
+static void cover(struct outage *spans, uint32_t count, struct outage_sum *sum) {
+  uint64_t end_ns = 0;
+  if (count > 1) qsort(spans, count, sizeof *spans, compare_spans);
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t begin_ns = spans[i].begin_ns;
+    if (i == 0 || begin_ns >= end_ns)
+      sum->count++;
+    else
+      begin_ns = end_ns;
+    sum->sum_ns += difference_ns(spans[i].end_ns, begin_ns);
+    if (spans[i].end_ns > end_ns) end_ns = spans[i].end_ns;
+  }
+}
 
 /* Of those charged to `fault`, or of all (FAULT_NONE). */
-static struct outage_sum add_up(const struct outage_tracker *tracker, int32_t fault) {
+static int add_up(const struct availability *it, int which, int32_t fault,
+                  struct outage_sum *ret_sum, struct error *err) {
   struct outage_sum sum = {.count = 0};
-  for (uint32_t i = 0; i < tracker->count; i++) {
-    const struct outage *outage = &tracker->outages[i];
-    if (fault != FAULT_NONE && outage->fault != fault) continue;
-    uint64_t length_ns = outage_length_ns(tracker, outage);
-    bool starved = outage_starved(tracker, outage);
-    uint64_t *longest_ns = starved ? &sum.longest_starved_ns : &sum.longest_ns;
-    if (length_ns > *longest_ns) *longest_ns = length_ns;
-    sum.sum_ns += length_ns;
-    sum.count++;
-    sum.open = sum.open || outage->end_ns == TIME_NEVER;
-    sum.starved = sum.starved || starved;
+  uint32_t count = 0, room = 1;
+  for (uint32_t s = 0; s < it->scope_count; s++) room += tracker_of(&it->scopes[s], which)->count;
+  CLEANUP_FREE struct outage *spans = calloc(room, sizeof *spans);
+  if (!spans) return error_set(err, STATUS_MEMORY, "out of memory for outages");
+  for (uint32_t s = 0; s < it->scope_count; s++) {
+    const struct outage_tracker *tracker = tracker_of(&it->scopes[s], which);
+    for (uint32_t i = 0; i < tracker->count; i++) {
+      const struct outage *outage = &tracker->outages[i];
+      if (fault != FAULT_NONE && outage->fault != fault) continue;
+      uint64_t length_ns = outage_length_ns(tracker, outage);
+      bool starved = outage_starved(tracker, outage);
+      uint64_t *longest_ns = starved ? &sum.longest_starved_ns : &sum.longest_ns;
+      if (length_ns > *longest_ns) *longest_ns = length_ns;
+      spans[count++] =
+          (struct outage){.begin_ns = outage->begin_ns, .end_ns = outage->begin_ns + length_ns};
+      sum.open = sum.open || outage->end_ns == TIME_NEVER;
+      sum.starved = sum.starved || starved;
+    }
   }
-  return sum;
+  cover(spans, count, &sum);
+  *ret_sum = sum;
+  return 0;
 }
 
 /* A starved harness makes an outage seem longer than it was: the longest is known as long as one
@@ -124,23 +214,26 @@ static int give_unblocked(const struct availability *it, struct finding *finding
                           struct error *err) {
   int status = 0;
   for (int32_t f = FAULT_NONE; f < (int32_t)it->info->fault_count && status == 0; f++) {
-    struct outage_sum sum = add_up(&it->unblocked, f);
+    struct outage_sum sum;
+    status = add_up(it, TRACKER_UNBLOCKED, f, &sum, err);
+    if (status < 0) break;
     bool doubtful = sum.longest_starved_ns > sum.longest_ns;
     status = give_length(finding, UNBLOCKED, sum.longest_ns, doubtful, &sum, f, err);
   }
   return status;
 }
 
-static int give_outages(const struct availability *it, const struct class_info *names,
-                        const struct outage_tracker *tracker, struct finding *finding,
+static int give_outages(const struct availability *it, int class, struct finding *finding,
                         struct error *err) {
-  struct outage_sum all = add_up(tracker, FAULT_NONE);
-  int status = give_sum(names, &all, finding, FAULT_NONE, err);
+  const struct class_info *names = &class_infos[class];
+  struct outage_sum sum;
+  int status = add_up(it, class, FAULT_NONE, &sum, err);
+  if (status == 0) status = give_sum(names, &sum, finding, FAULT_NONE, err);
   if (status == 0)
-    status = measure_known(finding, names->count, UNIT_COUNT, all.count, FAULT_NONE, err);
+    status = measure_known(finding, names->count, UNIT_COUNT, sum.count, FAULT_NONE, err);
   for (uint32_t f = 0; f < it->info->fault_count && status == 0; f++) {
-    struct outage_sum sum = add_up(tracker, (int32_t)f);
-    status = give_sum(names, &sum, finding, (int32_t)f, err);
+    status = add_up(it, class, (int32_t)f, &sum, err);
+    if (status == 0) status = give_sum(names, &sum, finding, (int32_t)f, err);
   }
   return status;
 }
@@ -171,9 +264,10 @@ static void say_unblocked(const struct outage_tracker *tracker, const struct out
            seconds_of(alone_ns));
 }
 
-static int give_intervals(const struct class_info *names, const struct outage_tracker *tracker,
-                          const struct outage_tracker *unblocked, struct finding *finding,
+static int give_intervals(const struct scope *scope, int class, struct finding *finding,
                           struct error *err) {
+  const struct class_info *names = &class_infos[class];
+  const struct outage_tracker *tracker = &scope->classes[class];
   int status = 0;
   for (uint32_t i = 0; i < tracker->count && status == 0; i++) {
     const struct outage *outage = &tracker->outages[i];
@@ -182,72 +276,80 @@ static int give_intervals(const struct class_info *names, const struct outage_tr
                                       .end_ns = outage->end_ns,
                                       .fault = outage->fault,
                                       .host = HOST_NONE,
-                                      .other_host = HOST_NONE};
+                                      .other_host = HOST_NONE,
+                                      .shard = scope->shard};
     status = finding_interval(finding, &interval, err);
     if (status < 0) break;
     double begin = seconds_of(outage->begin_ns);
     char alone[160];
-    say_unblocked(tracker, outage, unblocked, alone);
+    say_unblocked(tracker, outage, class == CLASS_READS ? &scope->unblocked : NULL, alone);
     if (outage->end_ns == TIME_NEVER)
       status = witness_add(finding, names->outage, outage->begin_ns, err,
-                           "no %s that were scheduled from %.6f s on succeeded until the load "
+                           "no %s%s that were scheduled from %.6f s on succeeded until the load "
                            "ended at %.6f s%s",
-                           names->plural, begin, seconds_of(tracker->info->load_end_ns), alone);
+                           names->plural, scope->of, begin, seconds_of(tracker->info->load_end_ns),
+                           alone);
     else
       status = witness_add(finding, names->outage, outage->begin_ns, err,
-                           "%s were scheduled from %.6f s on, and the next success came at %.6f s, "
-                           "%.3f s later%s",
-                           names->plural, begin, seconds_of(outage->end_ns),
+                           "%s%s were scheduled from %.6f s on, and the next success came at %.6f "
+                           "s, %.3f s later%s",
+                           names->plural, scope->of, begin, seconds_of(outage->end_ns),
                            seconds_of(outage_length_ns(tracker, outage)), alone);
   }
   return status;
 }
 
-static int give_none(const struct availability *it, const struct class_info *names,
-                     struct finding *finding, struct error *err) {
+static int give_none(const struct class_info *names, struct finding *finding, struct error *err) {
   char why[96];
   snprintf(why, sizeof why, "no %s were scheduled on the primary in the measured time",
            names->plural);
-  (void)it;
   int status = measure_none(finding, names->outage, UNIT_DURATION, FAULT_NONE, why, err);
   if (status == 0) status = measure_none(finding, names->sum, UNIT_DURATION, FAULT_NONE, why, err);
   if (status == 0) status = measure_none(finding, names->count, UNIT_COUNT, FAULT_NONE, why, err);
   return status;
 }
 
+static int finish_trackers(struct availability *it, struct error *err) {
+  int status = behind_finish(&it->behind, err);
+  for (uint32_t i = 0; i < it->scope_count && status == 0; i++) {
+    status = outage_finish(&it->scopes[i].unblocked, err);
+    for (int c = 0; c < CLASS_COUNT && status == 0; c++)
+      status = outage_finish(&it->scopes[i].classes[c], err);
+  }
+  return status;
+}
+
 static int finish(void *state, struct finding *finding, struct error *err) {
   struct availability *it = state;
-  struct class_state *writes = &it->classes[CLASS_WRITES], *reads = &it->classes[CLASS_READS];
-  int status = ratio(finding, "availability", "operations", writes->ok + reads->ok,
-                     writes->scheduled + reads->scheduled, err);
-  if (status == 0) status = behind_finish(&it->behind, &it->unblocked, err);
-  if (status == 0) status = outage_finish(&it->unblocked, err);
+  int status =
+      ratio(finding, "availability", "operations", it->ok[CLASS_WRITES] + it->ok[CLASS_READS],
+            it->scheduled[CLASS_WRITES] + it->scheduled[CLASS_READS], err);
+  if (status == 0) status = finish_trackers(it, err);
   for (int i = 0; i < CLASS_COUNT && status == 0; i++) {
     const struct class_info *names = &class_infos[i];
-    struct class_state *class = &it->classes[i];
-    status = outage_finish(&class->outages, err);
-    if (status == 0)
-      status = ratio(finding, names->availability, names->plural, class->ok, class->scheduled, err);
-    if (status == 0 && class->scheduled == 0) {
-      status = give_none(it, names, finding, err);
+    status = ratio(finding, names->availability, names->plural, it->ok[i], it->scheduled[i], err);
+    if (status == 0 && it->scheduled[i] == 0) {
+      status = give_none(names, finding, err);
       continue;
     }
-    if (status == 0) status = give_outages(it, names, &class->outages, finding, err);
-    const struct outage_tracker *unblocked = i == CLASS_READS ? &it->unblocked : NULL;
-    if (status == 0) status = give_intervals(names, &class->outages, unblocked, finding, err);
+    if (status == 0) status = give_outages(it, i, finding, err);
+    for (uint32_t s = 0; s < it->scope_count && status == 0; s++)
+      status = give_intervals(&it->scopes[s], i, finding, err);
   }
   if (status < 0) return status;
-  return reads->scheduled > 0 ? give_unblocked(it, finding, err)
-                              : measure_none(finding, UNBLOCKED, UNIT_DURATION, FAULT_NONE,
-                                             "no reads were scheduled on the primary in the "
-                                             "measured time",
-                                             err);
+  return it->scheduled[CLASS_READS] > 0
+             ? give_unblocked(it, finding, err)
+             : measure_none(finding, UNBLOCKED, UNIT_DURATION, FAULT_NONE,
+                            "no reads were scheduled on the primary in the measured time", err);
 }
 
 static void release(void *state) {
   struct availability *it = state;
-  for (int i = 0; i < CLASS_COUNT; i++) outage_release(&it->classes[i].outages);
-  outage_release(&it->unblocked);
+  for (uint32_t s = 0; s < it->scope_count; s++) {
+    for (int i = 0; i < CLASS_COUNT; i++) outage_release(&it->scopes[s].classes[i]);
+    outage_release(&it->scopes[s].unblocked);
+  }
+  free(it->scopes);
   behind_release(&it->behind);
 }
 

@@ -16,8 +16,8 @@ struct behind_client {
   uint32_t count, capacity;
 };
 
-void behind_init(struct behind *it, const struct record_info *info) {
-  *it = (struct behind){.info = info};
+void behind_init(struct behind *it, const struct record_info *info, behind_give *give, void *data) {
+  *it = (struct behind){.info = info, .give = give, .data = data};
 }
 
 void behind_release(struct behind *it) {
@@ -66,8 +66,8 @@ static int hold(struct behind_client *client, const struct operation *operation,
 }
 
 /* The client has sent something: what left its queue before that did not wait behind it. */
-static int settle_held(struct behind *it, struct behind_client *client,
-                       struct outage_tracker *tracker, uint64_t sent_ns, struct error *err) {
+static int settle_held(struct behind *it, struct behind_client *client, uint64_t sent_ns,
+                       struct error *err) {
   uint32_t kept = 0;
   int status = 0;
   for (uint32_t i = 0; i < client->count; i++) {
@@ -77,39 +77,38 @@ static int settle_held(struct behind *it, struct behind_client *client,
     else if (status < 0 || left_queue_ns(read) > sent_ns)
       client->held[kept++] = *read;
     else
-      status = outage_operation(tracker, read, err);
+      status = it->give(it->data, read, read->scheduled_ns, err);
   }
   client->count = kept;
   return status;
 }
 
-static int take_read(struct behind *it, struct behind_client *client,
-                     struct outage_tracker *tracker, const struct operation *read,
+static int take_read(struct behind *it, struct behind_client *client, const struct operation *read,
                      struct error *err) {
   bool waited = waited_behind_hung(client, read);
   if (waited) it->reads++;
   if (!read->sent_ns) return waited ? 0 : hold(client, read, err);
   /* From when it was asked at last. */
-  return outage_operation_from(tracker, read, waited ? read->sent_ns : read->scheduled_ns, err);
+  return it->give(it->data, read, waited ? read->sent_ns : read->scheduled_ns, err);
 }
 
-int behind_operation(struct behind *it, struct outage_tracker *tracker,
-                     const struct operation *operation, bool read, struct error *err) {
+int behind_operation(struct behind *it, const struct operation *operation, bool read,
+                     struct error *err) {
   struct behind_client *client = NULL;
   int status = client_of(it, operation->client, &client, err);
-  if (status == 0 && read) status = take_read(it, client, tracker, operation, err);
+  if (status == 0 && read) status = take_read(it, client, operation, err);
   if (status < 0 || !operation->sent_ns) return status;
   if (operation->done_ns - operation->sent_ns >= it->info->outage_min_ns) {
     client->hung_scheduled_ns = operation->scheduled_ns;
     client->hung_sent_ns = operation->sent_ns;
     client->hung_done_ns = operation->done_ns;
   }
-  return settle_held(it, client, tracker, operation->sent_ns, err);
+  return settle_held(it, client, operation->sent_ns, err);
 }
 
-int behind_finish(struct behind *it, struct outage_tracker *tracker, struct error *err) {
+int behind_finish(struct behind *it, struct error *err) {
   int status = 0;
   for (uint32_t i = 0; i < it->client_count && status == 0; i++)
-    status = settle_held(it, &it->clients[i], tracker, TIME_NEVER, err);
+    status = settle_held(it, &it->clients[i], TIME_NEVER, err);
   return status;
 }

@@ -103,6 +103,7 @@ void load_client_take_reply(struct load_client *client, struct load_flight *flig
   operation->code = reply->code;
   operation->host = reply->host;
   operation->timeline = reply->timeline;
+  operation->shard = reply->shard;
   inner->env->workload->answer(inner, operation, reply);
   if (!appends_row(operation) || operation->identity != inner->identity) return;
   if (reply->outcome == OUTCOME_UNKNOWN) {

@@ -26,6 +26,8 @@ static int check_operation(const struct record *record, const struct operation *
     return record_damaged(file, index, err, "route %u is not known", operation->route);
   if (operation->host != HOST_NONE && operation->host >= record->info.host_count)
     return record_damaged(file, index, err, "host %u is not in run.json", operation->host);
+  if (operation->shard > SHARDS_MAX)
+    return record_damaged(file, index, err, "shard %u is out of range", operation->shard);
   if (operation->scheduled_ns > RECORD_TIME_MAX || operation->sent_ns > RECORD_TIME_MAX ||
       operation->done_ns > RECORD_TIME_MAX)
     return record_damaged(file, index, err, "a time is out of range");
@@ -52,11 +54,16 @@ static void count_operation(struct record *record, const struct operation *opera
   const struct record_info *info = &record->info;
   if (operation->identity > info->identity_count) record->info.identity_count = operation->identity;
   if (operation->done_ns > info->end_ns) record->info.end_ns = operation->done_ns;
+  uint8_t service = operation_service(info, operation);
+  if (operation->shard > 0)
+    record->files->shards_seen[service] |= UINT64_C(1) << (operation->shard - 1);
   if (operation->route != ROUTE_PRIMARY || operation->scheduled_ns < info->load_begin_ns ||
       operation->scheduled_ns >= info->load_end_ns)
     return;
-  if (operation->kind == OPERATION_WRITE)
+  if (operation->kind == OPERATION_WRITE) {
     count_into(&record->files->writes, (enum outcome)operation->outcome);
+    record->files->writes_of[service][operation->shard]++;
+  }
   if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST)
     count_into(&record->files->reads, (enum outcome)operation->outcome);
 }
@@ -181,7 +188,7 @@ static int read_all(struct record *record, struct error *err) {
   /* The harness died under load: what was measured ends with the last thing seen. */
   if (cut) info->load_end_ns = info->end_ns;
   if (status == 0) derive_rates(record);
-  return status;
+  return status == 0 ? record_derive_sets(record, err) : status;
 }
 
 int record_open(const char *run_directory, struct record *ret, struct error *err) {

@@ -1,5 +1,5 @@
 /* Reads events.jsonl and derives from it what everyone asks: when each fault happened, which time
- * is measured, who was primary at the end. */
+ * is measured, what hosts were at the end. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
@@ -217,10 +217,10 @@ static uint64_t phase_ns(const struct record_files *files, const char *const pha
   return TIME_NEVER;
 }
 
-/* Hosts that say they are primary while rows are read; one, or nobody can be called the primary. */
+/* Which hosts were read in full, and what all said of their roles until then. */
 static void derive_final(struct record *record) {
   struct record_info *info = &record->info;
-  const struct record_files *files = record->files;
+  struct record_files *files = record->files;
   uint64_t failed = 0, read = 0;
   uint64_t expected[HOSTS_MAX] = {0};
   uint32_t last = 0;
@@ -235,22 +235,41 @@ static void derive_final(struct record *record) {
   for (uint32_t h = 0; h < info->host_count; h++)
     if (files->rows[h].count != expected[h]) failed |= UINT64_C(1) << h;
   info->final_hosts = read & ~failed;
-  uint64_t primaries = 0;
-  uint8_t promoted = HOST_NONE;
-  bool roles = false;
   for (uint32_t i = 0; i < last; i++) {
     const struct record_event *event = &files->events[i];
     if (event->host >= HOSTS_MAX) continue;
     uint64_t bit = UINT64_C(1) << event->host;
-    if (event->kind == EVENT_PROMOTED) promoted = event->host;
+    if (event->kind == EVENT_PROMOTED) files->promoted_at[event->host] = i + 1;
     if (event->kind != EVENT_ROLE) continue;
-    roles = true;
-    primaries = event->role == ROLE_PRIMARY ? primaries | bit : primaries & ~bit;
+    files->role_hosts |= bit;
+    files->primaries =
+        event->role == ROLE_PRIMARY ? files->primaries | bit : files->primaries & ~bit;
   }
-  info->final_primary = HOST_NONE;
-  if (!roles) info->final_primary = promoted;
-  for (uint8_t h = 0; h < HOSTS_MAX; h++)
-    if (roles && primaries == UINT64_C(1) << h) info->final_primary = h;
+}
+
+/* Replicas may be given to another shard on the way: a fault is of the shard that its host belonged
+ * to when it struck, a host of the last one. Here the `set` of a fault is only a shard's number. */
+static void derive_shards(struct record *record) {
+  const struct record_info *info = &record->info;
+  struct record_files *files = record->files;
+  for (uint32_t f = 0; f < info->fault_count; f++) files->faults[f].set = 0;
+  for (uint32_t i = 0; i < files->event_count; i++) {
+    const struct record_event *event = &files->events[i];
+    bool strikes = event->kind == EVENT_FAULT_JOURNALED || event->kind == EVENT_FAULT_INJECTED ||
+                   event->kind == EVENT_FAULT_CONFIRMED;
+    if (strikes && event->fault != FAULT_NONE && event->host < HOSTS_MAX) {
+      struct fault_info *fault = &files->faults[event->fault];
+      if (fault->set == 0 && event->host == fault->host) fault->set = files->shards[event->host];
+    }
+    if (event->kind == EVENT_ROLE && event->host < HOSTS_MAX && event->number2 > 0 &&
+        event->number2 <= SHARDS_MAX)
+      files->shards[event->host] = (uint8_t)event->number2;
+  }
+  for (uint32_t h = 0; h < info->host_count; h++) {
+    uint8_t service = info->host_services[h], shard = files->shards[h];
+    if (shard > 0 && service != SERVICE_NONE)
+      files->shards_seen[service] |= UINT64_C(1) << (shard - 1);
+  }
 }
 
 void record_derive(struct record *record) {
@@ -260,6 +279,7 @@ void record_derive(struct record *record) {
   const struct record_files *files = record->files;
   derive_faults(files);
   derive_final(record);
+  derive_shards(record);
   info->load_begin_ns = phase_ns(files, begins);
   info->load_end_ns = phase_ns(files, ends);
   info->end_ns = files->event_count ? files->events[files->event_count - 1].time_ns : 0;

@@ -37,7 +37,14 @@ struct record_files {
   struct record_elements rows[HOSTS_MAX];
   struct record_event *events; /* sorted by time; owned */
   uint32_t event_count;
-  struct fault_info *faults; /* what info.faults shows to others */
+  struct fault_info *faults;          /* what info.faults shows to others */
+  uint8_t shards[HOSTS_MAX];          /* to which each host was last said to belong; 0: to none */
+  uint64_t shards_seen[SERVICES_MAX]; /* bit s - 1: there is a shard s of that service */
+  uint64_t primaries;                 /* bit h: host h said so when the rows were read */
+  uint64_t role_hosts;                /* bit h: its roles were told */
+  uint32_t promoted_at[HOSTS_MAX];    /* index + 1 of the host's last promotion before that */
+  uint64_t writes_of[SERVICES_MAX]
+                    [SHARDS_MAX + 1]; /* as `writes.scheduled`; [0]: shard not known */
   uint64_t operation_disorder_ns, sample_disorder_ns;
   struct operation_counts writes, reads;
 };
@@ -46,8 +53,11 @@ struct record_files {
 int record_read_run(struct record *record, struct error *err);
 /* Decodes events.jsonl into record->files. */
 int record_read_events(struct record *record, struct error *err);
-/* What follows from the events: faults' times, phases, the final primary. */
+/* What follows from the events: faults' times, phases, roles at the end. */
 void record_derive(struct record *record);
+/* Who belongs together: the sets of hosts, and the primary of each at the end. Last, when all
+ * shards have been seen. */
+int record_derive_sets(struct record *record, struct error *err);
 
 /* Opens a file of elements and checks its head. `ret->path` lives in the arena. */
 int record_elements_open(struct record *record, const char *name, const char magic[8], size_t size,

@@ -87,6 +87,78 @@ static bool is_host_name(const char *name) {
   return name && name[0] && name[0] != '.' && strlen(name) < HOST_NAME_SIZE && !strchr(name, '/');
 }
 
+static int service_index(const struct record_info *info, const char *name, uint8_t *ret_index) {
+  for (uint32_t i = 0; name && i < info->service_count; i++)
+    if (strcmp(info->services[i], name) == 0) {
+      *ret_index = (uint8_t)i;
+      return 0;
+    }
+  return -1;
+}
+
+/* A record that names none has one, to which everything belongs. */
+static int read_services(const struct run_reader *reader, const json_t *services,
+                         struct error *err) {
+  struct record_info *info = &reader->record->info;
+  size_t count = json_array_size(services);
+  if ((services && !json_is_array(services)) || count > SERVICES_MAX)
+    return damaged(reader, err, "services must be a list of at most 16");
+  const char **names = arena_calloc(&reader->record->arena, count + 1, sizeof *names);
+  if (!names) return error_set(err, STATUS_MEMORY, "out of memory for %s", reader->path);
+  names[0] = "";
+  for (size_t i = 0; i < count; i++) {
+    const char *name = json_string_value(json_array_get(services, i));
+    if (!name) return damaged(reader, err, "a service's name must be text");
+    names[i] = arena_strdup(&reader->record->arena, name);
+    if (!names[i]) return error_set(err, STATUS_MEMORY, "out of memory for %s", reader->path);
+  }
+  info->services = names;
+  info->service_count = count > 0 ? (uint32_t)count : 1;
+  return 0;
+}
+
+/* Of what a record does not say it is assumed that it is of the first service, and is read back. */
+static int read_workload(const struct run_reader *reader, const json_t *name, const json_t *facts,
+                         struct workload_info *ret, struct error *err) {
+  struct workload_info workload = {.name = "", .reads_back = true};
+  const char *text = json_string_value(name);
+  if (text) workload.name = arena_strdup(&reader->record->arena, text);
+  if (!workload.name) return error_set(err, STATUS_MEMORY, "out of memory for %s", reader->path);
+  const char *service = json_string_value(json_object_get(facts, "service"));
+  if (service && service_index(&reader->record->info, service, &workload.service) < 0)
+    return damaged(reader, err, "a workload's service is not in services");
+  if (json_is_false(json_object_get(facts, "reads_back"))) workload.reads_back = false;
+  *ret = workload;
+  return 0;
+}
+
+static int read_workloads(const struct run_reader *reader, const json_t *names, const json_t *facts,
+                          struct error *err) {
+  struct record_info *info = &reader->record->info;
+  size_t count = json_array_size(names);
+  if (count > UINT8_MAX) return damaged(reader, err, "workloads must be a list of at most 255");
+  struct workload_info *list = arena_calloc(&reader->record->arena, count + 1, sizeof *list);
+  if (!list) return error_set(err, STATUS_MEMORY, "out of memory for %s", reader->path);
+  for (size_t i = 0; i < count; i++) {
+    int status =
+        read_workload(reader, json_array_get(names, i), json_array_get(facts, i), &list[i], err);
+    if (status < 0) return status;
+  }
+  info->workloads = list;
+  info->workload_count = (uint32_t)count;
+  return 0;
+}
+
+/* Clients and the monitor belong to no service; a server of which nothing is told, to the first. */
+static int read_host_service(const struct run_reader *reader, const json_t *host, uint8_t kind,
+                             uint8_t *ret_service, struct error *err) {
+  const char *service = json_string_value(json_object_get(host, "service"));
+  *ret_service = kind == HOST_SERVER ? 0 : SERVICE_NONE;
+  if (service && service_index(&reader->record->info, service, ret_service) < 0)
+    return damaged(reader, err, "a host's service is not in services");
+  return 0;
+}
+
 static int read_hosts(const struct run_reader *reader, const json_t *hosts, struct error *err) {
   struct record_info *info = &reader->record->info;
   size_t count = json_array_size(hosts);
@@ -94,7 +166,9 @@ static int read_hosts(const struct run_reader *reader, const json_t *hosts, stru
     return damaged(reader, err, "hosts must be a list of at most 64");
   const char **names = arena_calloc(&reader->record->arena, count + 1, sizeof *names);
   uint8_t *kinds = arena_calloc(&reader->record->arena, count + 1, sizeof *kinds);
-  if (!names || !kinds) return error_set(err, STATUS_MEMORY, "out of memory for %s", reader->path);
+  uint8_t *services = arena_calloc(&reader->record->arena, count + 1, sizeof *services);
+  if (!names || !kinds || !services)
+    return error_set(err, STATUS_MEMORY, "out of memory for %s", reader->path);
   for (size_t i = 0; i < count; i++) {
     const json_t *host = json_array_get(hosts, i);
     int status = get_string(reader, host, "name", &names[i], err);
@@ -102,12 +176,15 @@ static int read_hosts(const struct run_reader *reader, const json_t *hosts, stru
     if (!is_host_name(names[i])) return damaged(reader, err, "a host has no usable name");
     if (host_kind_of(json_string_value(json_object_get(host, "kind")), &kinds[i]) < 0)
       return damaged(reader, err, "a host's kind must be server, client or monitor");
+    status = read_host_service(reader, host, kinds[i], &services[i], err);
+    if (status < 0) return status;
     for (size_t j = 0; j < i; j++)
       if (strcmp(names[i], names[j]) == 0)
         return damaged(reader, err, "two hosts have the same name");
   }
   info->hosts = names;
   info->host_kinds = kinds;
+  info->host_services = services;
   info->host_count = (uint32_t)count;
   return 0;
 }
@@ -213,7 +290,11 @@ int record_read_run(struct record *record, struct error *err) {
   const char *schema = json_string_value(json_object_get(root, "schema"));
   if (!schema || strcmp(schema, "gameday/run/v1") != 0)
     return damaged(&reader, err, "schema is not gameday/run/v1");
-  status = read_hosts(&reader, json_object_get(root, "hosts"), err);
+  status = read_services(&reader, json_object_get(root, "services"), err);
+  if (status == 0) status = read_hosts(&reader, json_object_get(root, "hosts"), err);
+  if (status == 0)
+    status = read_workloads(&reader, json_object_get(root, "workloads"),
+                            json_object_get(root, "workload_facts"), err);
   if (status == 0) status = read_faults(&reader, json_object_get(root, "faults"), err);
   if (status == 0) status = read_numbers(&reader, root, err);
   if (status == 0) status = read_texts(&reader, root, err);

@@ -23,13 +23,27 @@ static json_t *text_json(const char *text) {
   return plain ? json_string(plain) : NULL;
 }
 
-static json_t *hosts_json(const struct cluster *cluster) {
+/* The service that planned the host; NULL: none did. */
+static const char *service_of(const struct scenario *scenario, const struct host *host) {
+  for (uint32_t i = 0; i < scenario->service_count && host->kind == HOST_SERVER; i++) {
+    const struct scenario_service *row = &scenario->services[i];
+    struct host_spec planned[HOSTS_MAX];
+    uint32_t count = 0;
+    if (row->service->plan(row->config, planned, &count, NULL) < 0) continue;
+    for (uint32_t h = 0; h < count; h++)
+      if (strcmp(planned[h].name, host->name) == 0) return row->service->plugin.name;
+  }
+  return NULL;
+}
+
+static json_t *hosts_json(const struct scenario *scenario, const struct cluster *cluster) {
   static const char *const kinds[] = {"server", "client", "monitor"};
   json_t *array = json_array();
   for (uint32_t i = 0; cluster && i < cluster->host_count; i++) {
     const struct host *host = &cluster->hosts[i];
-    json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "name", host->name, "kind",
-                                           kinds[host->kind], "address", host->address));
+    json_array_append_new(
+        array, json_pack("{s:s, s:s, s:s, s:s*}", "name", host->name, "kind", kinds[host->kind],
+                         "address", host->address, "service", service_of(scenario, host)));
   }
   return array;
 }
@@ -53,6 +67,24 @@ static json_t *workloads_json(const struct scenario *scenario) {
   json_t *array = json_array();
   for (uint32_t i = 0; i < scenario->workload_count; i++)
     json_array_append_new(array, json_string(scenario->workloads[i].workload->plugin.name));
+  return array;
+}
+
+/* What else is to be known of each workload, in the same order. */
+static json_t *workload_facts_json(const struct scenario *scenario) {
+  json_t *array = json_array();
+  for (uint32_t i = 0; i < scenario->workload_count; i++) {
+    const struct workload *workload = scenario->workloads[i].workload;
+    json_array_append_new(array, json_pack("{s:s*, s:b}", "service", workload->service,
+                                           "reads_back", workload->final_read != NULL));
+  }
+  return array;
+}
+
+static json_t *services_json(const struct scenario *scenario) {
+  json_t *array = json_array();
+  for (uint32_t i = 0; i < scenario->service_count; i++)
+    json_array_append_new(array, json_string(scenario->services[i].service->plugin.name));
   return array;
 }
 
@@ -88,9 +120,11 @@ int run_file_write(const struct run_file *file, struct error *err) {
   failed |= json_object_set_new(root, "versions", versions_json(simulated));
   failed |= json_object_set_new(root, "process", json_integer(simulated ? 0 : getpid()));
   failed |= json_object_set_new(root, "kept", json_boolean(file->kept));
-  failed |= json_object_set_new(root, "hosts", hosts_json(file->cluster));
+  failed |= json_object_set_new(root, "hosts", hosts_json(scenario, file->cluster));
   failed |= json_object_set_new(root, "faults", faults_json(scenario));
+  failed |= json_object_set_new(root, "services", services_json(scenario));
   failed |= json_object_set_new(root, "workloads", workloads_json(scenario));
+  failed |= json_object_set_new(root, "workload_facts", workload_facts_json(scenario));
   failed |= json_object_set_new(root, "identity_count", json_integer(file->identity_count));
   failed |= json_object_set_new(root, "dropped", json_integer((json_int_t)file->dropped));
   if (file->finished) {

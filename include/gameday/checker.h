@@ -30,6 +30,7 @@ struct interval {
   uint64_t begin_ns, end_ns;
   int32_t fault; /* the fault it is charged to, or FAULT_NONE */
   uint8_t host, other_host;
+  uint8_t shard; /* of which it is, from 1; 0: no single one */
 };
 
 /* A fact that a person can check by hand: "row (identity 7, sequence 4312), acknowledged by pg1 at
@@ -67,11 +68,34 @@ struct fault_info {
   const char *injector, *name;
   const char *target; /* as written */
   uint8_t host;       /* HOST_NONE until known */
-  bool planned;       /* a step, not a fault */
+  uint8_t set;  /* of hosts, to which `host` belonged when it struck; SET_NONE: of no single one */
+  bool planned; /* a step, not a fault */
   /* run times in ns; TIME_NEVER when it did not happen */
   uint64_t planned_ns, injected_ns, confirmed_ns, healed_ns, heal_confirmed_ns;
   uint64_t journaled_ns; /* the last moment before it began; a step has none */
 };
+
+#define SERVICES_MAX 16
+#define SHARDS_MAX 64
+#define SERVICE_NONE UINT8_MAX
+#define SET_NONE UINT8_MAX
+
+/* Hosts that have one primary among them: those of a service, or of one shard of a service.
+ * Whatever is said of "the primary" is said within such a set; most clusters are a single one. */
+struct host_set {
+  uint8_t service;       /* index */
+  uint8_t shard;         /* from 1; 0: the service has no shards */
+  const char *name;      /* for messages: "shard 2", "redis", "redis shard 2"; "": the only set */
+  uint64_t hosts;        /* bit h: host h belonged to it at the end */
+  uint8_t final_primary; /* the primary when the rows were read; HOST_NONE: none, or several */
+  double write_rate;     /* as record_info.write_rate, of writes whose shard is known */
+};
+struct workload_info {
+  const char *name;
+  uint8_t service; /* index */
+  bool reads_back; /* its rows are read at the end: only then can they be missed */
+};
+
 struct record_info {
   const char *const *hosts;  /* by index */
   const uint8_t *host_kinds; /* enum host_kind */
@@ -87,9 +111,28 @@ struct record_info {
   uint32_t load_minimum;     /* operations before, during and after each fault */
   uint64_t latency_bound_ns; /* a window whose p99 is above it is a brownout; 0: 1 s */
   bool complete;             /* the run ended in order and no operation is missing */
-  uint8_t final_primary;     /* the primary when the rows were read; HOST_NONE: none, or several */
+  uint8_t final_primary;     /* the primary when the rows were read; HOST_NONE: none, or several, or
+                                there are several sets of hosts, each with its own */
   uint64_t final_hosts;      /* bit h: all rows of host h were read at the end */
+  const char *const *services; /* at least one, called "" where the record does not name it */
+  uint32_t service_count;
+  const uint8_t *host_services;          /* by host; SERVICE_NONE: clients, the monitor */
+  const struct workload_info *workloads; /* by index; may be fewer than operations tell of */
+  uint32_t workload_count;
+  const struct host_set *sets; /* by service, then by shard */
+  uint32_t set_count;          /* at least one */
+  const uint8_t *host_sets;    /* by host, at the end; SET_NONE */
 };
+
+/* With a single set everything is of it, and the answer is 0. SET_NONE: of none, or not known. */
+uint8_t host_set_find(const struct record_info *info, uint8_t service, uint8_t shard);
+/* The service that an operation is for. */
+uint8_t operation_service(const struct record_info *info, const struct operation *operation);
+/* The set whose primary an operation is for: by the shard of its key, else by who answered. What
+ * was never sent to a service with shards has no key yet, and belongs to none. */
+uint8_t operation_set(const struct record_info *info, const struct operation *operation);
+/* Whether keys of the service are spread over several primaries. */
+bool service_has_shards(const struct record_info *info, uint8_t service);
 
 /* What a checker is given. Exactly one pointer is set. */
 struct record_item {
