@@ -55,6 +55,7 @@ struct batch {
   char scratch[PATH_MAX];
   struct batch_janitor janitor;
   struct timer tick;
+  uint64_t ticked_ns; /* when it fired last */
   struct watch signals;
   sigset_t mask; /* before the batch */
   int signal;
@@ -196,6 +197,8 @@ static void worker_ready(struct watch *watch, unsigned events) {
   if (worker->filled < batch->message_size) return;
   const struct batch_message *message = (const struct batch_message *)(const void *)worker->message;
   assert(worker->busy && message->index == worker->index);
+  /* Killed a moment too late: its message is whole, but it takes no other job. */
+  if (worker->hung) (void)end_worker(worker);
   take_in(worker, message->status < 0 ? BATCH_FAILED : BATCH_DONE, 0);
 }
 
@@ -212,9 +215,16 @@ static void fire_tick(struct timer *timer, uint64_t now_ns) {
   struct batch *batch = timer->owner;
   const struct batch_spec *spec = batch->spec;
   struct error err = ERROR_INIT;
+  uint64_t since_ns = now_ns - batch->ticked_ns;
+  batch->ticked_ns = now_ns;
+  /* Ctrl-Z, or an outcome that took long to deliver: time in which no message could be read is no
+   * time that the jobs took. */
+  for (uint32_t i = 0; since_ns > 2 * TICK_NS && i < spec->workers; i++)
+    batch->workers[i].began_ns += since_ns - TICK_NS;
   for (uint32_t i = 0; spec->job_timeout_ns && i < spec->workers; i++) {
     struct worker *worker = &batch->workers[i];
-    if (!worker->busy || worker->hung || now_ns - worker->began_ns < spec->job_timeout_ns) continue;
+    if (!worker->busy || worker->hung) continue;
+    if (now_ns < worker->began_ns + spec->job_timeout_ns) continue;
     worker->hung = true; /* its pipe ends, and the rest is the same as for any other death */
     kill(worker->child.pid, SIGKILL);
   }
@@ -265,6 +275,7 @@ static int begin(struct batch *batch, struct error *err) {
   batch->deadline_ns =
       budget_ns && budget_ns < TIME_NEVER - now_ns ? now_ns + budget_ns : TIME_NEVER;
   batch->tick = (struct timer){.fire = fire_tick, .owner = batch};
+  batch->ticked_ns = now_ns;
   status = loop_timer_arm(batch->loop, &batch->tick, now_ns + TICK_NS, err);
   return status < 0 ? status : loop_watch_set(batch->loop, &batch->signals, LOOP_READ, err);
 }

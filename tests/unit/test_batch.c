@@ -187,6 +187,24 @@ static void test_a_hung_job_is_killed(void **state) {
   bench_release(&bench);
 }
 
+static int take_slowly(void *data, const struct batch_outcome *outcome, struct error *err) {
+  struct timespec nap = {.tv_sec = 1};
+  if (outcome->index == 0) nanosleep(&nap, NULL);
+  return take(data, outcome, err);
+}
+
+/* As after Ctrl-Z: what had been done meanwhile was killed as hung, and what came next crashed. */
+static void test_a_pause_of_the_parent_kills_nobody(void **state) {
+  (void)state;
+  struct bench bench;
+  bench_init(&bench, 3, 20);
+  bench.spec.deliver = take_slowly;
+  bench.spec.job_timeout_ns = 400 * NS_PER_MS;
+  assert_int_equal(run(&bench).delivered, 20);
+  for (uint32_t i = 0; i < 20; i++) assert_int_equal(bench.ends[i], BATCH_DONE);
+  bench_release(&bench);
+}
+
 static int take_and_interrupt(void *data, const struct batch_outcome *outcome, struct error *err) {
   if (outcome->index == 20) kill(getpid(), SIGINT);
   return take(data, outcome, err);
@@ -316,6 +334,7 @@ int main(void) {
       cmocka_unit_test(test_those_ahead_wait_for_the_first),
       cmocka_unit_test(test_a_crash_takes_nothing_with_it),
       cmocka_unit_test(test_a_hung_job_is_killed),
+      cmocka_unit_test(test_a_pause_of_the_parent_kills_nobody),
       cmocka_unit_test(test_an_interrupt_ends_it),
       cmocka_unit_test(test_an_interrupt_does_not_wait_for_jobs),
       cmocka_unit_test(test_the_budget_ends_it),
