@@ -30,17 +30,23 @@ void pg_flush(struct pg_session *session) {
   }
 }
 
-/* The earliest deadline of what waits for an answer; `ret_late`: it has passed at `now_ns`. */
+uint64_t pg_patience_ns(struct pg_session *session) {
+  const struct pg_flight *oldest = pg_flight_at(session, 0);
+  uint64_t patience_ns = oldest->reply.done_ns + PG_PATIENCE_NS;
+  uint64_t deadline_ns = oldest->request->deadline_ns;
+  return patience_ns < deadline_ns ? patience_ns : deadline_ns;
+}
+
+/* The earliest deadline of what waits for an answer. */
 static uint64_t earliest_deadline(struct pg_session *session) {
   uint64_t earliest = TIME_NEVER;
   for (uint32_t i = session->held; i < session->count; i++) {
     const struct request *request = pg_flight_at(session, i)->request;
     if (request && request->deadline_ns < earliest) earliest = request->deadline_ns;
   }
-  /* While answers are held back, the question for the identity has what is left of the oldest. */
   if (session->held > 0) {
-    uint64_t deadline_ns = pg_flight_at(session, 0)->request->deadline_ns;
-    if (deadline_ns < earliest) earliest = deadline_ns;
+    uint64_t patience_ns = pg_patience_ns(session);
+    if (patience_ns < earliest) earliest = patience_ns;
   }
   return earliest;
 }

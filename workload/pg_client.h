@@ -19,8 +19,10 @@
  * The timeline of an acknowledgement. A session that was opened while its server was in recovery
  * has timeline 0. When its first write succeeds the server has been promoted since: the answer is
  * held back, the identity is asked once more, and the answer is then given with the stamp of its
- * arrival and the new timeline. If the connection breaks meanwhile it is given with timeline 0: it
- * was acknowledged all the same.
+ * arrival and the new timeline. If the connection breaks meanwhile, or the question is not answered
+ * within a second, it is given with timeline 0: it was acknowledged all the same. (The record takes
+ * operations in the order of their stamps and repairs two seconds of disorder: what was held back
+ * for longer would cost the whole run its verdict.)
  *
  * 25006. A pinned session stays on a server that refuses writes: that is what it watches. One of
  * ROUTE_PRIMARY leaves as a connection pool evicts it: once what is in flight has been answered it
@@ -122,6 +124,9 @@ void pg_notice(void *data, const PGresult *result);
 
 extern const struct driver driver_pg;
 
+/* Until when the oldest answer may be held back; there is one. */
+#define PG_PATIENCE_NS NS_PER_S
+uint64_t pg_patience_ns(struct pg_session *session);
 /* Arms the session's timer. */
 int pg_arm(struct pg_session *session, uint64_t deadline_ns, struct error *err);
 struct pg_flight *pg_flight_at(struct pg_session *session, uint32_t position);

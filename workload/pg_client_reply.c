@@ -126,6 +126,9 @@ static bool ask_identity(struct pg_session *session) {
   }
   if (session->pipeline && !PQpipelineSync(session->conn)) return false;
   *pg_flight_at(session, session->count++) = (struct pg_flight){.request = NULL};
+  uint64_t patience_ns = pg_patience_ns(session);
+  bool later = session->timer.position == 0 || session->timer.deadline_ns > patience_ns;
+  if (later && pg_arm(session, patience_ns, NULL) < 0) return false;
   pg_flush(session);
   return true;
 }

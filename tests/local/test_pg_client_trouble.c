@@ -205,6 +205,39 @@ static void test_session_that_saw_the_promotion_has_the_new_timeline(void **stat
   seen_release(&primary);
 }
 
+/* The promoted server acknowledges a write, and then does not say who it is. What it acknowledged
+ * is given all the same, before its stamp is too old for the record. */
+static void test_an_acknowledgement_is_not_held_back_for_long(void **state) {
+  struct postgres_server *server = ledger_server(state);
+  struct error err = ERROR_INIT;
+  run_sql(server, "CREATE SCHEMA slow");
+  run_sql(server,
+          "CREATE FUNCTION slow.pg_is_in_recovery() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+          "  IF NOT pg_catalog.pg_is_in_recovery() THEN PERFORM pg_sleep(60); END IF;"
+          "  RETURN pg_catalog.pg_is_in_recovery(); END $$");
+  run_sql(server, "ALTER ROLE CURRENT_USER SET search_path = slow, pg_catalog, public");
+  run_sql(server, "CHECKPOINT");
+  postgres_server_stop(server, SIGINT);
+  assert_ok(postgres_server_touch(server, "standby.signal", &err), &err);
+  start_server(server, NULL, true);
+  struct seen pinned;
+  seen_init(&pinned, &server->access, ROUTE_PINNED, 1);
+  seen_connect(&pinned);
+  assert_int_equal(pinned.session.base.timeline, 0);
+  run_sql(server, "SELECT pg_promote()");
+  struct request request = seen_append_request(&pinned, SEEN_APPEND, 1, 1);
+  request.deadline_ns = TIME_NEVER;
+  driver_pg.session_send(&pinned.session.base, &request);
+  seen_await(&pinned, &pinned.replies, 1);
+  seen_assert_reply(&pinned, OUTCOME_OK, "");
+  assert_int_equal(pinned.last.timeline, 0);
+  assert_true(loop_now_ns(pinned.loop) - pinned.last.done_ns < 2 * NS_PER_S);
+  assert_int_equal(pinned.lost, 1);
+  run_sql(server, "ALTER ROLE CURRENT_USER RESET search_path");
+  run_sql(server, "DROP SCHEMA slow CASCADE");
+  seen_release(&pinned);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_frozen_server_ends_in_the_connect_timeout),
@@ -215,6 +248,7 @@ int main(void) {
       cmocka_unit_test(test_terminated_wait_for_the_standby_is_unknown),
       cmocka_unit_test(test_primary_route_leaves_a_server_that_turned_read_only),
       cmocka_unit_test(test_session_that_saw_the_promotion_has_the_new_timeline),
+      cmocka_unit_test(test_an_acknowledgement_is_not_held_back_for_long),
   };
   return cmocka_run_group_tests_name("pg_client_trouble", tests, seen_group_begin, seen_group_end);
 }
