@@ -1,0 +1,141 @@
+/* The service `redis`: servers behind Sentinels, as a Redis Cluster, or alone. The way into its
+ * parts. */
+#include "services/redis.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "gameday/drivers.h"
+
+uint32_t redis_member(const struct service_instance *service, const struct host *host) {
+  for (uint32_t i = 0; i < redis_data_count(service) && i < service->member_count; i++)
+    if (service->members[i]->index == host->index) return i;
+  return UINT32_MAX;
+}
+
+uint32_t redis_member_at(const struct service_instance *service, const char *address) {
+  for (uint32_t i = 0; i < redis_data_count(service) && i < service->member_count; i++)
+    if (strcmp(service->members[i]->address, address) == 0) return i;
+  return UINT32_MAX;
+}
+
+static const struct host *monitor_of(const struct cluster *cluster) {
+  const struct host *client = NULL;
+  for (uint32_t i = 0; i < cluster->host_count; i++) {
+    if (cluster->hosts[i].kind == HOST_MONITOR) return &cluster->hosts[i];
+    if (cluster->hosts[i].kind == HOST_CLIENT && !client) client = &cluster->hosts[i];
+  }
+  return client;
+}
+
+static struct endpoint endpoint_of(const struct host *host, uint16_t port) {
+  return (struct endpoint){
+      .host = host->index, .name = host->name, .address = host->address, .port = port};
+}
+
+/* What start() and attach() have in common: state, endpoints, paths. */
+static int prepare_state(struct service_instance *service, char secrets_path[PATH_MAX],
+                         struct error *err) {
+  struct redis_state *state = redis_state(service);
+  const struct redis_config *config = redis_config(service);
+  if (service->member_count < redis_host_count(config))
+    return error_set(err, STATUS_INTERNAL, "the service redis was given %u of its %u hosts",
+                     service->member_count, redis_host_count(config));
+  int status = path_format(secrets_path, PATH_MAX, err, "%s/secrets/redis.json",
+                           service->cluster->run_directory);
+  if (status == 0 && !state->histories_ready) status = redis_histories_init(&state->histories, err);
+  if (status < 0) return status;
+  state->histories_ready = true;
+  if (!state->view_mutex_ready) {
+    pthread_mutex_init(&state->view_mutex, NULL);
+    state->view_mutex_ready = true;
+  }
+  state->monitor = monitor_of(service->cluster);
+  state->view = (struct service_view){
+      .primary = HOST_NONE, .leader = HOST_NONE, .shards = redis_shards(config)};
+  for (uint32_t i = 0; i < redis_instances(config); i++)
+    state->endpoints[i] = endpoint_of(service->members[i], REDIS_PORT);
+  for (uint32_t i = 0; i < redis_sentinel_count(config); i++)
+    state->sentinels[i] = endpoint_of(service->members[i], REDIS_SENTINEL_PORT);
+  return 0;
+}
+
+static void fill_access(struct service_instance *service) {
+  struct redis_state *state = redis_state(service);
+  const struct redis_config *config = redis_config(service);
+  state->access = (struct redis_access){.topology = (enum redis_topology)config->topology,
+                                        .sentinels = state->sentinels,
+                                        .sentinel_count = redis_sentinel_count(config),
+                                        .master_name = REDIS_MASTER_NAME,
+                                        .sentinel_user = REDIS_CLIENT_USER,
+                                        .sentinel_password = state->secrets.client,
+                                        .shards = redis_shards(config),
+                                        .histories = &state->histories};
+  service->access = (struct access){.driver = &driver_redis,
+                                    .endpoints = state->endpoints,
+                                    .endpoint_count = redis_instances(config),
+                                    .user = REDIS_CLIENT_USER,
+                                    .password = state->secrets.client,
+                                    .resolve = service->cluster->provider->can & CAN_NETWORK,
+                                    .context = &state->access};
+}
+
+static int start(struct service_instance *service, struct error *err) {
+  struct redis_state *state = redis_state(service);
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + service->deadline_ns_start;
+  char secrets_path[PATH_MAX], directory[PATH_MAX];
+  int status = prepare_state(service, secrets_path, err);
+  if (status == 0)
+    status = path_format(directory, sizeof directory, err, "%s/secrets",
+                         service->cluster->run_directory);
+  if (status == 0) status = directory_make(directory, 0700, err);
+  if (status == 0) status = redis_secrets_make(&state->secrets, err);
+  if (status == 0) status = redis_secrets_save(&state->secrets, secrets_path, err);
+  if (status == 0) status = redis_bring_up(service, deadline_ns, err);
+  if (status == 0) fill_access(service);
+  return status;
+}
+
+static int attach(struct service_instance *service, struct error *err) {
+  char secrets_path[PATH_MAX];
+  int status = prepare_state(service, secrets_path, err);
+  if (status == 0) status = redis_secrets_load(secrets_path, &redis_state(service)->secrets, err);
+  if (status == 0) fill_access(service);
+  return status;
+}
+
+static void release(struct service_instance *service) {
+  struct redis_state *state = redis_state(service);
+  if (!state) return;
+  redis_unwatch(service);
+  if (state->view_mutex_ready) pthread_mutex_destroy(&state->view_mutex);
+  if (state->histories_ready) redis_histories_release(&state->histories);
+  explicit_bzero(state, sizeof *state);
+  service->access = (struct access){.driver = NULL};
+}
+
+const struct service service_redis = {
+    .plugin = {.name = "redis",
+               .summary = "Redis or Valkey: behind Sentinels, as Redis Cluster, or alone",
+               .params = redis_params,
+               .config_size = sizeof(struct redis_config),
+               .state_size = sizeof(struct redis_state),
+               .validate = redis_validate},
+    .needs = CAN_UNITS | CAN_EXEC | CAN_FILES,
+    .processes = redis_processes,
+    .processes_for = redis_processes_for,
+    .plan = redis_plan_hosts,
+    .can_step = redis_can_step,
+    .connections = redis_connections,
+    .start = start,
+    .attach = attach,
+    .release = release,
+    .watch = redis_watch,
+    .unwatch = redis_unwatch,
+    .view = redis_view,
+    .settings = redis_settings,
+    .step = redis_step,
+    .converged = redis_converged,
+};

@@ -1,0 +1,193 @@
+/* Blocking talk to servers and Sentinels from the monitor host's network, as the observer's user.
+ * Callers may stand in any network: a helper thread enters the right one. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "services/redis.h"
+
+#define WORDS_MAX 16
+#define TEXT_MAX 512
+
+struct monitor_work {
+  struct service_instance *service;
+  redis_call *call;
+  void *data;
+  struct error error;
+  int status;
+};
+
+void redis_block_sigpipe(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void *monitor_main(void *data) {
+  struct monitor_work *work = data;
+  redis_block_sigpipe();
+  struct cluster *cluster = work->service->cluster;
+  const struct host *monitor = redis_state(work->service)->monitor;
+  if (monitor && (cluster->provider->can & CAN_NETWORK))
+    work->status = cluster->provider->network_enter(cluster, monitor, &work->error);
+  if (work->status == 0) work->status = work->call(work->service, work->data, &work->error);
+  return NULL;
+}
+
+int redis_on_monitor(struct service_instance *service, redis_call *call, void *data,
+                     struct error *err) {
+  struct monitor_work work = {.service = service, .call = call, .data = data};
+  pthread_t thread;
+  int errnum = pthread_create(&thread, NULL, monitor_main, &work);
+  if (errnum) return error_set_errno(err, errnum, "cannot start a thread");
+  pthread_join(thread, NULL);
+  if (work.status < 0 && err) *err = work.error;
+  return work.status;
+}
+
+struct member_work {
+  struct service_instance *service;
+  redis_member_call *call;
+  void *data;
+  pthread_t thread;
+  uint32_t member;
+  int status;
+  struct error error;
+};
+
+static void *member_main(void *data) {
+  struct member_work *work = data;
+  work->status = work->call(work->service, work->member, work->data, &work->error);
+  return NULL;
+}
+
+int redis_each_member(struct service_instance *service, uint32_t count, redis_member_call *call,
+                      void *data, struct error *err) {
+  struct member_work works[REDIS_HOSTS_MAX];
+  uint32_t started = 0;
+  int status = 0;
+  for (; started < count; started++) {
+    works[started] =
+        (struct member_work){.service = service, .call = call, .data = data, .member = started};
+    int errnum = pthread_create(&works[started].thread, NULL, member_main, &works[started]);
+    if (errnum) {
+      status = error_set_errno(err, errnum, "cannot start a thread");
+      break;
+    }
+  }
+  for (uint32_t i = 0; i < started; i++) {
+    pthread_join(works[i].thread, NULL);
+    if (works[i].status == 0 || status < 0) continue;
+    status = works[i].status;
+    if (err) *err = works[i].error;
+  }
+  return status;
+}
+
+/* --- a connection --- */
+
+void cleanup_reply(redisReply **reply) {
+  if (*reply) freeReplyObject(*reply);
+}
+
+void redis_console_close(struct redis_console *link) {
+  if (link->context) redisFree(link->context);
+  link->context = NULL;
+}
+
+static struct timeval timeval_of(uint64_t ns) {
+  return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
+                          .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
+}
+
+/* What hiredis found wrong with the connection, which is of no more use. */
+static int console_error(struct redis_console *link, struct error *err) {
+  const redisContext *context = link->context;
+  bool late = context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == ETIMEDOUT);
+  int status = late ? error_set(err, STATUS_TIMEOUT, "%s: no answer in time", link->name)
+                    : error_set(err, STATUS_SERVER, "%s: %s", link->name, context->errstr);
+  redis_console_close(link);
+  return status;
+}
+
+int redis_console_ask(struct redis_console *link, uint32_t count, const char *const words[],
+                      redisReply **ret, struct error *err) {
+  /* hiredis takes pointers that are not const, and does not write. */
+  union {
+    const char *const *given;
+    const char **wanted;
+  } argv = {.given = words};
+  if (!link->context) return error_set(err, STATUS_SERVER, "%s: not connected", link->name);
+  CLEANUP(cleanup_reply)
+  redisReply *reply = redisCommandArgv(link->context, (int)count, argv.wanted, NULL);
+  if (!reply) return console_error(link, err);
+  if (reply->type == REDIS_REPLY_ERROR)
+    return error_set(err, STATUS_SERVER, "%s: %s: %s", link->name, words[0], reply->str);
+  if (ret) {
+    *ret = reply;
+    reply = NULL;
+  }
+  return 0;
+}
+
+int redis_console_say(struct redis_console *link, const char *text, redisReply **ret,
+                      struct error *err) {
+  char copy[TEXT_MAX];
+  const char *words[WORDS_MAX];
+  uint32_t count = 0;
+  snprintf(copy, sizeof copy, "%s", text);
+  char *rest = copy;
+  for (char *word; count < WORDS_MAX && (word = strsep(&rest, " "));) words[count++] = word;
+  return redis_console_ask(link, count, words, ret, err);
+}
+
+int redis_console_open(const struct service_instance *service, uint32_t member, uint16_t port,
+                       uint64_t timeout_ns, struct redis_console *ret, struct error *err) {
+  const struct host *host = service->members[member];
+  struct redis_console link = {.name = host->name, .timeout_ns = timeout_ns};
+  link.context = redisConnectWithTimeout(host->address, port, timeval_of(timeout_ns));
+  if (!link.context) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
+  if (link.context->err) return console_error(&link, err);
+  redisSetTimeout(link.context, timeval_of(timeout_ns));
+  const char *const words[] = {"AUTH", REDIS_OBSERVER_USER, redis_state(service)->secrets.observer};
+  int status = redis_console_ask(&link, 3, words, NULL, err);
+  if (status < 0) {
+    redis_console_close(&link);
+    return status;
+  }
+  *ret = link;
+  return 0;
+}
+
+int redis_ask_once(const struct service_instance *service, uint32_t member, uint16_t port,
+                   const char *text, uint64_t timeout_ns, redisReply **ret, struct error *err) {
+  CLEANUP(redis_console_close) struct redis_console link = {.context = NULL};
+  int status = redis_console_open(service, member, port, timeout_ns, &link, err);
+  if (status == 0) status = redis_console_say(&link, text, ret, err);
+  return status;
+}
+
+const char *redis_reply_field(const redisReply *reply, const char *key) {
+  if (reply->type != REDIS_REPLY_ARRAY) return "";
+  for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+    const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+    if (name->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING &&
+        strcmp(name->str, key) == 0)
+      return value->str;
+  }
+  return "";
+}
+
+int redis_ask_info(const struct service_instance *service, uint32_t member, const char *section,
+                   uint64_t timeout_ns, struct redis_info *ret, struct error *err) {
+  char text[64];
+  CLEANUP(cleanup_reply) redisReply *reply = NULL;
+  snprintf(text, sizeof text, section ? "INFO %s" : "INFO", section);
+  int status = redis_ask_once(service, member, REDIS_PORT, text, timeout_ns, &reply, err);
+  if (status < 0) return status;
+  if (reply->type != REDIS_REPLY_STRING || !redis_parse_info(reply->str, reply->len, ret))
+    return error_set(err, STATUS_SERVER, "%s: INFO has no role", service->members[member]->name);
+  return 0;
+}
