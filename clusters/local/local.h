@@ -171,6 +171,8 @@ void local_container_hidden(const char *image, const char *run_directory, char *
 /* --- unit.c */
 
 int local_units_start(struct local_cluster *lc, struct local_host *lh, struct error *err);
+/* The error of a start that failed: the helper's first line, or how it ended when it was killed. */
+int local_unit_failed(const struct process_result *result, struct error *err);
 int local_unit_define(struct cluster *cluster, const struct host *host,
                       const struct host_unit *unit, struct error *err);
 int local_unit_start(struct cluster *cluster, const struct host *host, const char *name,

@@ -127,6 +127,13 @@ static int add_strings(struct local_enter *enter, const char *option, json_t *li
   return 0;
 }
 
+int local_unit_failed(const struct process_result *result, struct error *err) {
+  size_t length = strcspn(result->err.data, "\n");
+  if (length > 0) return error_set(err, STATUS_SERVER, "%.*s", (int)length, result->err.data);
+  return error_set(err, STATUS_SERVER, "its start ended with exit code %d and said nothing",
+                   result->exit_code);
+}
+
 static int start_entry(struct local_cluster *lc, struct local_host *lh, json_t *unit,
                        struct error *err) {
   const char *name = json_string_value(json_object_get(unit, "name"));
@@ -156,10 +163,7 @@ static int start_entry(struct local_cluster *lc, struct local_host *lh, json_t *
   struct process_spec spec = {.argv = enter->argv, .timeout_ns = LOCAL_WAIT_NS};
   status = local_world_run(lc, &spec, &result, err);
   if (status < 0) return status;
-  if (result.exit_code != 0) {
-    result.err.data[strcspn(result.err.data, "\n")] = 0;
-    return error_set(err, STATUS_SERVER, "%s", result.err.data);
-  }
+  if (result.exit_code != 0) return local_unit_failed(&result, err);
   return file_puts(pid, result.out.data, 0600, err);
 }
 

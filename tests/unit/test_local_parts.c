@@ -241,6 +241,19 @@ static void probe_refuses_an_image_that_cannot_be_overlaid(void **state) {
   assert_int_equal(local_probe(&config, &err), STATUS_USAGE);
 }
 
+/* A helper that is killed leaves an empty buffer, whose bytes are not to be written to. */
+static void a_start_that_died_without_a_word_is_told(void **state) {
+  (void)state;
+  CLEANUP(process_result_release) struct process_result result;
+  process_result_init(&result);
+  result.exit_code = 137;
+  assert_int_equal(local_unit_failed(&result, &err), STATUS_SERVER);
+  assert_string_equal(err.message, "its start ended with exit code 137 and said nothing");
+  buf_puts(&result.err, "gameday-host: /bin/false: no\nmore\n");
+  assert_int_equal(local_unit_failed(&result, &err), STATUS_SERVER);
+  assert_string_equal(err.message, "gameday-host: /bin/false: no");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(cgroups_of_version_1_are_found_by_the_freezer),
@@ -258,6 +271,7 @@ int main(void) {
       cmocka_unit_test(the_state_file_gives_the_same_cluster_again),
       cmocka_unit_test(a_damaged_state_file_is_refused),
       cmocka_unit_test(probe_refuses_an_image_that_cannot_be_overlaid),
+      cmocka_unit_test(a_start_that_died_without_a_word_is_told),
   };
   return cmocka_run_group_tests_name("local_parts", tests, NULL, NULL);
 }
