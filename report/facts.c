@@ -147,6 +147,14 @@ size_t facts_longest(const struct run_result *result, const char *what, size_t m
   return total;
 }
 
+bool facts_none(const struct run_result *result, const char *what, int32_t fault,
+                char text[FACTS_TEXT_SIZE]) {
+  const struct measure *measure = facts_measure(result, what, fault);
+  if (!measure) measure = facts_measure(result, what, FAULT_NONE);
+  facts_text(measure, text);
+  return measure && measure->known;
+}
+
 size_t facts_witnesses(const struct run_result *result, const char *what, facts_witness *each,
                        void *data) {
   size_t count = 0;

@@ -56,6 +56,10 @@ size_t facts_intervals(const struct run_result *result, const char *what, facts_
 #define FACTS_LONGEST_MAX 100
 size_t facts_longest(const struct run_result *result, const char *what, size_t max,
                      facts_interval *each, void *data);
+/* Where no interval of `what` was found: whether there was none. If nobody knows, `text` says why.
+ * What is asked is the measure of that name, of `fault` or, where it has none, of the run. */
+bool facts_none(const struct run_result *result, const char *what, int32_t fault,
+                char text[FACTS_TEXT_SIZE]);
 /* As facts_intervals() for witnesses; `what` NULL: all. */
 typedef void facts_witness(void *data, const struct witness *witness,
                            const struct checker *checker);

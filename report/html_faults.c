@@ -145,21 +145,34 @@ static size_t count_of(struct html_page *page, const char *what) {
   return facts_intervals(page->result, what, NULL, NULL);
 }
 
+/* That nobody looked, or could, is no finding of none. */
+static void outages_none(struct html_page *page) {
+  char writes[FACTS_TEXT_SIZE], reads[FACTS_TEXT_SIZE], note[2 * FACTS_TEXT_SIZE];
+  bool no_write = facts_none(page->result, "write_outage", FAULT_NONE, writes);
+  bool no_read = facts_none(page->result, "read_outage", FAULT_NONE, reads);
+  if (no_write || no_read)
+    html_note(page, "None was found: no interval in which nothing succeeded.");
+  snprintf(note, sizeof note, "Outages of writes: %s", writes);
+  if (!no_write) html_note(page, note);
+  snprintf(note, sizeof note, "Outages of reads: %s", reads);
+  if (!no_read) html_note(page, note);
+}
+
 void html_outages(struct html_page *page) {
   static const char *const columns[] = {"of", ">lasted", ">from", ">to", "charged to", NULL};
   static const char *const dual_columns[] = {"what",       ">lasted", ">from", ">to",
                                              "charged to", "hosts",   NULL};
   html_section(page, "outages", "Outages");
-  size_t total = count_of(page, "write_outage") + count_of(page, "read_outage");
+  size_t writes = count_of(page, "write_outage"), reads = count_of(page, "read_outage");
   size_t brownouts = count_of(page, "brownout"), dual = count_of(page, "dual_primary");
-  if (total + brownouts > 0) {
+  if (writes + reads + brownouts > 0) {
     html_table(page, columns);
     list_of(page, "write_outage", "writes", false);
     list_of(page, "read_outage", "reads", false);
     list_of(page, "brownout", "brownout (slow, not down)", false);
     html_table_end(page);
   } else {
-    html_note(page, "None was found: no interval in which nothing succeeded.");
+    outages_none(page);
   }
   buf_puts(page->out, "<h3>Two primaries</h3>\n");
   if (dual > 0) {
@@ -174,7 +187,8 @@ void html_outages(struct html_page *page) {
                         ? "No interval in which two hosts acknowledged writes."
                         : text);
   }
-  if (total > OUTAGES_SHOWN || brownouts > OUTAGES_SHOWN || dual > OUTAGES_SHOWN) {
+  if (writes > OUTAGES_SHOWN || reads > OUTAGES_SHOWN || brownouts > OUTAGES_SHOWN ||
+      dual > OUTAGES_SHOWN) {
     html_note(page, "Only the longest of each kind are listed; all are in result.json.");
   }
   html_section_end(page);

@@ -50,16 +50,28 @@ struct spans {
   const struct run_result *result;
   int32_t fault;
   uint64_t confirmed_ns;
-  uint32_t count;
+  uint32_t count;   /* of all there are; the OUTAGES_MAX longest are drawn */
+  double longest_s; /* of all there are */
+  double until_s;   /* the latest end */
   double begin_s[OUTAGES_MAX], end_s[OUTAGES_MAX]; /* after the fault's confirmation */
 };
 
 static void span_add(void *data, const struct interval *interval) {
   struct spans *spans = data;
-  if (interval->fault != spans->fault || spans->count == OUTAGES_MAX) return;
+  if (interval->fault != spans->fault) return;
   double begin_s = ((double)interval->begin_ns - (double)spans->confirmed_ns) / 1e9;
-  spans->begin_s[spans->count] = begin_s;
-  spans->end_s[spans->count++] = begin_s + facts_span_s(spans->result, interval);
+  double span_s = facts_span_s(spans->result, interval);
+  spans->longest_s = fmax(spans->longest_s, span_s);
+  spans->until_s = fmax(spans->until_s, begin_s + span_s);
+  uint32_t at = spans->count++;
+  if (at >= OUTAGES_MAX) { /* the shortest gives way */
+    at = 0;
+    for (uint32_t i = 1; i < OUTAGES_MAX; i++)
+      if (spans->end_s[i] - spans->begin_s[i] < spans->end_s[at] - spans->begin_s[at]) at = i;
+    if (spans->end_s[at] - spans->begin_s[at] >= span_s) return;
+  }
+  spans->begin_s[at] = begin_s;
+  spans->end_s[at] = begin_s + span_s;
 }
 
 static struct spans spans_of(const struct run_result *result, uint32_t fault, const char *what) {
@@ -80,7 +92,7 @@ static double axis_end(const struct run_result *result, const uint32_t *faults, 
       if (measure && (measure->known || measure->floor)) end_s = fmax(end_s, measure->value);
     }
     struct spans spans = spans_of(result, faults[i], "write_outage");
-    for (uint32_t j = 0; j < spans.count; j++) end_s = fmax(end_s, spans.end_s[j]);
+    end_s = fmax(end_s, spans.until_s);
     if (fault->healed_ns != TIME_NEVER && fault->healed_ns > fault->confirmed_ns) {
       healed_s = fmax(healed_s, (double)(fault->healed_ns - fault->confirmed_ns) / 1e9);
     }
@@ -193,18 +205,19 @@ static void row_outages(struct canvas *canvas, uint32_t fault, const char *what,
   struct spans spans = spans_of(canvas->result, fault, what);
   row_name(canvas, y, name);
   if (spans.count == 0) {
-    note(canvas, 0, 0, y, "no outage");
+    char why[FACTS_TEXT_SIZE];
+    bool none = facts_none(canvas->result, what, (int32_t)fault, why);
+    note(canvas, 0, 0, y, none ? "no outage" : why);
     return;
   }
-  double longest_s = 0, begin_s = INFINITY, end_s = 0;
-  for (uint32_t i = 0; i < spans.count; i++) {
+  double begin_s = INFINITY, end_s = 0;
+  for (uint32_t i = 0; i < spans.count && i < OUTAGES_MAX; i++) {
     bar(canvas, spans.begin_s[i], spans.end_s[i], y, "fail");
-    longest_s = fmax(longest_s, spans.end_s[i] - spans.begin_s[i]);
     begin_s = fmin(begin_s, spans.begin_s[i]);
     end_s = fmax(end_s, spans.end_s[i]);
   }
   char text[96], span[FORMAT_SIZE];
-  format_seconds(longest_s, span);
+  format_seconds(spans.longest_s, span);
   if (spans.count == 1) {
     snprintf(text, sizeof text, "%s", span);
   } else {

@@ -212,11 +212,28 @@ static size_t outage_kind(struct buf *out, const struct run_result *result, cons
   return count;
 }
 
+/* That nobody looked, or could, is no finding of none. */
+static void outages_none(struct buf *out, const struct run_result *result) {
+  static const char *const kinds[][2] = {{"write_outage", "writes"}, {"read_outage", "reads"}};
+  bool none = false;
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    char text[FACTS_TEXT_SIZE];
+    if (facts_none(result, kinds[i][0], FAULT_NONE, text)) {
+      none = true;
+      continue;
+    }
+    buf_puts(out, "  ");
+    columns_cell(out, kinds[i][1], 9, false);
+    columns_wrapped(out, text, 11, 11);
+  }
+  if (none) buf_puts(out, "  none was found\n");
+}
+
 static void outages(struct buf *out, const struct run_result *result) {
   buf_puts(out, "\nOUTAGES (no success at all)\n");
   size_t count = outage_kind(out, result, "write_outage", "writes");
   count += outage_kind(out, result, "read_outage", "reads");
-  if (count == 0) buf_puts(out, "  none was found\n");
+  if (count == 0) outages_none(out, result);
   if (facts_intervals(result, "dual_primary", NULL, NULL) > 0) {
     buf_puts(out, "\nTWO PRIMARIES ACKNOWLEDGED WRITES\n");
     outage_kind(out, result, "dual_primary", "both");

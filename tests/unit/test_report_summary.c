@@ -1,6 +1,7 @@
-/* What the terminal's summary chooses to show, and of whom it speaks. */
+/* What the terminal's summary and the pictures choose to show, and of whom they speak. */
 #include "base/clock.h"
 #include "report/facts.h"
+#include "report/plot.h"
 #include "report/summary.h"
 #include "support/report_fixture.h"
 #include "support/test.h"
@@ -77,6 +78,45 @@ static void test_summary_shows_the_longest_and_says_so(void **state) {
   report_fixture_release(&fixture);
 }
 
+#define FLAPS 100 /* more than are drawn of one fault */
+
+/* "64 outages, the longest 60 ms": those that came after the 64th were not there. And of reads, of
+ * which there were none, it said that they had no outage. */
+static void test_waterfall_counts_all_outages(void **state) {
+  struct interval intervals[FLAPS];
+  struct measure no_reads = {.name = "read_outage",
+                             .not_applicable = true,
+                             .why = "no reads were scheduled",
+                             .fault = FAULT_NONE,
+                             .host = HOST_NONE};
+  struct finding finding = {
+      .intervals = intervals, .interval_count = FLAPS, .measures = &no_reads, .measure_count = 1};
+  struct report_fixture fixture;
+  struct buf script;
+  (void)state;
+  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
+  struct run_result result = *fixture.input.result;
+  for (uint32_t i = 0; i < FLAPS; i++) {
+    uint64_t begin_ns = result.info.faults[0].confirmed_ns + (i + 1) * NS_PER_S / 4;
+    intervals[i] = (struct interval){.what = "write_outage",
+                                     .begin_ns = begin_ns,
+                                     .end_ns = begin_ns + (i == 90 ? 200 : 60) * NS_PER_MS,
+                                     .host = HOST_NONE,
+                                     .other_host = HOST_NONE};
+  }
+  result.findings = &finding;
+  result.finding_count = 1;
+  fixture.input.result = &result;
+  buf_init(&script);
+  plot_waterfall.script(&(struct plot_input){.report = &fixture.input}, 400, &script);
+  assert_non_null(strstr(script.data, "100 outages, the longest 200 ms"));
+  assert_non_null(strstr(script.data, "from first 22.750000,")); /* and it is drawn */
+  assert_null(strstr(script.data, "no outage"));
+  assert_non_null(strstr(script.data, "no reads were scheduled"));
+  buf_release(&script);
+  report_fixture_release(&fixture);
+}
+
 /* Counts of unknown writes differ between the two: they are not of the same clients. */
 static void test_summary_says_whose_operations_it_counts(void **state) {
   struct report_fixture fixture;
@@ -120,6 +160,7 @@ static void test_faults_stand_in_the_order_of_time(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_longest_outages_are_listed),
+      cmocka_unit_test(test_waterfall_counts_all_outages),
       cmocka_unit_test(test_summary_shows_the_longest_and_says_so),
       cmocka_unit_test(test_faults_stand_in_the_order_of_time),
       cmocka_unit_test(test_summary_says_whose_operations_it_counts),

@@ -177,6 +177,8 @@ static void test_text_of_nothing_says_why(void **state) {
   assert_int_equal(strncmp(content.data, "UNKNOWN ", 8), 0);
   assert_non_null(strstr(content.data, "do not trust these numbers"));
   assert_non_null(strstr(content.data, "not measured: no checker measured it"));
+  /* It was a finding, of a run in which nothing was sought. */
+  assert_null(strstr(content.data, "none was found"));
 }
 
 static const char parse_junit[] =
