@@ -15,6 +15,8 @@ struct html_page {
   const struct plotter *plotter; /* NULL: no pictures, because of `plot_problem` */
   struct error plot_problem;     /* the first reason why a picture is missing */
   struct buf *out;
+  const char *const *columns; /* of the open table */
+  uint32_t column;            /* of these, the next cell's */
 };
 
 extern const char html_style[]; /* CSS but for the colours */
@@ -26,7 +28,8 @@ void html_text(struct html_page *page, const char *text);
 /* <section> with its heading; and its end. */
 void html_section(struct html_page *page, const char *id, const char *title);
 void html_section_end(struct html_page *page);
-/* A table with these columns (NULL-terminated; one that begins with '>' holds numbers). */
+/* A table with these columns (NULL-terminated; one that begins with '>' holds numbers). Borrowed
+ * until its end. */
 void html_table(struct html_page *page, const char *const columns[]);
 void html_table_end(struct html_page *page);
 void html_row(struct html_page *page);

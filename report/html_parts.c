@@ -18,8 +18,20 @@ void html_section_end(struct html_page *page) {
   buf_puts(page->out, "</section>\n");
 }
 
+/* So many columns are too wide for a narrow screen: there, each row is a list of names and values.
+ */
+#define COLUMNS_NARROW 3
+
+static bool is_wide(const char *const columns[]) {
+  uint32_t count = 0;
+  while (columns[count]) count++;
+  return count > COLUMNS_NARROW;
+}
+
 void html_table(struct html_page *page, const char *const columns[]) {
-  buf_puts(page->out, "<div class=\"scroll\"><table>\n<thead><tr>");
+  page->columns = columns;
+  buf_printf(page->out, "<div class=\"scroll\"><table%s>\n<thead><tr>",
+             is_wide(columns) ? " class=\"wide\"" : "");
   for (; *columns; columns++) {
     bool number = **columns == '>';
     buf_printf(page->out, "<th%s scope=\"col\">", number ? " class=\"n\"" : "");
@@ -31,26 +43,42 @@ void html_table(struct html_page *page, const char *const columns[]) {
 
 void html_table_end(struct html_page *page) {
   buf_puts(page->out, "</tbody></table></div>\n");
+  page->columns = NULL;
 }
 
 void html_row(struct html_page *page) {
+  page->column = 0;
   buf_puts(page->out, "<tr>");
 }
 void html_row_end(struct html_page *page) {
   buf_puts(page->out, "</tr>\n");
 }
 
-void html_cell(struct html_page *page, const char *text) {
-  bool wide = text && strlen(text) > 32;
-  buf_puts(page->out, wide ? "<td class=\"w\">" : "<td>");
+/* `class` "": none. */
+static void cell_begin(struct html_page *page, const char *class) {
+  buf_puts(page->out, "<td");
+  if (class[0]) buf_printf(page->out, " class=\"%s\"", class);
+  if (page->columns && is_wide(page->columns)) {
+    const char *name = page->columns[page->column++];
+    buf_puts(page->out, " data-c=\"");
+    html_text(page, name[0] == '>' ? name + 1 : name);
+    buf_putc(page->out, '"');
+  }
+  buf_putc(page->out, '>');
+}
+
+static void cell(struct html_page *page, const char *class, const char *text) {
+  cell_begin(page, class);
   html_text(page, text);
   buf_puts(page->out, "</td>");
 }
 
+void html_cell(struct html_page *page, const char *text) {
+  cell(page, text && strlen(text) > 32 ? "w" : "", text);
+}
+
 void html_number(struct html_page *page, const char *text) {
-  buf_puts(page->out, "<td class=\"n\">");
-  html_text(page, text);
-  buf_puts(page->out, "</td>");
+  cell(page, "n", text);
 }
 
 void html_count(struct html_page *page, uint64_t count) {
@@ -76,19 +104,14 @@ void html_verdict(struct html_page *page, enum verdict verdict) {
   static const char *const signs[] = {
       [VERDICT_PASS] = "✓", [VERDICT_UNKNOWN] = "?", [VERDICT_FAIL] = "✗"};
   const char *name = verdict_name(verdict);
-  buf_printf(page->out, "<td><span class=\"v %s\">%s %s</span></td>", name, signs[verdict], name);
+  cell_begin(page, "");
+  buf_printf(page->out, "<span class=\"v %s\">%s %s</span></td>", name, signs[verdict], name);
 }
 
 void html_measure(struct html_page *page, const struct measure *measure) {
   char text[FACTS_TEXT_SIZE];
   facts_text(measure, text);
-  if (measure && measure->known) {
-    html_number(page, text);
-  } else {
-    buf_puts(page->out, "<td class=\"none\">");
-    html_text(page, text);
-    buf_puts(page->out, "</td>");
-  }
+  cell(page, measure && measure->known ? "n" : "none", text);
 }
 
 void html_note(struct html_page *page, const char *text) {

@@ -29,7 +29,12 @@ const char html_style[] =
     ".meta b{color:var(--text);font-weight:600}\n"
     "nav{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:.9rem;margin-top:12px}\n"
     ".warn{border:1px solid var(--bad);border-radius:6px;padding:8px 12px;margin:12px 0 0}\n"
-    ".scroll{overflow-x:auto;margin:0 -4px 12px;padding:0 4px}\n"
+    /* Where something is out of sight there is a shadow: it stays, what covers it scrolls away. */
+    ".scroll{overflow-x:auto;margin:0 -4px 12px;padding:0 4px;background:"
+    "linear-gradient(90deg,var(--paper) 30%,transparent) 0/28px 100% no-repeat local,"
+    "linear-gradient(270deg,var(--paper) 30%,transparent) 100%/28px 100% no-repeat local,"
+    "linear-gradient(90deg,var(--muted),transparent) 0/7px 100% no-repeat,"
+    "linear-gradient(270deg,var(--muted),transparent) 100%/7px 100% no-repeat}\n"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:40%}\n"
     "th,td{text-align:left;vertical-align:top;padding:5px 16px 5px 0;"
     "border-bottom:1px solid var(--grid);overflow-wrap:normal;white-space:nowrap}\n"
@@ -59,7 +64,16 @@ const char html_style[] =
     "footer{max-width:1080px;margin:0 auto;padding:0 16px 32px;color:var(--muted);"
     "font-size:.85rem}\n"
     "@media (max-width:600px){body{font-size:14px}main,header{padding-left:8px;padding-right:8px}"
-    "section,.banner{padding:12px}th,td{padding-right:12px}}\n"
+    "section,.banner{padding:12px}th,td{padding-right:12px}"
+    /* Each row of a wide table as a list: nothing is out of sight. */
+    "table.wide,.wide tbody,.wide tr,.wide td{display:block}.wide thead{display:none}"
+    ".wide tr{border-bottom:1px solid var(--grid);padding:6px 0}.wide tr:last-child{border:0}"
+    ".wide td,.wide td.n,.wide td.none,.wide td.w{display:flex;gap:12px;"
+    "justify-content:space-between;min-width:0;padding:1px 0;border:0;text-align:right;"
+    "white-space:normal;overflow-wrap:anywhere}"
+    ".wide td::before{content:attr(data-c);flex:none;max-width:45%;text-align:left;"
+    "color:var(--muted)}.wide td:empty{display:none}"
+    "td,th{white-space:normal}}\n"
     "@media print{body{background:#fff}section,.banner{break-inside:avoid;border-color:#ccc}"
     "nav{display:none}details{display:block}}\n";
 

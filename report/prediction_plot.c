@@ -293,20 +293,21 @@ static void share_data(const struct canvas *canvas) {
   plot_data_end(canvas->script);
 }
 
-/* The two stand beside each other, so that neither hides the other's interval. */
+/* Neither hides the other: beside each other where the values are words; at the very number, the
+ * one small upon the other, where they are numbers. */
 static void share_panel(const struct canvas *canvas, const struct plot_frame *frame) {
-  double shift = canvas->half * (canvas->bars ? 0.15 : 0.06);
+  double shift = canvas->bars ? canvas->half * 0.15 : 0;
   const char *style = canvas->bars ? "yerrorbars" : "yerrorlines";
   plot_margins(canvas->script, frame);
   x_axis(canvas, true);
   refusals(canvas, frame, false);
   plot_y_label(canvas->script, frame, "runs, % (with 95 % interval)");
-  buf_printf(
-      canvas->script,
-      "set format y '%%g'\nset yrange [-3:103]\nset ytics 0,25,100\nset bars 0.5\n"
-      "plot $shares using ($1-%.9g):2:3:4 with %s lc rgb c_fail lw 1.8 pt 7 ps 0.6 notitle, "
-      "$shares using ($1+%.9g):5:6:7 with %s lc rgb c_redundant lw 1.8 pt 5 ps 0.6 notitle\n",
-      shift, style, shift, style);
+  buf_printf(canvas->script,
+             "set format y '%%g'\nset yrange [-3:103]\nset ytics 0,25,100\nset bars 0.5\n"
+             "plot $shares using ($1-%.9g):2:3:4 with %s lc rgb c_fail lw %g pt 7 ps %g notitle, "
+             "$shares using ($1+%.9g):5:6:7 with %s lc rgb c_redundant lw 1.8 pt 5 ps %g notitle\n",
+             shift, style, canvas->bars ? 1.8 : 3.6, canvas->bars ? 0.6 : 1.1, shift, style,
+             canvas->bars ? 0.6 : 0.5);
   plot_panel_end(canvas->script);
 }
 

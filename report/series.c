@@ -16,13 +16,15 @@ struct builder {
 
 uint32_t axis_index(const struct series_axis *axis, uint64_t time_ns) {
   if (time_ns < axis->begin_ns) return UINT32_MAX;
+  if (time_ns >= axis->end_ns) return UINT32_MAX;
   uint64_t index = (time_ns - axis->begin_ns) / axis->step_ns;
-  return index < axis->count ? (uint32_t)index : UINT32_MAX;
+  return index < axis->count ? (uint32_t)index : axis->count - 1;
 }
 
 double axis_seconds(const struct series_axis *axis, uint32_t index) {
   uint64_t time_ns = axis->begin_ns + axis->step_ns * index;
-  return (double)(time_ns < axis->end_ns ? time_ns : axis->end_ns) / (double)NS_PER_S;
+  bool within = index < axis->count && time_ns < axis->end_ns;
+  return (double)(within ? time_ns : axis->end_ns) / (double)NS_PER_S;
 }
 
 double axis_middle(const struct series_axis *axis, uint32_t index) {
@@ -69,6 +71,13 @@ static struct series_axis axis_choose(uint64_t begin_ns, uint64_t span_ns, uint6
                               .step_ns = step_ns,
                               .end_ns = begin_ns + span_ns + 1,
                               .count = (uint32_t)(span_ns / step_ns) + 1};
+}
+
+/* A rate over the few milliseconds that are left at the end is a spike or a drop that was not
+ * there: they belong to the interval before. */
+static void axis_join_end(struct series_axis *axis) {
+  uint64_t last_ns = axis->begin_ns + axis->step_ns * (axis->count - 1);
+  if (axis->count > 1 && axis->end_ns - last_ns < axis->step_ns / 2) axis->count--;
 }
 
 /* The measured time; the whole run when it never began to be measured. */
@@ -253,6 +262,7 @@ static int series_alloc(struct series *series, const struct record_info *info, s
                          : span_ns < 30 * NS_PER_S ? 500 * NS_PER_MS
                                                    : NS_PER_S;
   series->axis = axis_choose(begin_ns, span_ns, smallest_ns, SERIES_INTERVALS_MAX);
+  axis_join_end(&series->axis);
   series->columns = axis_choose(begin_ns, span_ns, series->axis.step_ns, SERIES_COLUMNS_MAX);
   series->host_count = info->host_count;
   series->counts = calloc(series->axis.count, sizeof *series->counts);

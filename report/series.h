@@ -43,7 +43,7 @@ struct series_warning {
 };
 struct series_axis {
   uint64_t begin_ns, step_ns;
-  uint64_t end_ns; /* the last interval may be shorter than a step */
+  uint64_t end_ns; /* the last interval ends here: it may be shorter or longer than a step */
   uint32_t count;
 };
 

@@ -55,6 +55,33 @@ static void test_axis_is_the_measured_time(void **state) {
   assert_non_null(strstr(series.warnings[0].text, "120 ms late"));
 }
 
+/* Of the last 30 ms a rate was made that nobody had: a spike, or a drop to nothing. */
+static void test_the_last_milliseconds_are_no_interval_of_their_own(void **state) {
+  static const struct {
+    uint64_t more_ns;
+    uint32_t count;
+  } ends[] = {{1, 90}, {30 * NS_PER_MS, 90}, {499 * NS_PER_MS, 90}, {600 * NS_PER_MS, 91}};
+  (void)state;
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+    struct error err = ERROR_INIT;
+    struct report_fixture_options options = {.faults = 1};
+    CLEANUP(report_fixture_release) struct report_fixture fixture;
+    CLEANUP(series_release) struct series series = {.warning_count = 0};
+    report_fixture_init(&fixture, ".", &options);
+    struct run_result result = *fixture.input.result;
+    result.info.load_end_ns += ends[i].more_ns;
+    fixture.input.result = &result;
+    assert_ok(series_build(&fixture.input, &series, &err), &err);
+    assert_int_equal(series.axis.count, ends[i].count);
+    assert_int_equal(axis_index(&series.axis, result.info.load_end_ns - 1), ends[i].count - 1);
+    assert_int_equal(axis_index(&series.axis, result.info.load_end_ns), UINT32_MAX);
+    double end_s = axis_seconds(&series.axis, series.axis.count);
+    assert_true(fabs(end_s - (double)result.info.load_end_ns / 1e9) < 1e-6);
+    double last_s = end_s - axis_seconds(&series.axis, series.axis.count - 1);
+    assert_true(last_s >= 0.5 && last_s < 1.5);
+  }
+}
+
 /* Whatever the length of the run, the arrays have a bound. */
 static void test_memory_does_not_grow_with_the_run(void **state) {
   (void)state;
@@ -72,7 +99,8 @@ static void test_memory_does_not_grow_with_the_run(void **state) {
     assert_ok(series_build(&fixture.input, &series, &err), &err);
     assert_in_range(series.axis.count, 1, SERIES_INTERVALS_MAX);
     assert_in_range(series.columns.count, 1, SERIES_COLUMNS_MAX);
-    assert_true(series.axis.count * series.axis.step_ns >= lengths_s[i] * NS_PER_S);
+    assert_true(axis_seconds(&series.axis, series.axis.count) - axis_seconds(&series.axis, 0) >=
+                (double)lengths_s[i]);
   }
 }
 
@@ -215,6 +243,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_counts_add_up_to_the_result),
       cmocka_unit_test(test_axis_is_the_measured_time),
+      cmocka_unit_test(test_the_last_milliseconds_are_no_interval_of_their_own),
       cmocka_unit_test(test_memory_does_not_grow_with_the_run),
       cmocka_unit_test(test_lag_has_gaps_where_no_replica_answers),
       cmocka_unit_test(test_a_run_without_anything),

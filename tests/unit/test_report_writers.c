@@ -261,6 +261,18 @@ static void test_html_has_its_pictures(void **state) {
   assert_null(strstr(content.data, "\"black\""));
 }
 
+/* On a narrow screen the columns of a wide table were out of sight: each value has its name there,
+ * and a table without room is a list. */
+static void test_html_names_each_value_of_a_wide_table(void **state) {
+  need_gnuplot();
+  CLEANUP(buf_release) struct buf content;
+  write_and_read(state, &report_html, &plain, &content);
+  assert_non_null(strstr(content.data, "<table class=\"wide\">"));
+  assert_non_null(strstr(content.data, "<td data-c=\"fault\">host-crash"));
+  assert_non_null(strstr(content.data, "<td class=\"n\" data-c=\"full redundancy\">51.0 s"));
+  assert_non_null(strstr(content.data, "max-width:600px"));
+}
+
 /* The command named the file that was run, without what --set had changed in it. */
 static void test_html_repeats_the_resolved_scenario(void **state) {
   need_gnuplot();
@@ -475,6 +487,7 @@ int main(void) {
       TEST(test_junit_of_nothing_has_no_pass),
       TEST(test_markdown),
       TEST(test_html_has_its_pictures),
+      TEST(test_html_names_each_value_of_a_wide_table),
       TEST(test_html_repeats_the_resolved_scenario),
       TEST(test_html_with_hostile_names),
       TEST(test_html_ids_are_unique),
