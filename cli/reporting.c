@@ -59,6 +59,8 @@ static int judge_all(struct cli *cli, const char *const *directories, uint32_t c
     judged->opened++;
     status = judge_run(&judged->records[i], &judged->scenario, checkers, &judged->arena,
                        &judged->results[i], err);
+    uint32_t number = series_number(directories[i]);
+    judged->results[i].repeat = number ? number : i + 1;
   }
   if (status < 0) return status;
   return judge_repeats(judged->results, count, &judged->scenario, &judged->arena, ret, err);

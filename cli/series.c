@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -51,6 +52,16 @@ int series_missing(const bool *there, uint32_t asked, struct arena *arena, const
                                   asked, text.data)
                    : NULL;
   return *ret ? 0 : error_set(err, STATUS_MEMORY, "out of memory");
+}
+
+uint32_t series_number(const char *directory) {
+  static const char prefix[] = "repeat-";
+  const char *name = strrchr(directory, '/');
+  name = name ? name + 1 : directory;
+  if (strncmp(name, prefix, sizeof prefix - 1) != 0) return 0;
+  const char *digits = name + sizeof prefix - 1;
+  if (!*digits || strlen(digits) > 4 || strspn(digits, "0123456789") != strlen(digits)) return 0;
+  return (uint32_t)strtoul(digits, NULL, 10);
 }
 
 /* --- finding --------------------------------------------------------------------------------- */

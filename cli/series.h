@@ -27,6 +27,9 @@ int series_write(const char *directory, const struct scenario *scenario, uint64_
  * repeats are not of one series. */
 int series_find(const char *directory, struct arena *arena, struct series *ret, struct error *err);
 
+/* The number in its series of the repeat that has this directory; 0: it is none. */
+uint32_t series_number(const char *directory);
+
 /* Which of the repeats 1 to `asked` are missing, in words, from a flag for each; NULL: none, or out
  * of memory (then `err` is set, and the status is negative). */
 int series_missing(const bool *there, uint32_t asked, struct arena *arena, const char **ret,

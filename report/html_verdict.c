@@ -104,26 +104,27 @@ void html_objectives(struct html_page *page) {
   html_section_end(page);
 }
 
+static void phase_row(void *data, const struct phase_info *phase, const struct spread *spread) {
+  struct html_page *page = data;
+  html_row(page);
+  html_cell(page, phase->label);
+  if (spread->count > 0) {
+    char text[SPREAD_TEXT_SIZE];
+    spread_text(spread, text);
+    html_cell(page, text);
+  } else {
+    html_cell(page, "not measured in any repeat");
+  }
+  html_row_end(page);
+}
+
 static void distributions(struct html_page *page) {
   static const char *const columns[] = {"from the fault in effect until", "distribution", NULL};
   html_table(page, columns);
-  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-    struct spread spread;
-    char text[SPREAD_TEXT_SIZE];
-    struct error err = ERROR_INIT;
-    if (spread_of_repeats(page->input, phase_table[phase].measure, &spread, &err) != 0) {
-      page->out->failed = true; /* memory: told at the end like any other append */
-      return;
-    }
-    html_row(page);
-    html_cell(page, phase_table[phase].label);
-    if (spread.count > 0) {
-      spread_text(&spread, text);
-      html_cell(page, text);
-    } else {
-      html_cell(page, "not measured in any repeat");
-    }
-    html_row_end(page);
+  struct error err = ERROR_INIT;
+  if (spread_phases(page->input, phase_row, page, &err) != 0) {
+    page->out->failed = true; /* memory: told at the end like any other append */
+    return;
   }
   html_table_end(page);
 }
@@ -150,7 +151,7 @@ void html_repeats(struct html_page *page) {
     const struct run_result *repeat = &page->input->repeats[i];
     char text[FORMAT_SIZE];
     html_row(page);
-    snprintf(text, sizeof text, "%" PRIu32, i + 1);
+    snprintf(text, sizeof text, "%" PRIu32, repeat->repeat);
     html_cell(page, text);
     html_verdict(page, repeat->verdict);
     snprintf(text, sizeof text, "%" PRIu64, repeat->seed);

@@ -298,6 +298,7 @@ static json_t *repeats_json(struct maker *maker, const struct report_input *inpu
     const struct run_result *result = &input->repeats[i];
     json_t *object = json_object();
     maker_put(maker, object, "index", count_json(i));
+    maker_put(maker, object, "repeat", count_json(result->repeat));
     maker_put(maker, object, "seed", count_json(result->seed));
     maker_put(maker, object, "verdict", text_json(verdict_name(result->verdict)));
     maker_put(maker, object, "why", text_json(result->why));
@@ -313,26 +314,34 @@ static json_t *repeats_json(struct maker *maker, const struct report_input *inpu
   return array;
 }
 
+struct spread_list {
+  struct maker *maker;
+  json_t *object;
+};
+
+static void spread_put(void *data, const struct phase_info *phase, const struct spread *spread) {
+  const struct spread_list *list = data;
+  struct maker *maker = list->maker;
+  bool any = spread->count > 0;
+  json_t *one = json_object();
+  maker_put(maker, one, "count", count_json(spread->count));
+  maker_put(maker, one, "not_measured", count_json(spread->unknown));
+  maker_put(maker, one, "min", any ? number_json(spread->minimum) : json_null());
+  maker_put(maker, one, "median", any ? number_json(spread->median) : json_null());
+  maker_put(maker, one, "p95", any ? number_json(spread->p95) : json_null());
+  maker_put(maker, one, "max", any ? number_json(spread->maximum) : json_null());
+  bool has = any && spread->has_interval;
+  maker_put(maker, one, "median_low95", has ? number_json(spread->low) : json_null());
+  maker_put(maker, one, "median_high95", has ? number_json(spread->high) : json_null());
+  maker_put(maker, list->object, phase->measure, one);
+}
+
 static int spreads_put(struct maker *maker, json_t *root, const struct report_input *input,
                        struct error *err) {
   CLEANUP(cleanup_json) json_t *object = json_object();
-  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-    struct spread spread;
-    int status = spread_of_repeats(input, phase_table[phase].measure, &spread, err);
-    if (status != 0) return status;
-    bool any = spread.count > 0;
-    json_t *one = json_object();
-    maker_put(maker, one, "count", count_json(spread.count));
-    maker_put(maker, one, "not_measured", count_json(spread.unknown));
-    maker_put(maker, one, "min", any ? number_json(spread.minimum) : json_null());
-    maker_put(maker, one, "median", any ? number_json(spread.median) : json_null());
-    maker_put(maker, one, "p95", any ? number_json(spread.p95) : json_null());
-    maker_put(maker, one, "max", any ? number_json(spread.maximum) : json_null());
-    bool has = any && spread.has_interval;
-    maker_put(maker, one, "median_low95", has ? number_json(spread.low) : json_null());
-    maker_put(maker, one, "median_high95", has ? number_json(spread.high) : json_null());
-    maker_put(maker, object, phase_table[phase].measure, one);
-  }
+  struct spread_list list = {.maker = maker, .object = object};
+  int status = spread_phases(input, spread_put, &list, err);
+  if (status != 0) return status;
   maker_put(maker, root, "distributions", json_incref(object));
   return 0;
 }

@@ -34,7 +34,7 @@ static void data(const struct report_input *input, struct buf *script) {
       const struct measure *measure = facts_measure(result, MEASURE, (int32_t)j);
       if (!measure || !measure->known) continue;
       double shift = faults > 1 ? 0.6 * ((double)j / (faults - 1) - 0.5) : 0;
-      plot_number(script, i + 1 + shift);
+      plot_number(script, result->repeat + shift);
       plot_number(script, measure->value);
       buf_putc(script, '\n');
     }
@@ -81,6 +81,14 @@ static void levels(struct buf *script, const struct spread *spread, bool named) 
   if (spread->has_p95) level(script, spread->p95, "p95", named && apart);
 }
 
+/* The numbers of those that are missing have no dots. */
+static uint32_t last_repeat(const struct report_input *input) {
+  uint32_t last = 0;
+  for (uint32_t i = 0; i < input->repeat_count; i++)
+    if (input->repeats[i].repeat > last) last = input->repeats[i].repeat;
+  return last;
+}
+
 static void repeats_script(const struct plot_input *in, uint32_t height, struct buf *script) {
   struct spread spread;
   if (spread_of_repeats(in->report, MEASURE, &spread, NULL) != 0) {
@@ -102,7 +110,7 @@ static void repeats_script(const struct plot_input *in, uint32_t height, struct 
              "set xrange [0.4:%.1f]\nset xtics %d\nset format x '%%.0f'\nset xlabel 'repeat' "
              "textcolor rgb c_muted offset 0,0.4\n"
              "plot $dots using 1:2 with points pt 7 ps 0.8 lc rgb c_series_1\n",
-             in->report->repeat_count + 0.6, (int)fmax(1.0, ceil(in->report->repeat_count / 12.0)));
+             last_repeat(in->report) + 0.6, (int)fmax(1.0, ceil(last_repeat(in->report) / 12.0)));
   plot_panel_end(script);
   plot_margins(script, &right);
   levels(script, &spread, true);

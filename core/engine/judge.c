@@ -200,7 +200,7 @@ static void add_untrusted(struct summary *summary, const struct run_result *repe
     const struct run_result *run = &repeats[i];
     char who[32];
     if (run->trusted) continue;
-    snprintf(who, sizeof who, "repeat %" PRIu32, i + 1);
+    snprintf(who, sizeof who, "repeat %" PRIu32, run->repeat ? run->repeat : i + 1);
     raise(summary, VERDICT_UNKNOWN, who,
           run->verdict == VERDICT_UNKNOWN ? run->why : "the measuring itself failed");
     if (count == 1 && run->verdict == VERDICT_UNKNOWN) summary->why = run->why; /* not "repeat 1" */

@@ -32,6 +32,8 @@ struct run_result {
   const char *run_directory;
   const char *scenario, *scenario_file, *provider;
   uint64_t seed;
+  uint32_t
+      repeat; /* its number in its series, from 1, whichever others are missing; 0: not known */
   uint64_t wall_start_ns; /* since 1970 */
   double duration_s;
   enum verdict verdict;

@@ -54,6 +54,9 @@ def check_missing(checks, out):
         done = run(["report", out])
         checks.check(done.returncode == UNKNOWN and text in done.stdout, text, done.stdout)
         check_told(checks, out, text, text)
+        numbers = [one["repeat"] for one in json.loads(read(out, "result.json"))["repeats"]]
+        checks.check(f"repeat-{6 - sum(numbers)}" == name,
+                     f"without {name} the others keep their numbers: {numbers}")
         shutil.move(kept, os.path.join(out, name))
     checks.check(run(["report", out]).returncode == MET, "all are there again")
     os.unlink(os.path.join(out, "series.json"))

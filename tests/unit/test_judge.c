@@ -5,8 +5,6 @@
 #include "support/synthetic.h"
 #include "support/test.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* --- the table ------------------------------------------------------------------------------- */
 
 static void test_every_name_of_every_checker_is_in_the_table(void **state) {
@@ -345,6 +343,11 @@ static void test_a_repeat_whose_record_was_changed(void **state) {
   assert_int_equal(judge_repeats(made.runs, 2, &scenario, &made.arena, &result, &err), 0);
   assert_int_equal(result.verdict, VERDICT_UNKNOWN);
   assert_string_equal(result.why, "repeat 2: record: bits");
+  /* Where one is missing, the next one took its number. */
+  made.runs[0].repeat = 1;
+  made.runs[1].repeat = 3;
+  assert_int_equal(judge_repeats(made.runs, 2, &scenario, &made.arena, &result, &err), 0);
+  assert_string_equal(result.why, "repeat 3: record: bits");
   assert_int_equal(result.objectives[0].verdict, VERDICT_PASS);
   made.runs[0] = made.runs[1];
   assert_int_equal(judge_repeats(made.runs, 1, &scenario, &made.arena, &result, &err), 0);
