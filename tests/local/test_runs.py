@@ -12,7 +12,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import gameday  # noqa: E402
-from gameday import SOURCE, Checks, Place, plain_environment, run, skip  # noqa: E402
+from gameday import (  # noqa: E402
+    SOURCE, Checks, Place, need_local_hosts, plain_environment, run)
 from leftovers import Machine, mark_of, processes, read_bytes  # noqa: E402
 
 SCENARIO = os.path.join(SOURCE, "tests/local/short.yaml")
@@ -30,7 +31,8 @@ class Run:
             self.process = subprocess.Popen(
                 [gameday.GAMEDAY, "run", SCENARIO, "--out", self.out, *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=plain_environment(),
-                start_new_session=True)
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
 
     def said(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
@@ -166,6 +168,10 @@ def check_everybody_killed(checks, machine, place):
     checks.check(
         alive.returncode == USAGE and "seems to be alive" in alive.stderr,
         f"{name}: heal refuses while the run goes on", alive.stderr)
+    down = run(["cluster", "down", cluster])
+    checks.check(
+        down.returncode == USAGE and f"process {one.process.pid}, record in {one.out}" in down.stderr,
+        f"{name}: cluster down refuses while the run goes on", down.stderr)
     guards = list(children_named(one.process.pid, "gameday-guard"))
     anchors = [pid for pid in children_named(one.process.pid, "gameday-anchor")
                if mark_of(pid) == cluster]
@@ -218,17 +224,14 @@ def check_kept_cluster(checks, machine, place):
 
 
 def main():
-    if os.geteuid() != 0:
-        skip("local hosts need root")
-    doctor = run(["doctor"])
-    if doctor.returncode != 0:
-        skip("local hosts do not work here:\n" + doctor.stdout)
+    need_local_hosts()
     checks = Checks()
     machine = Machine()
     with Place() as place:
         check_interrupted(checks, machine, place, signal.SIGINT, "start", 130)
         check_interrupted(checks, machine, place, signal.SIGINT, "fault_confirmed", 130)
         check_interrupted(checks, machine, place, signal.SIGTERM, "warmup", 143)
+        check_interrupted(checks, machine, place, signal.SIGHUP, "prepare", 129)
         check_bad_parameter(checks, machine, place, "cannot-start",
                             "shared_preload_libraries: nosuchlibrary",
                             'FATAL: +could not access file "nosuchlibrary"')
