@@ -136,7 +136,7 @@ void postgres_block_sigpipe(void);
 
 /* How a connection to a member is made. The arrays point into the struct and the service. */
 struct postgres_conninfo {
-  const char *keywords[20], *values[20];
+  const char *keywords[24], *values[24];
   char port[8];
 };
 void postgres_conninfo(const struct service_instance *service, uint32_t member,

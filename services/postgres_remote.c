@@ -101,6 +101,11 @@ void postgres_conninfo(const struct service_instance *service, uint32_t member,
       {"dbname", "postgres"},
       {"sslmode", "verify-full"},
       {"sslrootcert", state->ca_file},
+      /* What lies in the home directory is of other servers; one that asks for a certificate turns
+       * away who shows a strange one. */
+      {"sslcert", "/nonexistent"},
+      {"sslkey", "/nonexistent"},
+      {"sslcrl", "/nonexistent"},
       {"gssencmode", "disable"},
       {"target_session_attrs", "any"},
       {"application_name", "gameday"},

@@ -180,6 +180,30 @@ static void test_connections_left_for_clients(void **state) {
   assert_int_equal(service_postgres.connections(&config, because, sizeof because), 0);
 }
 
+static const char *value_of(const struct postgres_conninfo *info, const char *keyword) {
+  for (size_t i = 0; info->keywords[i]; i++)
+    if (strcmp(info->keywords[i], keyword) == 0) return info->values[i];
+  return "(libpq's own)";
+}
+
+/* A certificate of the user's own, for other servers, made ours turn away whom they asked for one:
+ * no service became ready. */
+static void test_nothing_is_taken_from_the_home_directory(void **state) {
+  (void)state;
+  struct host host = {.name = "pg1", .address = "10.0.0.1"};
+  const struct host *members[] = {&host};
+  struct postgres_state *made = calloc(1, sizeof *made);
+  assert_non_null(made);
+  const struct service_instance service = {.members = members, .member_count = 1, .state = made};
+  struct postgres_conninfo info;
+  postgres_conninfo(&service, 0, &info);
+  assert_string_equal(value_of(&info, "hostaddr"), "10.0.0.1");
+  assert_string_equal(value_of(&info, "sslcert"), "/nonexistent");
+  assert_string_equal(value_of(&info, "sslkey"), "/nonexistent");
+  assert_string_equal(value_of(&info, "sslcrl"), "/nonexistent");
+  free(made);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_defaults_are_patronis_and_valid),
@@ -192,6 +216,7 @@ int main(void) {
       cmocka_unit_test(test_steps_follow_the_topology),
       cmocka_unit_test(test_who_brings_the_postmaster_back),
       cmocka_unit_test(test_connections_left_for_clients),
+      cmocka_unit_test(test_nothing_is_taken_from_the_home_directory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
