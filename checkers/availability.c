@@ -8,6 +8,7 @@
 #include "checkers.h"
 #include "measures.h"
 #include "outage.h"
+#include "sets.h"
 
 enum { CLASS_WRITES, CLASS_READS, CLASS_COUNT };
 
@@ -38,12 +39,14 @@ static const struct class_info class_infos[CLASS_COUNT] = {
                      "reads"},
 };
 
-static void add_scope(struct availability *it, uint8_t service, uint8_t shard, const char *of) {
+/* `set`: SET_NONE of all shards. */
+static void add_scope(struct availability *it, uint8_t service, uint8_t shard, uint8_t set,
+                      const char *of) {
   struct scope *scope = &it->scopes[it->scope_count++];
   *scope = (struct scope){.service = service, .shard = shard};
   snprintf(scope->of, sizeof scope->of, "%s", of);
-  for (int i = 0; i < CLASS_COUNT; i++) outage_init(&scope->classes[i], it->info);
-  outage_init(&scope->unblocked, it->info);
+  for (int i = 0; i < CLASS_COUNT; i++) outage_init(&scope->classes[i], it->info, set);
+  outage_init(&scope->unblocked, it->info, set);
 }
 
 static int give_read(void *state, const struct operation *read, uint64_t demand_ns,
@@ -59,14 +62,15 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   char of[SET_LABEL_SIZE];
   for (uint32_t i = 0; i < sets; i++) {
     set_label(info, (uint8_t)i, of);
-    add_scope(it, sets > 1 ? info->sets[i].service : 0, sets > 1 ? info->sets[i].shard : 0, of);
+    add_scope(it, sets > 1 ? info->sets[i].service : 0, sets > 1 ? info->sets[i].shard : 0,
+              (uint8_t)i, of);
   }
   for (uint32_t i = 0; i < info->service_count && sets > 1; i++) {
     if (!service_has_shards(info, (uint8_t)i)) continue;
     bool named = info->service_count > 1;
     snprintf(of, sizeof of, " of all shards%s%.40s", named ? " of " : "",
              named ? info->services[i] : "");
-    add_scope(it, (uint8_t)i, 0, of);
+    add_scope(it, (uint8_t)i, 0, SET_NONE, of);
   }
   return 0;
 }

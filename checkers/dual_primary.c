@@ -8,14 +8,16 @@
 #include "faults.h"
 #include "measures.h"
 #include "notes.h"
+#include "sets.h"
 
 #define REIGNS_MAX 4096
 /* Stale acknowledgements closer than this belong to one interval. */
 #define JOIN_NS NS_PER_S
 
-/* Acknowledgements of one host under one timeline. */
+/* Acknowledgements of one host under one timeline. Hosts of different shards, or of different
+ * services, are primaries at the same time in all innocence. */
 struct reign {
-  uint8_t host;
+  uint8_t host, set;
   uint32_t timeline;
   uint64_t first_done_ns, last_sent_ns;
   uint64_t overtaken_ns; /* when another host's newer reign first acknowledged; TIME_NEVER */
@@ -57,12 +59,13 @@ static int add_reign(struct dual_primary *it, const struct operation *operation,
     it->reign_capacity = capacity;
   }
   struct reign reign = {.host = operation->host,
+                        .set = operation_set(it->info, operation),
                         .timeline = operation->timeline,
                         .first_done_ns = operation->done_ns,
                         .overtaken_ns = TIME_NEVER};
   for (uint32_t i = 0; i < it->reign_count; i++) {
     struct reign *other = &it->reigns[i];
-    if (other->host == reign.host) continue;
+    if (other->host == reign.host || other->set != reign.set) continue;
     /* A timeline is only ever left for a higher one; without it, who came later is newer. */
     bool newer = !reign.timeline || !other->timeline || reign.timeline >= other->timeline;
     if (newer && other->overtaken_ns == TIME_NEVER) {
@@ -123,7 +126,8 @@ static int take_stale(struct dual_primary *it, struct reign *reign,
 static void end_solitude(struct dual_primary *it, const struct reign *heard) {
   for (uint32_t i = 0; i < it->reign_count; i++) {
     struct reign *older = &it->reigns[i];
-    if (older->alone == 0 || older->host == heard->host || heard->timeline < older->timeline)
+    if (older->alone == 0 || older->host == heard->host || older->set != heard->set ||
+        heard->timeline < older->timeline)
       continue;
     it->stale += older->alone;
     older->alone = 0;
@@ -131,8 +135,10 @@ static void end_solitude(struct dual_primary *it, const struct reign *heard) {
 }
 
 static struct reign *find_reign(struct dual_primary *it, const struct operation *operation) {
+  uint8_t set = operation_set(it->info, operation);
   for (uint32_t i = it->reign_count; i-- > 0;)
-    if (it->reigns[i].host == operation->host && it->reigns[i].timeline == operation->timeline)
+    if (it->reigns[i].host == operation->host && it->reigns[i].timeline == operation->timeline &&
+        it->reigns[i].set == set)
       return &it->reigns[i];
   return NULL;
 }
@@ -166,7 +172,8 @@ static uint64_t last_of_successors_ns(const struct dual_primary *it, const struc
   uint64_t last_ns = 0;
   for (uint32_t i = 0; i < it->reign_count; i++) {
     const struct reign *other = &it->reigns[i];
-    if (other->host == reign->host || other->timeline < reign->timeline) continue;
+    if (other->host == reign->host || other->set != reign->set) continue;
+    if (other->timeline < reign->timeline) continue;
     if (other->last_sent_ns > last_ns) last_ns = other->last_sent_ns;
   }
   return last_ns;
@@ -206,12 +213,15 @@ static uint64_t covered_ns(const struct overlap *overlaps, uint32_t count) {
 
 static int give_overlap(const struct dual_primary *it, const struct overlap *overlap,
                         struct finding *finding, struct error *err) {
+  const struct reign *reign = &it->reigns[overlap->reign];
+  uint8_t shard = reign->set == SET_NONE ? 0 : set_shard(it->info, reign->set);
   const struct interval interval = {.what = "dual_primary",
                                     .begin_ns = overlap->begin_ns,
                                     .end_ns = overlap->end_ns,
-                                    .fault = fault_at(it->info, overlap->begin_ns),
-                                    .host = it->reigns[overlap->reign].host,
-                                    .other_host = it->reigns[overlap->by].host};
+                                    .fault = fault_at_set(it->info, reign->set, overlap->begin_ns),
+                                    .host = reign->host,
+                                    .other_host = it->reigns[overlap->by].host,
+                                    .shard = shard};
   return finding_interval(finding, &interval, err);
 }
 

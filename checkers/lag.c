@@ -6,6 +6,9 @@
 #include "checkers.h"
 #include "heartbeats.h"
 #include "measures.h"
+#include "sets.h"
+
+#define PULSES_A_SET (UINT8_MAX + 1) /* one a workload */
 
 enum lag_kind { LAG_HEARTBEAT, LAG_BYTES, LAG_SECONDS, LAG_KINDS };
 
@@ -24,20 +27,26 @@ static const struct lag_info lag_infos[LAG_KINDS] = {
                      "no server reported its replay lag in the measured time"},
 };
 
+/* The heartbeat of one workload on one primary. */
+struct pulse {
+  struct heartbeats beats;
+  uint8_t primary; /* who acknowledged the latest beat */
+};
 struct lag {
   const struct record_info *info;
-  struct heartbeats beats[UINT8_MAX + 1]; /* by workload */
-  uint8_t primaries[UINT8_MAX + 1];       /* who acknowledged the workload's latest beat */
-  uint64_t sent_ns[UINT8_MAX + 1];        /* by host: of the last read that counted */
+  struct pulse *pulses;            /* by workload, then by set of hosts: each shard has its own */
+  uint64_t sent_ns[UINT8_MAX + 1]; /* by host: of the last read that counted */
   struct histogram *hosts[LAG_KINDS][UINT8_MAX + 1];
   struct histogram all[LAG_KINDS];
 };
 
 static int begin(void *state, const struct record_info *info, struct error *err) {
   struct lag *it = state;
-  (void)err;
   it->info = info;
-  for (int i = 0; i <= UINT8_MAX; i++) it->primaries[i] = HOST_NONE;
+  it->pulses = calloc((size_t)PULSES_A_SET * set_count_of(info), sizeof *it->pulses);
+  if (!it->pulses) return error_set(err, STATUS_MEMORY, "out of memory for heartbeats");
+  for (size_t i = 0; i < (size_t)PULSES_A_SET * set_count_of(info); i++)
+    it->pulses[i].primary = HOST_NONE;
   for (int i = 0; i < LAG_KINDS; i++) histogram_init(&it->all[i]);
   return 0;
 }
@@ -57,14 +66,17 @@ static int add(struct lag *it, enum lag_kind kind, uint8_t host, uint64_t value,
 
 static int take_operation(struct lag *it, const struct operation *operation, struct error *err) {
   if (operation->outcome != OUTCOME_OK || operation->host == HOST_NONE) return 0;
-  struct heartbeats *beats = &it->beats[operation->workload];
+  uint8_t set = operation_set(it->info, operation);
+  if (set == SET_NONE) return 0;
+  struct pulse *pulse = &it->pulses[(size_t)set * PULSES_A_SET + operation->workload];
+  struct heartbeats *beats = &pulse->beats;
   if (operation->kind == OPERATION_HEARTBEAT_WRITE) {
-    it->primaries[operation->workload] = operation->host;
+    pulse->primary = operation->host;
     return heartbeats_written(beats, operation->sequence, operation->done_ns, err);
   }
   if (operation->kind != OPERATION_HEARTBEAT_READ || !is_measured(it->info, operation)) return 0;
   /* The primary has no lag; its zeros would hide the replicas'. */
-  if (operation->host == it->primaries[operation->workload] || beats->count == 0) return 0;
+  if (operation->host == pulse->primary || beats->count == 0) return 0;
   /* What waited already when the last one was sent tells of the same moment: a reader that was cut
    * off for long catches up in no time, and that moment would count a hundred times. */
   uint64_t *sent_ns = &it->sent_ns[operation->host];
@@ -109,8 +121,10 @@ static int finish(void *state, struct finding *finding, struct error *err) {
 
 static void release(void *state) {
   struct lag *it = state;
+  for (size_t i = 0; it->pulses && i < (size_t)PULSES_A_SET * set_count_of(it->info); i++)
+    heartbeats_release(&it->pulses[i].beats);
+  free(it->pulses);
   for (int i = 0; i <= UINT8_MAX; i++) {
-    heartbeats_release(&it->beats[i]);
     for (int kind = 0; kind < LAG_KINDS; kind++) free(it->hosts[kind][i]);
   }
 }

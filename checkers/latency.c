@@ -56,7 +56,7 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   it->bound_ns = info->latency_bound_ns ? info->latency_bound_ns : BOUND_DEFAULT_NS;
   for (int i = 0; i < LATENCY_KINDS; i++) histogram_init(&it->histograms[i]);
   grid_init(&it->windows, WINDOW_NS);
-  outage_init(&it->outages, info);
+  outage_init(&it->outages, info, SET_NONE);
   return 0;
 }
 

@@ -3,10 +3,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "checkers.h"
 #include "faults.h"
 #include "measures.h"
+#include "sets.h"
 
 /* The shortest time after a fault in which there must be load. */
 #define DURING_MIN_NS NS_PER_S
@@ -22,10 +24,17 @@ struct span {
   uint64_t before, during, after;
   uint64_t asked; /* scheduled from then on until the next fault */
 };
-struct load {
-  const struct record_info *info;
+/* The faults that may have hit one set of hosts, and the operations on its primary. */
+struct load_set {
+  uint8_t set;        /* SET_NONE: all faults, all operations */
   struct span *spans; /* of confirmed faults, by begin_ns */
   uint32_t span_count;
+};
+struct load {
+  const struct record_info *info;
+  struct load_set *sets; /* and one for faults that are of no single set */
+  uint32_t set_count;
+  uint32_t confirmed; /* faults */
   uint64_t scheduled;
   double delay_max_s;
   bool delay_known;
@@ -37,14 +46,17 @@ static int compare_spans(const void *left, const void *right) {
   return a->fault < b->fault ? -1 : a->fault > b->fault;
 }
 
-static int begin(void *state, const struct record_info *info, struct error *err) {
-  struct load *it = state;
-  it->info = info;
+/* A fault of no single set may have hit each of them, and parts their time as their own do. */
+static int begin_set(const struct record_info *info, struct load_set *it, uint8_t set,
+                     struct error *err) {
+  it->set = set;
   it->spans = calloc((size_t)info->fault_count + 1, sizeof *it->spans);
   if (!it->spans) return error_set(err, STATUS_MEMORY, "out of memory for faults");
   for (uint32_t i = 0; i < info->fault_count; i++) {
     const struct fault_info *fault = &info->faults[i];
+    uint8_t own = fault_set(info, (int32_t)i);
     if (fault->confirmed_ns == TIME_NEVER) continue;
+    if (own != set && own != SET_NONE && set != SET_NONE) continue;
     uint64_t end_ns = fault->healed_ns;
     if (fault->planned || end_ns < fault->confirmed_ns + DURING_MIN_NS)
       end_ns = fault->confirmed_ns + DURING_MIN_NS;
@@ -57,8 +69,23 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   return 0;
 }
 
+static int begin(void *state, const struct record_info *info, struct error *err) {
+  struct load *it = state;
+  it->info = info;
+  uint32_t count = set_count_of(info);
+  it->sets = calloc((size_t)count + 1, sizeof *it->sets);
+  if (!it->sets) return error_set(err, STATUS_MEMORY, "out of memory for faults");
+  it->set_count = count > 1 ? count + 1 : 1;
+  int status = 0;
+  for (uint32_t i = 0; i < it->set_count && status == 0; i++)
+    status = begin_set(info, &it->sets[i], i < count ? (uint8_t)i : SET_NONE, err);
+  for (uint32_t i = 0; i < info->fault_count; i++)
+    if (info->faults[i].confirmed_ns != TIME_NEVER) it->confirmed++;
+  return status;
+}
+
 /* How many faults had begun at `time_ns`. */
-static uint32_t begun_at(const struct load *it, uint64_t time_ns) {
+static uint32_t begun_at(const struct load_set *it, uint64_t time_ns) {
   uint32_t low = 0, high = it->span_count;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
@@ -70,8 +97,7 @@ static uint32_t begun_at(const struct load *it, uint64_t time_ns) {
   return low;
 }
 
-static void take_operation(struct load *it, const struct operation *operation) {
-  it->scheduled++;
+static void take_operation(struct load_set *it, const struct operation *operation) {
   bool ok = operation->outcome == OUTCOME_OK;
   uint32_t done = begun_at(it, operation->done_ns);
   if (ok && done < it->span_count) it->spans[done].before++;
@@ -101,8 +127,12 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   const struct operation *operation = item->operation;
   bool counts = operation->kind == OPERATION_WRITE || operation->kind == OPERATION_READ_OWN ||
                 operation->kind == OPERATION_READ_NEWEST;
-  if (counts && operation->route == ROUTE_PRIMARY && is_measured(it->info, operation))
-    take_operation(it, operation);
+  if (!counts || operation->route != ROUTE_PRIMARY || !is_measured(it->info, operation)) return 0;
+  it->scheduled++;
+  uint8_t set = operation_set(it->info, operation);
+  for (uint32_t i = 0; i < it->set_count; i++)
+    if (it->sets[i].set == set || it->sets[i].set == SET_NONE)
+      take_operation(&it->sets[i], operation);
   return 0;
 }
 
@@ -115,7 +145,7 @@ static bool together(const struct span *earlier, uint64_t end_ns, const struct s
 }
 
 /* Such faults share the load before the first and after the last of them. */
-static void share(struct load *it) {
+static void share(struct load_set *it) {
   for (uint32_t first = 0, next; first < it->span_count; first = next) {
     uint64_t end_ns = it->spans[first].during_end_ns, after = it->spans[first].after;
     for (next = first + 1; next < it->span_count; next++) {
@@ -132,8 +162,11 @@ static void share(struct load *it) {
   }
 }
 
-static int judge_span(const struct load *it, const struct span *span, struct finding *finding,
-                      struct error *err) {
+static int judge_span(const struct load *it, uint8_t set, const struct span *span,
+                      struct finding *finding, struct error *err) {
+  char of[SET_LABEL_SIZE], on[SET_LABEL_SIZE + 16] = "";
+  set_label(it->info, set, of);
+  if (of[0]) snprintf(on, sizeof on, " on%s", of + strlen(" of"));
   const struct {
     const char *measure, *when, *end; /* around the fault's name */
     uint64_t count;
@@ -147,15 +180,15 @@ static int judge_span(const struct load *it, const struct span *span, struct fin
     if (status < 0 || parts[i].count >= it->info->load_minimum) continue;
     char label[128];
     fault_label(it->info, span->fault, label);
-    status =
-        finding_raise(finding, VERDICT_UNKNOWN, err,
-                      "too little load: %" PRIu64 " operations were %s %s%s, and %" PRIu32
-                      " are the least to go by",
-                      parts[i].count, parts[i].when, label, parts[i].end, it->info->load_minimum);
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "too little load: %" PRIu64 " operations%s were %s %s%s, and %" PRIu32
+                           " are the least to go by",
+                           parts[i].count, on, parts[i].when, label, parts[i].end,
+                           it->info->load_minimum);
     if (status == 0)
       status = witness_add(finding, "vacuous", span->confirmed_ns, err,
-                           "%" PRIu64 " operations on the primary were %s %s%s", parts[i].count,
-                           parts[i].when, label, parts[i].end);
+                           "%" PRIu64 " operations on the primary%s were %s %s%s", parts[i].count,
+                           of, parts[i].when, label, parts[i].end);
   }
   return status;
 }
@@ -177,10 +210,14 @@ static int give_none(const struct load *it, struct finding *finding, struct erro
 
 static int finish(void *state, struct finding *finding, struct error *err) {
   struct load *it = state;
-  share(it);
-  int status = it->span_count == 0 ? give_none(it, finding, err) : 0;
-  for (uint32_t i = 0; i < it->span_count && status == 0; i++)
-    status = judge_span(it, &it->spans[i], finding, err);
+  int status = it->confirmed == 0 ? give_none(it, finding, err) : 0;
+  for (uint32_t s = 0; s < it->set_count && status == 0; s++) {
+    struct load_set *set = &it->sets[s];
+    share(set);
+    for (uint32_t i = 0; i < set->span_count && status == 0; i++)
+      if (fault_set(it->info, set->spans[i].fault) == set->set)
+        status = judge_span(it, set->set, &set->spans[i], finding, err);
+  }
   if (status < 0) return status;
   if (!it->delay_known)
     return measure_none(finding, "harness_delay.max", UNIT_DURATION, FAULT_NONE,
@@ -196,7 +233,8 @@ static int finish(void *state, struct finding *finding, struct error *err) {
 
 static void release(void *state) {
   struct load *it = state;
-  free(it->spans);
+  for (uint32_t i = 0; i < it->set_count; i++) free(it->sets[i].spans);
+  free(it->sets);
 }
 
 static const char *const measures[] = {"load_before", "load_during", "load_after",

@@ -3,6 +3,7 @@
  * come first, so that each write is judged as it passes. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "checkers.h"
@@ -11,41 +12,78 @@
 #include "measures.h"
 #include "notes.h"
 #include "rows.h"
+#include "sets.h"
 
 /* By what the final state is told. */
 enum truth {
-  TRUTH_OPEN,    /* rows are still being read */
   TRUTH_PRIMARY, /* the final primary's rows */
   TRUTH_AGREED,  /* nobody knows the primary, but all hosts have the same rows */
   TRUTH_NONE,    /* neither */
 };
 
+/* One set of hosts: its primary at the end tells what survived. */
+struct truth_set {
+  enum truth truth;
+  struct lost lost;
+  uint64_t hosts;      /* bit h */
+  uint32_t host_count; /* read completely */
+  uint8_t primary;
+  uint64_t acknowledged, lost_count, diverged;
+  bool read_any; /* a final read of it was tried */
+};
 struct loss {
   const struct record_info *info;
   struct rows rows;
-  struct lost lost;
+  struct truth_set *sets;
+  uint32_t set_count;
+  struct set_watch watch;
   struct notes notes;
-  enum truth truth;
+  bool settled;        /* all rows are there, and looked at */
   int32_t row_host;    /* whose rows are being read; -1: none yet */
   uint32_t host_count; /* read completely */
   uint64_t acknowledged, lost_count, lost_everywhere;
   uint64_t unknown_survived, unknown_vanished, refused_present, duplicates, twice_written;
   uint64_t window_begin_ns, window_end_ns; /* of the lost writes */
-  uint64_t diverged;
+  uint64_t diverged, misplaced;
   bool converging, not_converged;
   uint64_t unread; /* bit h: the final read of host h failed or is incomplete in the record */
   bool read_any;
   char unread_why[256];
 };
 
+static int begin_set(const struct record_info *info, struct truth_set *set, uint8_t index,
+                     struct error *err) {
+  bool only = info->set_count <= 1;
+  *set =
+      (struct truth_set){.hosts = only ? UINT64_MAX : info->sets[index].hosts,
+                         .primary = only ? info->final_primary : info->sets[index].final_primary};
+  for (uint32_t h = 0; h < info->host_count; h++)
+    if (info->final_hosts >> h & set->hosts >> h & 1) set->host_count++;
+  return lost_init(&set->lost, info, index, err);
+}
+
 static int begin(void *state, const struct record_info *info, struct error *err) {
   struct loss *it = state;
   it->info = info;
   it->row_host = -1;
-  rows_init(&it->rows);
+  it->sets = calloc(set_count_of(info), sizeof *it->sets);
+  if (!it->sets) return error_set(err, STATUS_MEMORY, "out of memory for the final state");
+  rows_init(&it->rows, info->set_count > 1);
+  set_watch_init(&it->watch, info);
   for (uint32_t h = 0; h < info->host_count; h++)
     if (info->final_hosts >> h & 1) it->host_count++;
-  return lost_init(&it->lost, info, err);
+  int status = 0;
+  for (uint32_t i = 0; i < set_count_of(info) && status == 0; i++, it->set_count++)
+    status = begin_set(info, &it->sets[i], (uint8_t)i, err);
+  return status;
+}
+
+static uint8_t set_of_host(const struct loss *it, uint8_t host) {
+  return it->set_count == 1 ? 0 : it->info->host_sets[host];
+}
+
+static uint8_t set_of_row(const struct loss *it, const struct row_page *page, uint32_t i) {
+  return it->rows.with_sets ? page->sets[i] : 0;
 }
 
 /* --- final rows ------------------------------------------------------------------------------ */
@@ -68,9 +106,24 @@ static int note_damaged(struct loss *it, const struct final_row *row, uint8_t ho
                    row->identity, row->sequence, host_name_of(it->info, host));
 }
 
+/* Each row has one owner. On hosts of another shard it is out of its clients' reach there, or it is
+ * what was left behind. */
+static int note_elsewhere(struct loss *it, const struct final_row *row, uint8_t host,
+                          struct row_page *page, uint32_t i, struct error *err) {
+  if (!(page->flags[i] & ROW_ELSEWHERE)) it->misplaced++;
+  page->flags[i] |= ROW_ELSEWHERE;
+  if (!notes_want(&it->notes, "misplaced")) return 0;
+  return notes_add(&it->notes, "misplaced", it->info->end_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64
+                   ") is on %s of %.60s, and on hosts of %.60s too",
+                   row->identity, row->sequence, host_name_of(it->info, host),
+                   it->info->sets[set_of_host(it, host)].name, it->info->sets[page->sets[i]].name);
+}
+
 static int take_row(struct loss *it, const struct final_row *row, uint8_t host, struct error *err) {
+  uint8_t set = set_of_host(it, host);
   /* Half of a host's rows prove nothing about the other half. */
-  if (!(it->info->final_hosts >> host & 1)) return 0;
+  if (!(it->info->final_hosts >> host & 1) || set == SET_NONE) return 0;
   if (it->row_host >= 0 && it->row_host != host) rows_next_host(&it->rows);
   it->row_host = host;
   struct row_place place;
@@ -90,45 +143,54 @@ static int take_row(struct loss *it, const struct final_row *row, uint8_t host, 
     page->values[i] = rows_fold(row->value);
   else if (page->values[i] != rows_fold(row->value))
     page->flags[i] |= ROW_DIFFERS;
+  if (page->hosts[i] == 0 && it->rows.with_sets) page->sets[i] = set;
+  if (set_of_row(it, page, i) != set) return note_elsewhere(it, row, host, page, i, err);
   page->hosts[i]++;
-  if (host == it->info->final_primary) page->flags[i] |= ROW_ON_PRIMARY;
+  if (host == it->sets[set].primary) page->flags[i] |= ROW_ON_PRIMARY;
   return 0;
 }
 
 static int note_diverged(struct loss *it, const struct row_page *page, uint32_t i,
                          struct error *err) {
+  struct truth_set *set = &it->sets[set_of_row(it, page, i)];
+  set->diverged++;
   it->diverged++;
   if (!notes_want(&it->notes, "diverged")) return 0;
   uint64_t sequence = page->first + i;
-  const char *primary = host_name_of(it->info, it->info->final_primary);
-  if (page->hosts[i] == it->host_count)
+  const char *primary = host_name_of(it->info, set->primary);
+  if (page->hosts[i] == set->host_count)
     return notes_add(&it->notes, "diverged", it->info->end_ns, err,
                      "row (identity %" PRIu32 ", sequence %" PRIu64 ") differs between hosts",
                      page->identity, sequence);
   return notes_add(&it->notes, "diverged", it->info->end_ns, err,
                    "row (identity %" PRIu32 ", sequence %" PRIu64
                    ") is on %u of %u hosts, and %s on the primary (%s)",
-                   page->identity, sequence, page->hosts[i], it->host_count,
+                   page->identity, sequence, page->hosts[i], set->host_count,
                    page->flags[i] & ROW_ON_PRIMARY ? "is" : "is not", primary);
+}
+
+static void settle_set(const struct loss *it, struct truth_set *set) {
+  if (set->primary != HOST_NONE && it->info->final_hosts >> set->primary & 1)
+    set->truth = TRUTH_PRIMARY;
+  else
+    set->truth = set->host_count > 0 && set->diverged == 0 ? TRUTH_AGREED : TRUTH_NONE;
 }
 
 /* All rows are there: do the hosts agree, and whose word counts? */
 static int settle(struct loss *it, struct error *err) {
-  if (it->truth != TRUTH_OPEN) return 0;
+  if (it->settled) return 0;
+  it->settled = true;
   for (uint32_t p = 0; p < it->rows.page_count; p++) {
     const struct row_page *page = it->rows.pages[p];
     for (uint32_t i = 0; i < ROWS_PER_PAGE; i++) {
       if (page->hosts[i] == 0) continue;
-      if (page->hosts[i] == it->host_count && !(page->flags[i] & ROW_DIFFERS)) continue;
+      uint32_t hosts = it->sets[set_of_row(it, page, i)].host_count;
+      if (page->hosts[i] == hosts && !(page->flags[i] & ROW_DIFFERS)) continue;
       int status = note_diverged(it, page, i, err);
       if (status < 0) return status;
     }
   }
-  uint8_t primary = it->info->final_primary;
-  if (primary != HOST_NONE && it->info->final_hosts >> primary & 1)
-    it->truth = TRUTH_PRIMARY;
-  else
-    it->truth = it->host_count > 0 && it->diverged == 0 ? TRUTH_AGREED : TRUTH_NONE;
+  for (uint32_t i = 0; i < it->set_count; i++) settle_set(it, &it->sets[i]);
   return 0;
 }
 
@@ -144,23 +206,29 @@ static void describe(const struct loss *it, const struct operation *operation, c
            route_name((enum route)operation->route));
 }
 
-static int take_lost(struct loss *it, const struct operation *operation,
+static int take_lost(struct loss *it, struct truth_set *set, const struct operation *operation,
                      const struct row_place *place, struct error *err) {
   uint32_t hosts = place->page ? place->page->hosts[place->index] : 0;
-  if (it->lost_count++ == 0) {
-    bool first = it->lost.survivor_ns == TIME_NEVER;
-    it->window_begin_ns = first ? operation->scheduled_ns : it->lost.survivor_ns;
+  if (set->lost_count++ == 0) {
+    bool first = set->lost.survivor_ns == TIME_NEVER;
+    uint64_t begin_ns = first ? operation->scheduled_ns : set->lost.survivor_ns;
+    if (it->lost_count == 0 || begin_ns < it->window_begin_ns) it->window_begin_ns = begin_ns;
   }
+  it->lost_count++;
   it->window_end_ns = operation->done_ns;
   if (hosts == 0) it->lost_everywhere++;
-  lost_write(&it->lost, operation);
+  lost_write(&set->lost, operation);
   if (!notes_want(&it->notes, "lost")) return 0;
-  char by[256], where[128];
+  char by[256], where[192], of[SET_LABEL_SIZE];
   describe(it, operation, by);
-  snprintf(where, sizeof where, "is on none of the %u hosts read", it->host_count);
-  if (hosts > 0)
+  set_label(it->info, (uint8_t)(set - it->sets), of);
+  snprintf(where, sizeof where, "is on none of the %u hosts%s read", set->host_count, of);
+  if (hosts > 0 && place->page->flags[place->index] & ROW_ELSEWHERE)
+    snprintf(where, sizeof where, "is only on hosts of another shard than its own (%s)",
+             of[0] ? of + strlen(" of ") : "-");
+  else if (hosts > 0)
     snprintf(where, sizeof where, "is not on the primary %.60s, but on %u other hosts",
-             host_name_of(it->info, it->info->final_primary), hosts);
+             host_name_of(it->info, set->primary), hosts);
   return notes_add(&it->notes, "lost", operation->done_ns, err,
                    "row (identity %" PRIu32 ", sequence %" PRIu64 "), acknowledged by %s, %s",
                    operation->identity, operation->sequence, by, where);
@@ -197,24 +265,69 @@ static int compare_value(struct loss *it, const struct operation *operation,
                    page->values[place->index], rows_fold(operation->value));
 }
 
-static bool survived(const struct loss *it, const struct row_place *place) {
-  if (!place->page) return false;
-  return it->truth != TRUTH_PRIMARY || place->page->flags[place->index] & ROW_ON_PRIMARY;
+/* The set whose final state tells of this write: that of its key, else the one that has its row. */
+static uint8_t set_of_write(const struct loss *it, const struct operation *operation,
+                            const struct row_place *place) {
+  uint8_t set = operation_set(it->info, operation);
+  if (set == SET_NONE && place->page) set = set_of_row(it, place->page, place->index);
+  return set;
+}
+
+static bool survived(const struct truth_set *set, const struct row_place *place) {
+  if (!place->page || place->page->hosts[place->index] == 0) return false;
+  return set->truth != TRUTH_PRIMARY || place->page->flags[place->index] & ROW_ON_PRIMARY;
+}
+
+/* A row that only another shard holds than the one that owns its key. */
+static int check_place(struct loss *it, uint8_t set, const struct operation *operation,
+                       const struct row_place *place, bool *ret_elsewhere, struct error *err) {
+  struct row_page *page = place->page;
+  *ret_elsewhere = page && set_of_row(it, page, place->index) != set;
+  if (!*ret_elsewhere || page->flags[place->index] & ROW_ELSEWHERE) return 0;
+  page->flags[place->index] |= ROW_ELSEWHERE;
+  it->misplaced++;
+  if (!notes_want(&it->notes, "misplaced")) return 0;
+  return notes_add(&it->notes, "misplaced", operation->done_ns, err,
+                   "row (identity %" PRIu32 ", sequence %" PRIu64
+                   ") was written to %.60s, and is on hosts of %.60s only",
+                   operation->identity, operation->sequence, it->info->sets[set].name,
+                   it->info->sets[page->sets[place->index]].name);
+}
+
+static int take_acknowledged(struct loss *it, struct truth_set *set, bool there,
+                             const struct operation *operation, const struct row_place *place,
+                             struct error *err) {
+  it->acknowledged++;
+  set->acknowledged++;
+  int status = place->page ? compare_value(it, operation, place, err) : 0;
+  if (status < 0 || set->truth == TRUTH_NONE) return status;
+  if (!there) return take_lost(it, set, operation, place, err);
+  lost_survivor(&set->lost, operation);
+  return 0;
+}
+
+/* Of a workload that does not read its rows back nothing can be missed. */
+static bool is_read_back(const struct loss *it, const struct operation *operation) {
+  const struct record_info *info = it->info;
+  return operation->workload >= info->workload_count ||
+         info->workloads[operation->workload].reads_back;
 }
 
 static int take_operation(struct loss *it, const struct operation *operation, struct error *err) {
-  if (!appends_row(operation)) return 0;
+  if (!appends_row(operation) || !is_read_back(it, operation)) return 0;
   struct row_place place = rows_find(&it->rows, operation->identity, operation->sequence);
-  bool there = survived(it, &place);
-  int status = 0;
+  uint8_t index = set_of_write(it, operation, &place);
+  bool elsewhere = false;
+  if (index == SET_NONE) { /* sent to nobody knows whom, and nowhere now */
+    if (operation->outcome == OUTCOME_UNKNOWN) it->unknown_vanished++;
+    return 0;
+  }
+  struct truth_set *set = &it->sets[index];
+  int status = check_place(it, index, operation, &place, &elsewhere, err);
+  if (status < 0) return status;
+  bool there = !elsewhere && survived(set, &place);
   switch ((enum outcome)operation->outcome) {
-    case OUTCOME_OK:
-      it->acknowledged++;
-      if (place.page) status = compare_value(it, operation, &place, err);
-      if (it->truth == TRUTH_NONE) break;
-      if (status == 0 && !there) status = take_lost(it, operation, &place, err);
-      if (there) lost_survivor(&it->lost, operation);
-      break;
+    case OUTCOME_OK: status = take_acknowledged(it, set, there, operation, &place, err); break;
     case OUTCOME_UNKNOWN:
       if (place.page) status = compare_value(it, operation, &place, err);
       if (there)
@@ -234,15 +347,21 @@ static int take_operation(struct loss *it, const struct operation *operation, st
 /* --- events ---------------------------------------------------------------------------------- */
 
 static void take_event(struct loss *it, const struct event *event) {
+  set_watch_event(&it->watch, event);
   if (event->kind == EVENT_PROMOTED) {
     bool told = event->number > 0 && event->number <= UINT32_MAX;
-    lost_promoted(&it->lost, event->time_ns, event->host, told ? (uint32_t)event->number : 0);
+    uint8_t set = set_watch_of(&it->watch, event->host);
+    if (set != SET_NONE)
+      lost_promoted(&it->sets[set].lost, event->time_ns, event->host,
+                    told ? (uint32_t)event->number : 0);
   }
   if (event->kind == EVENT_RUN) it->converging = strcmp(event->text, "converge") == 0;
   /* All that the engine has to warn of while hosts converge is that they did not. */
   if (event->kind == EVENT_WARNING && it->converging) it->not_converged = true;
   if (event->kind != EVENT_FINAL_READ || event->host >= it->info->host_count) return;
   it->read_any = true;
+  for (uint32_t i = 0; i < it->set_count; i++)
+    if (it->sets[i].hosts >> event->host & 1) it->sets[i].read_any = true;
   if (it->info->final_hosts >> event->host & 1) return;
   it->unread |= UINT64_C(1) << event->host;
   snprintf(it->unread_why, sizeof it->unread_why, "the final rows of %.60s are missing: %.160s",
@@ -261,13 +380,21 @@ static int item(void *state, const struct record_item *item, struct error *err) 
 
 /* --- the finding ----------------------------------------------------------------------------- */
 
+/* Whether the final state of this set is not known, though something depends on it. */
+static bool is_untold(const struct loss *it, const struct truth_set *set) {
+  bool asked = it->set_count == 1 || set->acknowledged > 0 || set->read_any;
+  return asked &&
+         (set->truth == TRUTH_NONE || (set->truth == TRUTH_AGREED && it->unread & set->hosts));
+}
+
 /* Why the final state is not known; NULL: it is. */
 static const char *why_untold(const struct loss *it) {
   if (it->host_count == 0)
     return it->unread ? it->unread_why : "the final rows of no host were read";
-  if (it->truth == TRUTH_NONE || (it->truth == TRUTH_AGREED && it->unread))
-    return it->unread ? it->unread_why
-                      : "no single host was primary at the end, and the hosts differ";
+  for (uint32_t i = 0; i < it->set_count; i++)
+    if (is_untold(it, &it->sets[i]))
+      return it->unread ? it->unread_why
+                        : "no single host was primary at the end, and the hosts differ";
   return NULL;
 }
 
@@ -285,13 +412,26 @@ static int give_count(const struct loss *it, struct finding *finding, const char
   return measure_known(finding, name, unit, value, fault, err);
 }
 
+/* What one fault took from all sets together. */
+static struct lost_charge charge_of(const struct loss *it, int32_t fault) {
+  struct lost_charge sum = {.before = 0};
+  for (uint32_t i = 0; i < it->set_count; i++) {
+    struct lost_charge charge = lost_charge_of(&it->sets[i].lost, fault);
+    if (charge.before > 0 && (sum.before == 0 || charge.prefix_ns < sum.prefix_ns))
+      sum.prefix_ns = charge.prefix_ns;
+    sum.before += charge.before;
+    sum.after += charge.after;
+  }
+  return sum;
+}
+
 static int give_losses(const struct loss *it, struct finding *finding, struct error *err) {
   uint64_t after = 0;
   int status = 0;
   for (uint32_t f = 0; f < it->info->fault_count && status == 0; f++) {
     uint64_t confirmed_ns = it->info->faults[f].confirmed_ns;
     const char *unconfirmed = "the fault was not confirmed in effect";
-    struct lost_charge charge = lost_charge_of(&it->lost, (int32_t)f);
+    struct lost_charge charge = charge_of(it, (int32_t)f);
     after += charge.after;
     double reach = charge.before ? seconds_of(difference_ns(confirmed_ns, charge.prefix_ns)) : 0;
     if (confirmed_ns == TIME_NEVER) {
@@ -351,6 +491,16 @@ static int look_through(struct loss *it, uint64_t *ret_nobody, uint64_t *ret_cor
   return 0;
 }
 
+static int give_misplaced(const struct loss *it, struct finding *finding, struct error *err) {
+  bool shards = false;
+  for (uint32_t i = 0; i < it->info->service_count; i++)
+    shards = shards || service_has_shards(it->info, (uint8_t)i);
+  if (!shards)
+    return measure_none(finding, "misplaced", UNIT_COUNT, FAULT_NONE, "the service has no shards",
+                        err);
+  return give_count(it, finding, "misplaced", UNIT_COUNT, (double)it->misplaced, FAULT_NONE, err);
+}
+
 static int give_rows(const struct loss *it, struct finding *finding, uint64_t nobody,
                      uint64_t corrupt, struct error *err) {
   double phantoms = (double)(it->refused_present + (it->info->complete ? nobody : 0));
@@ -366,6 +516,7 @@ static int give_rows(const struct loss *it, struct finding *finding, uint64_t no
   if (status == 0)
     status = give_count(it, finding, "unknown_vanished", UNIT_COUNT, (double)it->unknown_vanished,
                         FAULT_NONE, err);
+  if (status == 0) status = give_misplaced(it, finding, err);
   if (status < 0) return status;
   if (it->host_count < 2)
     return measure_none(finding, "diverged", UNIT_COUNT, FAULT_NONE,
@@ -396,6 +547,10 @@ static int judge(const struct loss *it, struct finding *finding, uint64_t nobody
   if (status == 0 && it->diverged > 0 && !it->not_converged)
     status = finding_raise(finding, VERDICT_FAIL, err,
                            "%" PRIu64 " rows differ between hosts after convergence", it->diverged);
+  if (status == 0 && it->misplaced > 0)
+    status = finding_raise(finding, VERDICT_FAIL, err,
+                           "%" PRIu64 " rows are on another shard than the one that owns their key",
+                           it->misplaced);
   if (status == 0 && it->not_converged)
     status = finding_raise(finding, VERDICT_UNKNOWN, err,
                            "the hosts had not converged when their rows were read");
@@ -427,13 +582,24 @@ static int finish(void *state, struct finding *finding, struct error *err) {
 static void release(void *state) {
   struct loss *it = state;
   rows_release(&it->rows);
-  lost_release(&it->lost);
+  for (uint32_t i = 0; i < it->set_count; i++) lost_release(&it->sets[i].lost);
+  free(it->sets);
   notes_release(&it->notes);
 }
 
-static const char *const measures[] = {
-    "data_loss", "recovery_point", "lost_everywhere",  "lost_after_fault", "loss_window", "phantom",
-    "duplicate", "corrupt",        "unknown_survived", "unknown_vanished", "diverged",    NULL};
+static const char *const measures[] = {"data_loss",
+                                       "recovery_point",
+                                       "lost_everywhere",
+                                       "lost_after_fault",
+                                       "loss_window",
+                                       "phantom",
+                                       "duplicate",
+                                       "corrupt",
+                                       "unknown_survived",
+                                       "unknown_vanished",
+                                       "diverged",
+                                       "misplaced",
+                                       NULL};
 
 const struct checker checker_loss = {
     .plugin = {.name = "loss",

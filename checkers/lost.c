@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "sets.h"
 
 static int compare_epochs(const void *left, const void *right) {
   const struct lost_epoch *a = left, *b = right;
@@ -11,15 +12,23 @@ static int compare_epochs(const void *left, const void *right) {
   return a->fault < b->fault ? -1 : a->fault > b->fault;
 }
 
-int lost_init(struct lost *lost, const struct record_info *info, struct error *err) {
+static void add_epochs(struct lost *lost, const struct record_info *info, uint8_t set) {
+  for (uint32_t i = 0; i < info->fault_count; i++) {
+    uint8_t own = fault_set(info, (int32_t)i);
+    if (set != SET_NONE && own != SET_NONE && own != set) continue;
+    if (info->faults[i].confirmed_ns == TIME_NEVER) continue;
+    lost->epochs[lost->epoch_count++] =
+        (struct lost_epoch){.fault = (int32_t)i, .begin_ns = info->faults[i].confirmed_ns};
+  }
+}
+
+int lost_init(struct lost *lost, const struct record_info *info, uint8_t set, struct error *err) {
   *lost = (struct lost){.survivor_ns = TIME_NEVER, .primary = HOST_NONE};
   lost->epochs = calloc((size_t)info->fault_count + 1, sizeof *lost->epochs);
   if (!lost->epochs) return error_set(err, STATUS_MEMORY, "out of memory for faults");
   lost->epochs[lost->epoch_count++] = (struct lost_epoch){.fault = FAULT_NONE, .begin_ns = 0};
-  for (uint32_t i = 0; i < info->fault_count; i++)
-    if (info->faults[i].confirmed_ns != TIME_NEVER)
-      lost->epochs[lost->epoch_count++] =
-          (struct lost_epoch){.fault = (int32_t)i, .begin_ns = info->faults[i].confirmed_ns};
+  add_epochs(lost, info, set);
+  if (lost->epoch_count == 1) add_epochs(lost, info, SET_NONE);
   qsort(lost->epochs, lost->epoch_count, sizeof *lost->epochs, compare_epochs);
   return 0;
 }

@@ -24,6 +24,7 @@ struct lost_epoch {
   struct lost_bucket by_new; /* by the promoted host, after */
   struct lost_bucket by_old; /* by another host, after */
 };
+/* Of one set of hosts. */
 struct lost {
   struct lost_epoch *epochs; /* by time; the first is before all faults */
   uint32_t epoch_count, current;
@@ -37,7 +38,9 @@ struct lost_charge {
   uint64_t prefix_ns;     /* meaningful when before > 0 */
 };
 
-int lost_init(struct lost *lost, const struct record_info *info, struct error *err);
+/* Of the faults that may have hit `set`; of all of them where there is none of these, so that no
+ * loss is charged to nobody. */
+int lost_init(struct lost *lost, const struct record_info *info, uint8_t set, struct error *err);
 void lost_release(struct lost *lost);
 /* In the order of time. `timeline` 0: not known. A host that comes back on an older timeline than
  * was seen before is no promotion, nor is the primary that was silent for a while and answers on

@@ -106,19 +106,6 @@ int finding_raise(struct finding *finding, enum verdict verdict, struct error *e
   return 0;
 }
 
-void set_label(const struct record_info *info, uint8_t set, char text[SET_LABEL_SIZE]) {
-  const char *name = set < info->set_count ? info->sets[set].name : "";
-  snprintf(text, SET_LABEL_SIZE, "%s%.60s", name[0] ? " of " : "", name);
-}
-
-uint8_t fault_set(const struct record_info *info, int32_t fault) {
-  return info->set_count > 1 ? info->faults[fault].set : 0;
-}
-
-uint32_t set_count_of(const struct record_info *info) {
-  return info->set_count > 1 ? info->set_count : 1;
-}
-
 const char *host_name_of(const struct record_info *info, uint8_t host) {
   return host < info->host_count ? info->hosts[host] : "no host";
 }

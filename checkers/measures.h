@@ -47,14 +47,6 @@ int witness_add(struct finding *finding, const char *what, uint64_t time_ns, str
 int finding_raise(struct finding *finding, enum verdict verdict, struct error *err,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* " of shard 2" for messages; "" of the only set, and of SET_NONE. */
-#define SET_LABEL_SIZE 80
-void set_label(const struct record_info *info, uint8_t set, char text[SET_LABEL_SIZE]);
-/* The set that a fault is measured by; SET_NONE: no single one. */
-uint8_t fault_set(const struct record_info *info, int32_t fault);
-/* How many sets there are; also where a record was made by hand and tells of none. */
-uint32_t set_count_of(const struct record_info *info);
-
 /* The name of a host; "no host" for HOST_NONE. */
 const char *host_name_of(const struct record_info *info, uint8_t host);
 /* Whether the operation is of the measured time. */

@@ -14,9 +14,9 @@
 /* Delays are reported once in so long, as the worst of that time. */
 #define DELAY_PERIOD_NS NS_PER_S
 
-void outage_init(struct outage_tracker *tracker, const struct record_info *info) {
+void outage_init(struct outage_tracker *tracker, const struct record_info *info, uint8_t set) {
   *tracker = (struct outage_tracker){
-      .info = info, .last_success_ns = info->load_begin_ns, .tail_ns = TIME_NEVER};
+      .info = info, .set = set, .last_success_ns = info->load_begin_ns, .tail_ns = TIME_NEVER};
 }
 
 void outage_release(struct outage_tracker *tracker) {
@@ -116,7 +116,7 @@ int outage_finish(struct outage_tracker *tracker, struct error *err) {
     if (outage.begin_ns == TIME_NEVER) continue; /* nobody wanted anything */
     if (outage_length_ns(tracker, &outage) < info->outage_min_ns) continue;
     /* What was in flight when the fault struck was scheduled before it. */
-    outage.fault = fault_at(info, outage.begin_ns + info->outage_min_ns);
+    outage.fault = fault_at_set(info, tracker->set, outage.begin_ns + info->outage_min_ns);
     tracker->outages[kept++] = outage;
   }
   tracker->count = kept;

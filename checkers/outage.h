@@ -18,6 +18,7 @@ struct outage_delay {
 
 struct outage_tracker {
   const struct record_info *info;
+  uint8_t set; /* of hosts, whose operations these are; SET_NONE: of several */
   uint64_t last_success_ns;
   uint64_t tail_ns;       /* the earliest operation scheduled since, TIME_NEVER: none */
   struct outage *outages; /* while collecting: gaps; begin_ns TIME_NEVER without demand */
@@ -27,7 +28,7 @@ struct outage_tracker {
   uint32_t delay_count, delay_capacity;
 };
 
-void outage_init(struct outage_tracker *tracker, const struct record_info *info);
+void outage_init(struct outage_tracker *tracker, const struct record_info *info, uint8_t set);
 void outage_release(struct outage_tracker *tracker);
 
 /* One operation of the population, in the order of done_ns. Those outside the measured time are

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "faults.h"
 #include "measures.h"
+#include "sets.h"
 
 #define GRID_STEP_MAX_NS (10 * NS_PER_MS)
 #define GRID_STEP_MIN_NS NS_PER_MS
@@ -22,9 +23,10 @@ static int compare_times(const void *left, const void *right) {
   return a < b ? -1 : a > b;
 }
 
-static void stream_init(struct recovery_stream *stream, const struct record_info *info) {
+static void stream_init(struct recovery_stream *stream, const struct record_info *info,
+                        uint8_t set) {
   *stream = (struct recovery_stream){.cell = UINT64_MAX};
-  outage_init(&stream->outages, info);
+  outage_init(&stream->outages, info, set);
 }
 
 static void stream_release(struct recovery_stream *stream) {
@@ -32,16 +34,17 @@ static void stream_release(struct recovery_stream *stream) {
   free(stream->candidates);
 }
 
-int recovery_init(struct recovery_tracker *tracker, const struct record_info *info,
+int recovery_init(struct recovery_tracker *tracker, const struct record_info *info, uint8_t set,
                   struct error *err) {
-  *tracker = (struct recovery_tracker){.info = info};
-  stream_init(&tracker->route, info);
+  *tracker = (struct recovery_tracker){.info = info, .set = set};
+  stream_init(&tracker->route, info, set);
   uint64_t step_ns = info->outage_min_ns / 2;
   if (step_ns > GRID_STEP_MAX_NS) step_ns = GRID_STEP_MAX_NS;
   if (step_ns < GRID_STEP_MIN_NS) step_ns = GRID_STEP_MIN_NS;
   grid_init(&tracker->grid, step_ns);
   tracker->window_ns = SUSTAINED_NS;
-  double slow_s = info->write_rate > 0 ? SUSTAINED_OPERATIONS / info->write_rate : 0;
+  double rate = set_write_rate(info, set);
+  double slow_s = rate > 0 ? SUSTAINED_OPERATIONS / rate : 0;
   if (slow_s > seconds_of(SUSTAINED_NS) && slow_s < 1e6)
     tracker->window_ns = (uint64_t)(slow_s * (double)NS_PER_S);
   tracker->confirmed = calloc((size_t)info->fault_count + 1, sizeof *tracker->confirmed);
@@ -113,7 +116,7 @@ static struct recovery_stream *pinned_stream(struct recovery_tracker *tracker, u
   }
   tracker->pinned = more;
   struct recovery_stream *stream = &more[tracker->pinned_count++];
-  stream_init(stream, tracker->info);
+  stream_init(stream, tracker->info, tracker->set);
   stream->client = client;
   return stream;
 }

@@ -28,8 +28,10 @@ struct recovery_stream {
   uint32_t highest; /* faults of the candidates in that cell */
 };
 
+/* Of one set of hosts. */
 struct recovery_tracker {
   const struct record_info *info;
+  uint8_t set;
   struct recovery_stream route;   /* all clients on ROUTE_PRIMARY */
   struct recovery_stream *pinned; /* a client each */
   uint32_t pinned_count;
@@ -56,11 +58,11 @@ struct recovery {
   const struct outage *outage; /* the one it ended; NULL: writes failed in part only */
 };
 
-int recovery_init(struct recovery_tracker *tracker, const struct record_info *info,
+int recovery_init(struct recovery_tracker *tracker, const struct record_info *info, uint8_t set,
                   struct error *err);
 void recovery_release(struct recovery_tracker *tracker);
-/* Operations in the order of done_ns; those that are no writes on ROUTE_PRIMARY or ROUTE_PINNED are
- * ignored. */
+/* Operations of the set in the order of done_ns; those that are no writes on ROUTE_PRIMARY or
+ * ROUTE_PINNED are ignored. */
 int recovery_operation(struct recovery_tracker *tracker, const struct operation *operation,
                        struct error *err);
 int recovery_sample(struct recovery_tracker *tracker, const struct sample *sample,

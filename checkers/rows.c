@@ -6,8 +6,8 @@
 
 #define SLOTS_FIRST 1024
 
-void rows_init(struct rows *rows) {
-  *rows = (struct rows){.pages = NULL};
+void rows_init(struct rows *rows, bool with_sets) {
+  *rows = (struct rows){.with_sets = with_sets};
 }
 
 void rows_release(struct rows *rows) {
@@ -71,7 +71,7 @@ int rows_insert(struct rows *rows, uint32_t identity, uint64_t sequence, struct 
   if (rows->slots[slot] == 0) {
     if (rows->page_count == rows->page_capacity) status = grow_pages(rows, err);
     if (status < 0) return status;
-    struct row_page *page = calloc(1, sizeof *page);
+    struct row_page *page = calloc(1, sizeof *page + (rows->with_sets ? ROWS_PER_PAGE : 0));
     if (!page) return no_memory(err);
     page->identity = identity;
     page->first = first;

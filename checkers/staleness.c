@@ -7,6 +7,7 @@
 #include "history.h"
 #include "measures.h"
 #include "notes.h"
+#include "sets.h"
 
 /* Acknowledgements that may come between the send and the answer of one read. */
 #define OWN_WRITES_KEPT 32
@@ -21,26 +22,32 @@ struct writer {
   uint32_t count;             /* acknowledged; the last few are kept */
   struct own_write kept[OWN_WRITES_KEPT];
 };
+/* What one primary acknowledged: the newest row of a host is the newest of its shard. */
+struct written {
+  struct history history; /* made for the first write */
+  uint64_t first_done_ns; /* the first acknowledged write; TIME_NEVER: none */
+  uint8_t primary;        /* who acknowledged the latest write of ROUTE_PRIMARY */
+};
 struct staleness {
   const struct record_info *info;
-  struct history history;
+  struct written *sets;
   struct writer **writers; /* by identity; NULL: never acknowledged */
   uint32_t writer_count;
   struct histogram ages;
   struct notes notes;
-  uint64_t first_done_ns;        /* the first acknowledged write; TIME_NEVER: none */
   uint64_t undetermined, beyond; /* rows of uncertain writes; rows older than the history */
   uint64_t own_reads, own_stale;
-  uint8_t primary; /* who acknowledged the latest write of ROUTE_PRIMARY */
 };
 
 static int begin(void *state, const struct record_info *info, struct error *err) {
   struct staleness *it = state;
   it->info = info;
-  it->first_done_ns = TIME_NEVER;
-  it->primary = HOST_NONE;
   histogram_init(&it->ages);
-  return history_init(&it->history, err);
+  it->sets = calloc(set_count_of(info), sizeof *it->sets);
+  if (!it->sets) return error_set(err, STATUS_MEMORY, "out of memory for acknowledged writes");
+  for (uint32_t i = 0; i < set_count_of(info); i++)
+    it->sets[i] = (struct written){.first_done_ns = TIME_NEVER, .primary = HOST_NONE};
+  return 0;
 }
 
 static int writer_of(struct staleness *it, uint32_t identity, struct writer **ret_writer,
@@ -65,6 +72,7 @@ static const struct writer *writer_look(const struct staleness *it, uint32_t ide
 
 static int take_write(struct staleness *it, const struct operation *operation, struct error *err) {
   if (operation->outcome != OUTCOME_OK && operation->outcome != OUTCOME_UNKNOWN) return 0;
+  uint8_t set = operation_set(it->info, operation);
   struct writer *writer = NULL;
   int status = writer_of(it, operation->identity, &writer, err);
   if (status < 0) return status;
@@ -72,8 +80,12 @@ static int take_write(struct staleness *it, const struct operation *operation, s
     writer->uncertain = true;
     return 0;
   }
-  if (operation->route == ROUTE_PRIMARY) it->primary = operation->host;
-  struct history *history = &it->history;
+  if (set == SET_NONE) return 0;
+  struct written *written = &it->sets[set];
+  if (operation->route == ROUTE_PRIMARY) written->primary = operation->host;
+  struct history *history = &written->history;
+  if (!history->entries) status = history_init(history, err);
+  if (status < 0) return status;
   if (history->count >= HISTORY_LENGTH) {
     const struct history_entry *going = &history->entries[history->count % HISTORY_LENGTH];
     struct writer *other = it->writers[going->identity];
@@ -83,7 +95,7 @@ static int take_write(struct staleness *it, const struct operation *operation, s
               operation->done_ns);
   writer->kept[writer->count++ % OWN_WRITES_KEPT] =
       (struct own_write){.sequence = operation->sequence, .done_ns = operation->done_ns};
-  if (it->first_done_ns == TIME_NEVER) it->first_done_ns = operation->done_ns;
+  if (written->first_done_ns == TIME_NEVER) written->first_done_ns = operation->done_ns;
   return 0;
 }
 
@@ -104,17 +116,22 @@ static int add_age(struct staleness *it, const struct operation *read, uint64_t 
 
 static int take_newest(struct staleness *it, const struct operation *read, struct error *err) {
   uint64_t number = 0, newer_ns = TIME_NEVER;
+  uint8_t set = operation_set(it->info, read);
+  if (set == SET_NONE) return 0;
+  const struct written *written = &it->sets[set];
+  const struct history *history = &written->history;
   /* The primary is not stale; its zeros would hide the replicas'. */
-  if (read->host == it->primary) return 0;
-  if (read->value == 0) return add_age(it, read, it->first_done_ns, err); /* no row at all */
-  if (history_find(&it->history, read->read_identity, read->value, &number)) {
-    (void)history_newer(&it->history, number, &newer_ns);
+  if (read->host == written->primary) return 0;
+  if (read->value == 0) return add_age(it, read, written->first_done_ns, err); /* no row at all */
+  if (history->count > 0 && history_find(history, read->read_identity, read->value, &number)) {
+    (void)history_newer(history, number, &newer_ns);
     return add_age(it, read, newer_ns, err);
   }
   const struct writer *writer = writer_look(it, read->read_identity);
-  if (writer && read->value <= writer->highest_forgotten) {
+  bool forgotten = history_oldest(history) > 0;
+  if (writer && forgotten && read->value <= writer->highest_forgotten) {
     it->beyond++; /* older than everything that is remembered: at least this old */
-    (void)history_newer(&it->history, history_oldest(&it->history), &newer_ns);
+    (void)history_newer(history, history_oldest(history), &newer_ns);
     return add_age(it, read, newer_ns, err);
   }
   if (writer && writer->uncertain) {
@@ -188,7 +205,9 @@ static int finish(void *state, struct finding *finding, struct error *err) {
 
 static void release(void *state) {
   struct staleness *it = state;
-  history_release(&it->history);
+  for (uint32_t i = 0; it->sets && i < set_count_of(it->info); i++)
+    history_release(&it->sets[i].history);
+  free(it->sets);
   for (uint32_t i = 0; i < it->writer_count; i++) free(it->writers[i]);
   free(it->writers);
   notes_release(&it->notes);

@@ -15,24 +15,28 @@
 struct gap {
   uint64_t begin_ns, end_ns;
 };
-struct synchrony {
-  const struct record_info *info;
+/* The replicas of one service. */
+struct watched {
   uint64_t look_ns; /* samples of one time are one look at all replicas; TIME_NEVER: none yet */
   bool sync;        /* that look found a synchronous one */
   bool looked, ever_sync;
   struct gap *gaps;
   uint32_t gap_count, gap_capacity;
 };
+struct synchrony {
+  const struct record_info *info;
+  struct watched services[SERVICES_MAX];
+};
 
 static int begin(void *state, const struct record_info *info, struct error *err) {
   struct synchrony *it = state;
   (void)err;
   it->info = info;
-  it->look_ns = TIME_NEVER;
+  for (int i = 0; i < SERVICES_MAX; i++) it->services[i].look_ns = TIME_NEVER;
   return 0;
 }
 
-static int add_gap(struct synchrony *it, uint64_t begin_ns, uint64_t end_ns, struct error *err) {
+static int add_gap(struct watched *it, uint64_t begin_ns, uint64_t end_ns, struct error *err) {
   if (it->gap_count > 0 && it->gaps[it->gap_count - 1].end_ns == begin_ns) {
     it->gaps[it->gap_count - 1].end_ns = end_ns;
     return 0;
@@ -49,8 +53,8 @@ static int add_gap(struct synchrony *it, uint64_t begin_ns, uint64_t end_ns, str
 }
 
 /* What the last look found holds until the next one, or until the load ends. */
-static int close_look(struct synchrony *it, uint64_t until_ns, struct error *err) {
-  const struct record_info *info = it->info;
+static int close_look(const struct record_info *info, struct watched *it, uint64_t until_ns,
+                      struct error *err) {
   if (it->look_ns == TIME_NEVER || info->load_begin_ns == TIME_NEVER) return 0;
   it->looked = true;
   it->ever_sync = it->ever_sync || it->sync;
@@ -61,11 +65,14 @@ static int close_look(struct synchrony *it, uint64_t until_ns, struct error *err
 }
 
 static int item(void *state, const struct record_item *item, struct error *err) {
-  struct synchrony *it = state;
+  struct synchrony *checker = state;
+  const struct record_info *info = checker->info;
   const struct sample *sample = item->sample;
   if (sample->metric != METRIC_STREAMING && sample->metric != METRIC_SYNC_STATE) return 0;
+  uint8_t service = sample->host < info->host_count ? info->host_services[sample->host] : 0;
+  struct watched *it = &checker->services[service == SERVICE_NONE ? 0 : service];
   if (sample->time_ns != it->look_ns) {
-    int status = close_look(it, sample->time_ns, err);
+    int status = close_look(info, it, sample->time_ns, err);
     if (status < 0) return status;
     it->look_ns = sample->time_ns;
     it->sync = false;
@@ -90,28 +97,34 @@ static int give_gap(const struct synchrony *it, const struct gap *gap, struct fi
 }
 
 static int finish(void *state, struct finding *finding, struct error *err) {
-  struct synchrony *it = state;
+  struct synchrony *checker = state;
   static const char *const name = "sync_degraded";
-  int status = close_look(it, it->info->load_end_ns, err);
-  if (status < 0) return status;
-  if (!it->looked)
-    return measure_none(finding, name, UNIT_DURATION, FAULT_NONE,
-                        "no primary reported its replicas", err);
-  if (!it->ever_sync)
-    return measure_none(finding, name, UNIT_DURATION, FAULT_NONE, "no replica was ever synchronous",
-                        err);
   uint64_t sum_ns = 0;
-  for (uint32_t i = 0; i < it->gap_count && status == 0; i++) {
-    sum_ns += it->gaps[i].end_ns - it->gaps[i].begin_ns;
-    status = give_gap(it, &it->gaps[i], finding, err);
+  bool looked = false, ever_sync = false;
+  int status = 0;
+  for (uint32_t s = 0; s < SERVICES_MAX && status == 0; s++) {
+    struct watched *it = &checker->services[s];
+    status = close_look(checker->info, it, checker->info->load_end_ns, err);
+    looked = looked || it->looked;
+    ever_sync = ever_sync || it->ever_sync;
+    for (uint32_t i = 0; i < it->gap_count && it->ever_sync && status == 0; i++) {
+      sum_ns += it->gaps[i].end_ns - it->gaps[i].begin_ns;
+      status = give_gap(checker, &it->gaps[i], finding, err);
+    }
   }
   if (status < 0) return status;
+  if (!looked)
+    return measure_none(finding, name, UNIT_DURATION, FAULT_NONE,
+                        "no primary reported its replicas", err);
+  if (!ever_sync)
+    return measure_none(finding, name, UNIT_DURATION, FAULT_NONE, "no replica was ever synchronous",
+                        err);
   return measure_known(finding, name, UNIT_DURATION, seconds_of(sum_ns), FAULT_NONE, err);
 }
 
 static void release(void *state) {
   struct synchrony *it = state;
-  free(it->gaps);
+  for (int i = 0; i < SERVICES_MAX; i++) free(it->services[i].gaps);
 }
 
 static const char *const measures[] = {"sync_degraded", NULL};
