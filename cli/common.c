@@ -121,6 +121,8 @@ int cli_worse(int a, int b) {
 }
 
 int cli_absolute(const char *path, char *ret, size_t size, struct error *err) {
+  /* A shell's variable that is not set: it is not the current directory that is meant. */
+  if (!path[0]) return error_set(err, STATUS_USAGE, "\"\" is no path");
   if (path[0] == '/') return path_format(ret, size, err, "%s", path);
   char here[PATH_MAX];
   if (!getcwd(here, sizeof here))

@@ -37,6 +37,15 @@ def check_unwritable(checks, place):
                      f"{words[0]}: an empty --out: exit {done.returncode}", done.stderr)
 
 
+def check_empty_words(checks, place):
+    """`gameday heal "$RUN"` in a run directory healed that; a cluster went into the current one."""
+    for words in (["report", ""], ["heal", ""],
+                  ["cluster", "up", SWITCHOVER, "--provider", "sim", "--out", ""]):
+        done = run(words, cwd=place)
+        checks.check(done.returncode == USAGE and "is no path" in done.stderr,
+                     f"{words[0]}: an empty word: exit {done.returncode}", done.stderr)
+
+
 def check_same_scenario_twice(checks, place):
     out = os.path.join(place, "twice")
     done = run(["run", SWITCHOVER, CRASH, SWITCHOVER, "--provider", "sim", "--out", out])
@@ -91,6 +100,7 @@ def main():
     checks = Checks()
     with Place() as place:
         check_unwritable(checks, place)
+        check_empty_words(checks, place)
         check_same_scenario_twice(checks, place)
         check_without_out(checks, place)
         check_left_over_pictures(checks, place)
