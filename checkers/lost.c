@@ -56,8 +56,18 @@ void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host, uint32_t t
   epoch->promoted_timeline = timeline;
 }
 
+static void settle(struct lost_epoch *epoch, struct lost_bucket *bucket, uint64_t sent_ns) {
+  if (bucket->count == 0 || sent_ns <= bucket->last_ns) return;
+  epoch->settled += bucket->count;
+  *bucket = (struct lost_bucket){.count = 0};
+}
+
 void lost_survivor(struct lost *lost, const struct operation *operation) {
-  (void)epoch_at(lost, operation->done_ns);
+  struct lost_epoch *epoch = epoch_at(lost, operation->done_ns);
+  if (epoch->fault != FAULT_NONE) {
+    settle(epoch, &epoch->before, operation->sent_ns);
+    settle(epoch, &epoch->by_new, operation->sent_ns);
+  }
   lost->survivor_ns = operation->done_ns;
 }
 
@@ -71,6 +81,7 @@ void lost_write(struct lost *lost, const struct operation *operation) {
   struct lost_epoch *epoch = epoch_at(lost, operation->done_ns);
   struct lost_bucket *bucket = &epoch->before;
   if (epoch->promoted) bucket = is_by_new(epoch, operation) ? &epoch->by_new : &epoch->by_old;
+  bucket->last_ns = operation->done_ns;
   if (bucket->count++ > 0) return;
   bucket->no_prefix = lost->survivor_ns == TIME_NEVER;
   bucket->prefix_ns = bucket->no_prefix ? operation->scheduled_ns : lost->survivor_ns;
@@ -85,7 +96,8 @@ static void charge_before(struct lost_charge *charge, const struct lost_bucket *
 
 /* Between fault F and the next one G: where a failover followed F, what the old primary
  * acknowledged is lost by F, and what the new one acknowledged by G. Where none followed, F took
- * nothing away and all of it is lost by G; without a G, only F can have done it. */
+ * nothing away and all of it is lost by G; without a G, only F can have done it. What was lost
+ * before G already is F's, whoever acknowledged it. */
 struct lost_charge lost_charge_of(const struct lost *lost, int32_t fault) {
   struct lost_charge charge = {.before = 0};
   for (uint32_t i = 1; i < lost->epoch_count; i++) {
@@ -97,6 +109,7 @@ struct lost_charge lost_charge_of(const struct lost *lost, int32_t fault) {
     if (!previous->promoted || previous->fault == FAULT_NONE)
       charge_before(&charge, &previous->before);
     if (previous->fault == FAULT_NONE) charge_before(&charge, &previous->by_old);
+    charge.after += epoch->settled;
     if (epoch->promoted || last) charge.after += epoch->before.count + epoch->by_old.count;
     if (last) charge.after += epoch->by_new.count;
   }

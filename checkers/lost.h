@@ -9,6 +9,7 @@
 /* Lost writes of one kind between two faults. */
 struct lost_bucket {
   uint64_t count;
+  uint64_t last_ns;   /* acknowledgement of the last of them */
   uint64_t prefix_ns; /* acknowledgement of the last surviving write before the first lost one */
   bool no_prefix;     /* no write survived before it: prefix_ns is that write's schedule */
 };
@@ -23,6 +24,10 @@ struct lost_epoch {
   struct lost_bucket before; /* acknowledged before any promotion */
   struct lost_bucket by_new; /* by the promoted host, after */
   struct lost_bucket by_old; /* by another host, after */
+  /* Of `before` and `by_new` those after whose acknowledgement a write was sent that survived and
+   * was acknowledged before the next fault: that one takes the end of a history, and they were not
+   * part of it any more. */
+  uint64_t settled;
 };
 /* Of one set of hosts. */
 struct lost {

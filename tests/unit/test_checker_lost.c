@@ -86,10 +86,66 @@ static void test_a_primary_that_answers_again_and_stays_loses_by_the_next_fault(
   synthetic_release(&it);
 }
 
+/* pg1 is frozen at 20 s; pg2 is promoted and acknowledges until pg1 thaws at 40 s and takes the
+ * leadership back on its old timeline (Patroni 3.0 with etcd's version 3 does): all of that is
+ * lost, by the freeze. A replica's crash at 55 s took nothing. */
+static void add_history_that_goes_back(struct synthetic *it, const struct synthetic_span *spans,
+                                       uint32_t count) {
+  struct synthetic_options options = synthetic_defaults;
+  options.faults = 2;
+  synthetic_begin(it, &options);
+  synthetic_event(it, 5, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  synthetic_fault(it, 0, PG1, 20, 40);
+  synthetic_event(it, 24, EVENT_PROMOTED, FAULT_NONE, PG2, 2, "");
+  synthetic_event(it, 40.05, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  synthetic_fault(it, 1, PG3, 55, 60);
+  synthetic_role(it, 41, PG1, ROLE_PRIMARY);
+  add_load(it, spans, count);
+  judge(it);
+}
+
+static void test_a_history_that_goes_back_is_lost_by_what_sent_it_back(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {
+      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
+      {.from_s = 20, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
+      {.from_s = 25, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = 0},
+      {.from_s = 40, .outcome = OUTCOME_FAIL, .latency_s = 0.5, .host = HOST_NONE},
+      {.from_s = 41, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS}};
+  (void)state;
+  add_history_that_goes_back(&it, spans, COUNT(spans));
+  NEAR(VALUE("data_loss", FAULT_NONE), 1500);
+  NEAR(VALUE("lost_after_fault", 0), 1500);
+  NEAR(VALUE("recovery_point", 0), 0);
+  NEAR(VALUE("lost_after_fault", 1), 0);
+  NEAR(VALUE("recovery_point", 1), 0);
+  synthetic_release(&it);
+}
+
+/* The twin: nothing that was written later survived until then, so that the second fault may have
+ * taken it. */
+static void test_a_history_without_an_end_is_lost_by_the_next_fault(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {
+      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
+      {.from_s = 20, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
+      {.from_s = 25, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = 0},
+      {.from_s = 55, .outcome = OUTCOME_FAIL, .latency_s = 0.5, .host = HOST_NONE},
+      {.from_s = 58, .latency_s = 0.002, .host = PG1, .timeline = 3, .rows = ALL_HOSTS}};
+  (void)state;
+  add_history_that_goes_back(&it, spans, COUNT(spans));
+  NEAR(VALUE("data_loss", FAULT_NONE), 3000);
+  NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
+  NEAR(VALUE("recovery_point", 1), 55 - 19.992);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_primary_that_answers_again_was_not_promoted),
       cmocka_unit_test(test_a_primary_that_answers_again_and_stays_loses_by_the_next_fault),
+      cmocka_unit_test(test_a_history_that_goes_back_is_lost_by_what_sent_it_back),
+      cmocka_unit_test(test_a_history_without_an_end_is_lost_by_the_next_fault),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
