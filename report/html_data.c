@@ -69,19 +69,20 @@ static void witnesses(struct html_page *page, bool about_data) {
   }
 }
 
+static void data_row(void *data, const char *label, const struct measure *measure) {
+  struct html_page *page = data;
+  html_row(page);
+  html_cell(page, label);
+  html_measure(page, measure);
+  html_row_end(page);
+}
+
 void html_data(struct html_page *page) {
   static const char *const columns[] = {"data", ">measured", NULL};
   html_section(page, "data", "Data: lost, unknown, wrong");
   html_note(page, "Of " DATA_POPULATION ".");
   html_table(page, columns);
-  for (const struct data_value *value = data_value_table; value->measure; value++) {
-    const struct measure *measure = facts_worst(page->result, value->measure);
-    if (!measure && value->optional) continue;
-    html_row(page);
-    html_cell(page, value->label);
-    html_measure(page, measure);
-    html_row_end(page);
-  }
+  data_values(page->result, data_row, page);
   html_table_end(page);
   witnesses(page, true);
   html_section_end(page);

@@ -149,41 +149,38 @@ static void witness(void *data, const struct witness *witness, const struct chec
   buf_putc(list->out, '\n');
 }
 
+static void data_row(void *data, const char *label, const struct measure *measure) {
+  struct buf *out = data;
+  char text[FACTS_TEXT_SIZE];
+  facts_text(measure, text);
+  cell(out, label);
+  cell(out, text);
+  buf_puts(out, "|\n");
+}
+
 static void data_section(struct buf *out, const struct run_result *result) {
   buf_puts(out, "Data of " DATA_POPULATION ":\n\n| data | measured |\n| --- | --- |\n");
-  for (const struct data_value *value = data_value_table; value->measure; value++) {
-    const struct measure *measure = facts_worst(result, value->measure);
-    if (!measure && value->optional) continue;
-    char text[FACTS_TEXT_SIZE];
-    facts_text(measure, text);
-    cell(out, value->label);
-    cell(out, text);
-    buf_puts(out, "|\n");
-  }
+  data_values(result, data_row, out);
   buf_putc(out, '\n');
   struct witness_list list = {.out = out};
-  size_t count = 0;
-  for (const char *const *kind = data_witness_kinds; *kind; kind++) {
-    count += facts_witnesses(result, *kind, witness, &list);
-  }
+  size_t count = data_witnesses(result, witness, &list);
   if (count > WITNESSES_SHOWN) {
     buf_printf(out, "- and %zu more: see report.html\n", count - WITNESSES_SHOWN);
   }
 }
 
+static void phase_spread(void *data, const struct phase_info *phase, const struct spread *spread) {
+  struct buf *out = data;
+  if (spread->count == 0) return;
+  char text[SPREAD_TEXT_SIZE];
+  spread_text(spread, text);
+  buf_printf(out, "- %s: %s\n", phase->label, text);
+}
+
 static int repeats(struct buf *out, const struct report_input *input, struct error *err) {
   if (input->repeat_count < 2) return 0;
   buf_printf(out, "\nOver %" PRIu32 " repeats:\n\n", input->repeat_count);
-  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-    struct spread spread;
-    int status = spread_of_repeats(input, phase_table[phase].measure, &spread, err);
-    if (status != 0) return status;
-    if (spread.count == 0) continue;
-    char text[SPREAD_TEXT_SIZE];
-    spread_text(&spread, text);
-    buf_printf(out, "- %s: %s\n", phase_table[phase].label, text);
-  }
-  return 0;
+  return spread_phases(input, phase_spread, out, err);
 }
 
 static int markdown_write(const struct report_input *input, struct error *err) {

@@ -10,7 +10,10 @@
 #include "base/cleanup.h"
 #include "report/format.h"
 
-const struct data_value data_value_table[] = {
+static const struct {
+  const char *measure, *label;
+  bool optional; /* not listed when no checker gave it */
+} data_value_table[] = {
     {.measure = "data_loss", .label = "acknowledged writes lost"},
     {.measure = "recovery_point", .label = "recovery point before the fault", .optional = true},
     {.measure = "unknown_survived", .label = "unknown writes that survived"},
@@ -23,11 +26,26 @@ const struct data_value data_value_table[] = {
     {.measure = "stale_own_reads", .label = "stale reads of an own write", .optional = true},
     {.measure = "staleness.p99", .label = "staleness of reads, p99", .optional = true},
     {.measure = "replication_lag.p99", .label = "replication lag, p99", .optional = true},
-    {.measure = NULL},
 };
+
+void data_values(const struct run_result *result, data_value *each, void *data) {
+  for (size_t i = 0; i < sizeof data_value_table / sizeof data_value_table[0]; i++) {
+    const struct measure *measure = facts_worst(result, data_value_table[i].measure);
+    if (!measure && data_value_table[i].optional) continue;
+    each(data, data_value_table[i].label, measure);
+  }
+}
 
 const char *const data_witness_kinds[] = {"lost",     "corrupt",      "phantom", "duplicate",
                                           "diverged", "dual_primary", NULL};
+
+size_t data_witnesses(const struct run_result *result, facts_witness *each, void *data) {
+  size_t count = 0;
+  for (const char *const *kind = data_witness_kinds; *kind; kind++) {
+    count += facts_witnesses(result, *kind, each, data);
+  }
+  return count;
+}
 
 static int by_value(const void *left, const void *right) {
   double a = *(const double *)left, b = *(const double *)right;
@@ -106,6 +124,17 @@ int spread_of_repeats(const struct report_input *input, const char *name, struct
   qsort(values, n, sizeof *values, by_value);
   if (n > 0) spread_fill(&spread, values, n);
   *ret = spread;
+  return 0;
+}
+
+int spread_phases(const struct report_input *input, spread_phase *each, void *data,
+                  struct error *err) {
+  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+    struct spread spread;
+    int status = spread_of_repeats(input, phase_table[phase].measure, &spread, err);
+    if (status != 0) return status;
+    each(data, &phase_table[phase], &spread);
+  }
   return 0;
 }
 

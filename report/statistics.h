@@ -4,7 +4,7 @@
 #ifndef GAMEDAY_REPORT_STATISTICS_H
 #define GAMEDAY_REPORT_STATISTICS_H
 
-#include "gameday/report.h"
+#include "report/facts.h"
 
 #define SPREAD_VALUES_MAX 10000
 
@@ -28,13 +28,14 @@ uint32_t spread_values(const struct report_input *input, const char *name, doubl
  * few values cannot tell. */
 #define SPREAD_TEXT_SIZE 400
 void spread_text(const struct spread *spread, char text[SPREAD_TEXT_SIZE]);
+/* Calls `each` with the spread of every phase, in their order. STATUS_MEMORY is the only error. */
+typedef void spread_phase(void *data, const struct phase_info *phase, const struct spread *spread);
+int spread_phases(const struct report_input *input, spread_phase *each, void *data,
+                  struct error *err);
 
-/* What is said about data and lag, in this order; ended by a NULL measure. */
-struct data_value {
-  const char *measure, *label;
-  bool optional; /* not listed when no checker gave it */
-};
-extern const struct data_value data_value_table[];
+/* Calls `each` for all that is said about data and lag, in its order; `measure` may be NULL. */
+typedef void data_value(void *data, const char *label, const struct measure *measure);
+void data_values(const struct run_result *result, data_value *each, void *data);
 
 /* Whose operations are counted where. They differ on purpose: what a pinned client or a probe wrote
  * must not be lost either, but has no part in the availability. */
@@ -42,5 +43,7 @@ extern const struct data_value data_value_table[];
 #define DATA_POPULATION "all clients (pinned ones and probes too), over the whole run"
 /* The kinds of witnesses about data, worst first; NULL-terminated. */
 extern const char *const data_witness_kinds[];
+/* As facts_witnesses() for all of these kinds, in their order. */
+size_t data_witnesses(const struct run_result *result, facts_witness *each, void *data);
 
 #endif

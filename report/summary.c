@@ -254,42 +254,39 @@ static void witness(void *data, const struct witness *witness, const struct chec
   columns_wrapped(list->out, witness->text, 15, 15);
 }
 
+static void data_row(void *data, const char *label, const struct measure *measure) {
+  struct buf *out = data;
+  char text[FACTS_TEXT_SIZE];
+  facts_text(measure, text);
+  buf_puts(out, "  ");
+  columns_cell(out, label, 36, false);
+  columns_wrapped(out, text, 38, 38);
+}
+
 static void data_section(struct buf *out, const struct run_result *result) {
   buf_puts(out, "\nDATA of " DATA_POPULATION "\n");
-  for (const struct data_value *value = data_value_table; value->measure; value++) {
-    const struct measure *measure = facts_worst(result, value->measure);
-    if (!measure && value->optional) continue;
-    char text[FACTS_TEXT_SIZE];
-    facts_text(measure, text);
-    buf_puts(out, "  ");
-    columns_cell(out, value->label, 36, false);
-    columns_wrapped(out, text, 38, 38);
-  }
+  data_values(result, data_row, out);
   struct witness_list list = {.out = out};
-  size_t count = 0;
-  for (const char *const *kind = data_witness_kinds; *kind; kind++) {
-    count += facts_witnesses(result, *kind, witness, &list);
-  }
+  size_t count = data_witnesses(result, witness, &list);
   if (count > WITNESSES_SHOWN) {
     buf_printf(out, "    and %zu more: see report.html or result.json\n", count - WITNESSES_SHOWN);
   }
 }
 
+static void phase_spread(void *data, const struct phase_info *phase, const struct spread *spread) {
+  struct buf *out = data;
+  if (spread->count == 0) return;
+  char text[SPREAD_TEXT_SIZE];
+  spread_text(spread, text);
+  buf_puts(out, "  ");
+  columns_cell(out, phase->label, 17, false);
+  columns_wrapped(out, text, 19, 19);
+}
+
 static int repeats(struct buf *out, const struct report_input *input, struct error *err) {
   if (input->repeat_count < 2) return 0;
   buf_printf(out, "\nREPEATS (%" PRIu32 ")\n", input->repeat_count);
-  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-    struct spread spread;
-    int status = spread_of_repeats(input, phase_table[phase].measure, &spread, err);
-    if (status != 0) return status;
-    if (spread.count == 0) continue;
-    char text[SPREAD_TEXT_SIZE];
-    spread_text(&spread, text);
-    buf_puts(out, "  ");
-    columns_cell(out, phase_table[phase].label, 17, false);
-    columns_wrapped(out, text, 19, 19);
-  }
-  return 0;
+  return spread_phases(input, phase_spread, out, err);
 }
 
 static void findings(struct buf *out, const struct run_result *result) {
