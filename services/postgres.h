@@ -141,6 +141,9 @@ struct postgres_conninfo {
 };
 void postgres_conninfo(const struct service_instance *service, uint32_t member,
                        struct postgres_conninfo *ret);
+/* Starts a connection to a member, to be polled on and ended by the caller. What the server says
+ * beside answers is dropped: the terminal is not ours. NULL: out of memory. */
+PGconn *postgres_connection_start(const struct service_instance *service, uint32_t member);
 
 /* As the superuser, with a deadline (clock time of CLOCK_MONOTONIC) of our own. The caller's thread
  * stands in the monitor's network. STATUS_SERVER when refused, STATUS_TIMEOUT. */

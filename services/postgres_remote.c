@@ -125,6 +125,20 @@ void postgres_conninfo(const struct service_instance *service, uint32_t member,
   }
 }
 
+/* A server that goes down at once warns its clients; libpq would print that. */
+static void ignore_notice(void *data, const PGresult *result) {
+  (void)data;
+  (void)result;
+}
+
+PGconn *postgres_connection_start(const struct service_instance *service, uint32_t member) {
+  struct postgres_conninfo info;
+  postgres_conninfo(service, member, &info);
+  PGconn *conn = PQconnectStartParams(info.keywords, info.values, 0);
+  if (conn) PQsetNoticeReceiver(conn, ignore_notice, NULL);
+  return conn;
+}
+
 void cleanup_conn(PGconn **conn) {
   if (*conn) PQfinish(*conn);
 }
@@ -153,9 +167,7 @@ static int server_error(struct error *err, const char *name, const char *message
 int postgres_sql_connect(const struct service_instance *service, uint32_t member,
                          uint64_t deadline_ns, PGconn **ret, struct error *err) {
   const char *name = service->members[member]->name;
-  struct postgres_conninfo info = {.keywords = {NULL}};
-  postgres_conninfo(service, member, &info);
-  CLEANUP(cleanup_conn) PGconn *conn = PQconnectStartParams(info.keywords, info.values, 0);
+  CLEANUP(cleanup_conn) PGconn *conn = postgres_connection_start(service, member);
   if (!conn) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (PQstatus(conn) != CONNECTION_BAD && next != PGRES_POLLING_OK) {

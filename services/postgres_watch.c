@@ -259,9 +259,7 @@ static void connect_step(struct member_watch *m) {
 }
 
 static void connect_begin(struct member_watch *m) {
-  struct postgres_conninfo info;
-  postgres_conninfo(m->watcher->service, m->member, &info);
-  m->conn = PQconnectStartParams(info.keywords, info.values, 0);
+  m->conn = postgres_connection_start(m->watcher->service, m->member);
   m->link = LINK_CONNECTING;
   m->patience_ns = loop_now_ns(m->watcher->loop) + PATIENCE_NS;
   if (!m->conn || PQstatus(m->conn) == CONNECTION_BAD) {

@@ -204,6 +204,26 @@ static void test_nothing_is_taken_from_the_home_directory(void **state) {
   free(made);
 }
 
+/* "WARNING: terminating connection due to immediate shutdown command" stood among the progress of a
+ * run: libpq prints what nobody takes. */
+static void test_notices_are_not_printed(void **state) {
+  (void)state;
+  struct host host = {.name = "pg1", .address = "127.0.0.1"};
+  const struct host *members[] = {&host};
+  struct postgres_state *made = calloc(1, sizeof *made);
+  assert_non_null(made);
+  const struct service_instance service = {.members = members, .member_count = 1, .state = made};
+  PGconn *ours = postgres_connection_start(&service, 0);
+  PGconn *plain = PQconnectStart("host=/nonexistent");
+  assert_non_null(ours);
+  assert_non_null(plain);
+  PQnoticeReceiver printing = PQsetNoticeReceiver(plain, NULL, NULL);
+  assert_true(PQsetNoticeReceiver(ours, NULL, NULL) != printing);
+  PQfinish(ours);
+  PQfinish(plain);
+  free(made);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_defaults_are_patronis_and_valid),
@@ -217,6 +237,7 @@ int main(void) {
       cmocka_unit_test(test_who_brings_the_postmaster_back),
       cmocka_unit_test(test_connections_left_for_clients),
       cmocka_unit_test(test_nothing_is_taken_from_the_home_directory),
+      cmocka_unit_test(test_notices_are_not_printed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
