@@ -5,6 +5,7 @@
 #include "gameday/injector.h"
 
 extern const struct injector injector_host_crash;
+extern const struct injector injector_net_partition;
 extern const struct injector injector_process_kill;
 extern const struct injector injector_process_pause;
 extern const struct injector injector_promote;

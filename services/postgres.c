@@ -203,6 +203,12 @@ bool postgres_can_step(const void *data, enum service_step step) {
   return false;
 }
 
+const uint16_t *postgres_store_ports(const void *data) {
+  static const uint16_t ports[] = {ETCD_CLIENT_PORT, ETCD_PEER_PORT, 0};
+  const struct postgres_config *config = data;
+  return config->topology == TOPOLOGY_PATRONI ? ports : NULL;
+}
+
 /* A server parameter that is a count; what is no number is the server's to refuse. */
 static uint32_t count_parameter(const struct postgres_config *config, const char *name,
                                 uint32_t otherwise) {
@@ -332,6 +338,7 @@ const struct service service_postgres = {
     .processes_for = postgres_processes_for,
     .plan = postgres_plan_hosts,
     .can_step = postgres_can_step,
+    .store_ports = postgres_store_ports,
     .connections = postgres_connections,
     .start = start,
     .attach = attach,

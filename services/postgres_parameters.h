@@ -40,6 +40,7 @@ const struct service_process *postgres_processes_for(const void *config);
 int postgres_plan_hosts(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
                         struct error *err);
 bool postgres_can_step(const void *config, enum service_step step);
+const uint16_t *postgres_store_ports(const void *config);
 uint32_t postgres_connections(const void *config, char *because, size_t size);
 
 #endif

@@ -261,8 +261,8 @@ const struct provider provider_local = {
                .summary = "Hosts as containers of this machine, with a network of their own",
                .params = params,
                .config_size = sizeof(struct local_config)},
-    .can =
-        CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_EXEC | CAN_FILES | CAN_NETWORK,
+    .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_EXEC | CAN_FILES |
+           CAN_NETWORK | CAN_LINKS,
     .probe = local_probe,
     .up = local_up,
     .attach = local_attach,
@@ -282,4 +282,7 @@ const struct provider provider_local = {
     .exec = local_exec,
     .file_put = local_file_put,
     .network_enter = local_network_enter,
+    .link_cut = local_link_cut,
+    .link_mend = local_link_mend,
+    .link_passes = local_link_passes,
 };

@@ -274,6 +274,19 @@ int local_freeze(struct cluster *cluster, const struct host *host,
 int local_frozen(struct cluster *cluster, const struct host *host,
                  const struct process_match *match, bool *ret_frozen, struct error *err);
 
+/* --- links.c, link_probe.c */
+
+int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
+                   const struct host *to, const struct link_rule *rule, const char *tag,
+                   struct error *err);
+int local_link_mend(struct cluster *cluster, const struct host *to, const char *tag,
+                    struct error *err);
+int local_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
+                      const struct link_rule *rule, bool *ret_passes, struct error *err);
+/* What is cut at this server, in its new network namespace; before it is plugged in. */
+int local_links_restore(const struct local_cluster *lc, const struct local_host *lh,
+                        struct error *err);
+
 /* --- probe.c, destroy.c */
 
 int local_probe(const void *config, struct error *err);

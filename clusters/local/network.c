@@ -72,6 +72,7 @@ int local_network_renew(struct local_cluster *lc, struct local_host *lh, struct 
   const char *argv[] = {LOCAL_WORLD "/" LOCAL_HELPER, "netns", file, NULL};
   status = local_world_check(lc, argv, err);
   if (status == 0) status = local_world_open_netns(lc, lh, err);
+  if (status == 0) status = local_links_restore(lc, lh, err);
   if (status == 0) status = local_network_attach(lc, lh, err);
   return status;
 }

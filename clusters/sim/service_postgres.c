@@ -140,6 +140,7 @@ const struct service sim_service_postgres = {
     .processes_for = postgres_processes_for,
     .plan = postgres_plan_hosts,
     .can_step = postgres_can_step,
+    .store_ports = postgres_store_ports,
     .connections = postgres_connections,
     .start = start,
     .attach = attach,

@@ -53,8 +53,15 @@ static int try_kind(struct kinds *kinds, bool *ret_valid, struct error *err) {
   struct scenario with;
   int status = schedule_apply(rules, &one, 0, kinds->scenario, kinds->arena, &with, err);
   if (status < 0) return status;
-  const struct plugin *plugin = &with.timeline[0].injector->plugin;
-  *ret_valid = !plugin->validate || plugin->validate(with.timeline[0].config, NULL) == 0;
+  const struct injector *injector = with.timeline[0].injector;
+  const void *config = with.timeline[0].config;
+  uint32_t service = rules->kinds[rules->kind_count - 1].service;
+  const struct fault_place place = {.service = kinds->scenario->services[service].service,
+                                    .service_config = kinds->scenario->services[service].config,
+                                    .host_count = rules->services[service].host_count,
+                                    .client_host_count = kinds->scenario->client_hosts};
+  *ret_valid = (!injector->plugin.validate || injector->plugin.validate(config, NULL) == 0) &&
+               (!injector->fits || injector->fits(config, &place, NULL) == 0);
   return 0;
 }
 

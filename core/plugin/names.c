@@ -23,6 +23,7 @@ const char *capability_name(enum capability capability) {
     case CAN_EXEC: return "running programs on hosts";
     case CAN_FILES: return "writing files on hosts";
     case CAN_NETWORK: return "clients in the hosts' network";
+    case CAN_LINKS: return "cutting links between hosts";
   }
   return "invalid";
 }

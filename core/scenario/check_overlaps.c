@@ -17,7 +17,7 @@ struct hold {
  * killed may come back by itself. */
 static bool is_lasting(const struct injector *injector) {
   return !(injector->flags & INJECTOR_PLANNED) &&
-         (injector->needs & (CAN_HOST_POWER | CAN_FREEZE)) != 0;
+         (injector->needs & (CAN_HOST_POWER | CAN_FREEZE | CAN_LINKS)) != 0;
 }
 
 static struct hold hold_of(const struct timeline_entry *entry) {

@@ -110,6 +110,26 @@ static void check_step(struct draft *draft, uint32_t index,
                injector->plugin.name, service->service->plugin.name);
 }
 
+/* What the injector says begins with the key of the parameter that it is about. */
+static void check_fits(struct draft *draft, const struct host_plan *plan, uint32_t index,
+                       const struct scenario_service *service) {
+  const struct timeline_entry *entry = &draft->scenario->timeline[index];
+  const struct block *block = &draft->entries[index];
+  if (!entry->injector->fits || !service) return;
+  uint32_t number = (uint32_t)(service - draft->scenario->services);
+  if (!draft->services[number].clean || plan->service_hosts[number] == 0) return;
+  const struct fault_place place = {.service = service->service,
+                                    .service_config = service->config,
+                                    .host_count = plan->service_hosts[number],
+                                    .client_host_count = draft->scenario->client_hosts};
+  struct error why = ERROR_INIT;
+  if (entry->injector->fits(entry->config, &place, &why) == 0) return;
+  char key[64];
+  snprintf(key, sizeof key, "%.*s", (int)strcspn(why.message, ":"), why.message);
+  const struct node *node = tree_get(block->node, key);
+  mistakes_add(&draft->mistakes, node ? &node->place : &block->place, "%s", why.message);
+}
+
 void checks_targets(struct draft *draft, const struct host_plan *plan) {
   const struct scenario *scenario = draft->scenario;
   for (uint32_t i = 0; i < scenario->timeline_count; i++) {
@@ -123,5 +143,6 @@ void checks_targets(struct draft *draft, const struct host_plan *plan) {
     const struct scenario_service *service = service_of(draft, plan, target);
     check_process(draft, i, service);
     check_step(draft, i, service);
+    check_fits(draft, plan, i, service);
   }
 }

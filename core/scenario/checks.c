@@ -19,7 +19,7 @@ struct place block_param_place(const struct block *block, const struct param *ta
 static void name_capabilities(uint32_t needs, char *text, size_t size) {
   size_t length = 0;
   text[0] = '\0';
-  for (uint32_t bit = CAN_HOST_POWER; bit <= CAN_NETWORK; bit <<= 1) {
+  for (uint32_t bit = CAN_HOST_POWER; bit <= CAN_LINKS; bit <<= 1) {
     if (!(needs & bit) || length >= size) continue;
     length += (size_t)snprintf(text + length, size - length, "%s%s", length ? ", " : "",
                                capability_name((enum capability)bit));

@@ -29,6 +29,14 @@ struct injection {
   void *state;
 };
 
+/* Where a fault is to happen, as far as a scenario alone tells. */
+struct fault_place {
+  const struct service *service; /* of the target */
+  const void *service_config;
+  uint32_t host_count; /* hosts of the service */
+  uint32_t client_host_count;
+};
+
 struct injector {
   struct plugin plugin;
   uint32_t needs;         /* of the provider: enum capability */
@@ -37,6 +45,9 @@ struct injector {
   size_t target_offset;   /* of the `struct target` in the configuration; SIZE_MAX: none */
   size_t process_offset;  /* of the process name (const char *); SIZE_MAX: none */
 
+  /* Whether this configuration can be done there: STATUS_USAGE says what was expected, beginning
+   * with the parameter's key and a colon. Pure. NULL: always. */
+  int (*fits)(const void *config, const struct fault_place *place, struct error *err);
   /* Puts the fault into effect. Blocks shortly. */
   int (*inject)(struct injection *in, struct error *err);
   /* Looks, by another way than inject() used, whether the fault is in effect now. */

@@ -82,11 +82,12 @@ enum link_action {
   LINK_REJECT, /* ICMP administratively prohibited: the sender fails at once */
   LINK_RESET,  /* TCP RST, and DROP for what is not TCP */
 };
-/* Which packets from one host to another are refused, where they arrive. */
+/* Which packets from one host to another are refused, where they arrive. Only TCP has connections
+ * and ports: what asks for them leaves the rest alone. */
 struct link_rule {
   enum link_action action;
   uint16_t port;         /* TCP, of either end; 0: all packets of all protocols */
-  bool established_only; /* connections that were there before; new ones pass */
+  bool established_only; /* connections that were there before the cut; new ones pass */
   bool new_only;         /* new connections; those that were there before live on */
 };
 
@@ -180,18 +181,21 @@ struct provider {
    * Files are this machine's, under their own paths. */
   int (*network_enter)(struct cluster *cluster, const struct host *host, struct error *err);
 
-  /* Refuses, at `to`, what comes from `from`, under the name `tag` ([a-z0-9-]{1,32}, of the fault):
-   * one direction; two calls cut both. The same again is fine. Returns when it is in effect. */
-  int (*link_cut)(struct cluster *cluster, const struct host *from, const struct host *to,
-                  const struct link_rule *rule, const char *tag, struct error *err);
+  /* Refuses, at `to`, what comes from any of `froms`, under the name `tag` ([a-z0-9-]{1,32}, of the
+   * fault): one direction; a call for each host cuts both. The same again is fine. Holds until it
+   * is mended, also when `to` is switched off and on. Returns when it is in effect. */
+  int (*link_cut)(struct cluster *cluster, const struct host *const froms[], uint32_t count,
+                  const struct host *to, const struct link_rule *rule, const char *tag,
+                  struct error *err);
   /* Takes back all cuts of `tag` at `to`, whoever they were from. Fine when there are none, and
    * when the host is off. */
   int (*link_mend)(struct cluster *cluster, const struct host *to, const char *tag,
                    struct error *err);
-  /* Whether a packet sent now from `from` to `to` (TCP `port`; 0: any) gets there, found out by
-   * sending one where that is possible and not by asking for the rules. */
+  /* Whether a packet such as `rule` is about, sent now from `from`, gets to `to` (its action is not
+   * looked at): found out by sending one where that is possible and not by asking for the rules.
+   * The way back is not judged. A host that is off gets nothing. */
   int (*link_passes)(struct cluster *cluster, const struct host *from, const struct host *to,
-                     uint16_t port, bool *ret_passes, struct error *err);
+                     const struct link_rule *rule, bool *ret_passes, struct error *err);
 };
 
 extern const struct provider *const providers[]; /* clusters/clusters.c; NULL-terminated */

@@ -70,6 +70,10 @@ struct service {
               struct error *err);
   /* Which steps and what bounds follow from the configuration: so that `validate` can refuse. */
   bool (*can_step)(const void *config, enum service_step step);
+  /* The TCP ports over which it is decided who is primary: of the store in which the manager keeps
+   * its lease, or of the managers that vote; ended by 0. NULL, or no such function: there is no
+   * manager. */
+  const uint16_t *(*store_ports)(const void *config);
   /* How many connections of clients one host takes at most: without what the server, its manager
    * and the service's own watching keep for themselves. `because` (`size` bytes) says in words how
    * the number comes about. NULL: no limit is known. Pure. */

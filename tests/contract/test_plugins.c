@@ -11,8 +11,9 @@
 #include "scenario/param.h"
 #include "support/test.h"
 
-#define ALL_CAPABILITIES \
-  (CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_EXEC | CAN_FILES | CAN_NETWORK)
+#define ALL_CAPABILITIES                                                                       \
+  (CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_EXEC | CAN_FILES | CAN_NETWORK | \
+   CAN_LINKS)
 
 struct family {
   const char *name;
@@ -189,6 +190,7 @@ static void test_providers_have_what_they_can(void **state) {
     assert_true(!(p->can & CAN_EXEC) || p->exec);
     assert_true(!(p->can & CAN_FILES) || p->file_put);
     assert_true(!(p->can & CAN_NETWORK) || p->network_enter);
+    assert_true(!(p->can & CAN_LINKS) || (p->link_cut && p->link_mend && p->link_passes));
   }
 }
 

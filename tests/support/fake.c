@@ -146,9 +146,44 @@ static int fake_unit_start(struct cluster *cluster, const struct host *host, con
   return 0;
 }
 
+/* One rule and one tag are enough here. */
+static int fake_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
+                         const struct host *to, const struct link_rule *rule, const char *tag,
+                         struct error *err) {
+  struct fake *fake = cluster->state;
+  assert_non_null(rule);
+  assert_true(count > 0 && strlen(tag) > 0 && strlen(tag) <= 32);
+  int status = enter(cluster, to, "link_cut", CAN_LINKS, err);
+  for (uint32_t i = 0; i < count && status == 0 && !fake->stubborn; i++) {
+    assert_ptr_not_equal(froms[i], to);
+    fake->cut[to->index] |= 1u << froms[i]->index;
+  }
+  return status;
+}
+
+static int fake_link_mend(struct cluster *cluster, const struct host *to, const char *tag,
+                          struct error *err) {
+  struct fake *fake = cluster->state;
+  assert_non_null(tag);
+  int status = enter(cluster, to, "link_mend", CAN_LINKS, err);
+  if (status == 0 && !fake->stubborn) fake->cut[to->index] = 0;
+  return status;
+}
+
+static int fake_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
+                            const struct link_rule *rule, bool *ret_passes, struct error *err) {
+  struct fake *fake = cluster->state;
+  assert_non_null(rule);
+  int status = enter(cluster, to, "link_passes", CAN_LINKS, err);
+  if (status < 0) return status;
+  *ret_passes = !fake->off[from->index] && !fake->off[to->index] &&
+                !(fake->cut[to->index] >> from->index & 1);
+  return 0;
+}
+
 const struct provider fake_provider = {
     .plugin = {.name = "fake", .summary = "Hosts in memory"},
-    .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS,
+    .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_LINKS,
     .probe = fake_probe,
     .up = fake_up,
     .attach = fake_attach,
@@ -161,6 +196,9 @@ const struct provider fake_provider = {
     .freeze = fake_freeze,
     .frozen = fake_frozen,
     .unit_start = fake_unit_start,
+    .link_cut = fake_link_cut,
+    .link_mend = fake_link_mend,
+    .link_passes = fake_link_passes,
 };
 
 /* --- the service ----------------------------------------------------------------------------- */

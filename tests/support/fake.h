@@ -26,6 +26,7 @@ struct fake {
   char directory[4096]; /* cluster.run_directory */
 
   bool off[FAKE_HOSTS], frozen[FAKE_HOSTS];
+  uint32_t cut[FAKE_HOSTS];       /* by receiving host; bit h: what host h sends does not arrive */
   uint32_t processes[FAKE_HOSTS]; /* that match anything */
   bool stubborn;                  /* primitives return 0 and change nothing */
   const char *failing;            /* name of the primitive that fails, "*": all; NULL: none */

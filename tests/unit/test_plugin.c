@@ -50,7 +50,7 @@ static void test_every_name_exists(void **state) {
     assert_string_not_equal(role_name((enum role)i), "invalid");
   for (int i = VERDICT_PASS; i <= VERDICT_FAIL; i++)
     assert_string_not_equal(verdict_name((enum verdict)i), "invalid");
-  for (int i = 1; i <= CAN_NETWORK; i *= 2)
+  for (int i = 1; i <= CAN_LINKS; i *= 2)
     assert_string_not_equal(capability_name((enum capability)i), "invalid");
   assert_string_equal(operation_kind_name((enum operation_kind)200), "invalid");
   assert_string_equal(metric_info((enum metric)200)->name, "invalid");

@@ -1,0 +1,114 @@
+/* Cut links: rules in the destination host's own network namespace, where no rule of the machine
+ * can be in their way and none of them can stay behind on it. What is cut is written down in the
+ * world too: a host that is switched on again has a new namespace, and the fault still holds. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "filter.h"
+#include "local.h"
+
+#define TABLE_SIZE 48
+#define CUT_PREFIX "cut-"
+#define CUTS_BYTES_MAX (16u << 20)
+
+static bool tag_valid(const char *tag) {
+  size_t length = strlen(tag);
+  return length > 0 && length <= 32 &&
+         strspn(tag, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+static int table_of(const char *tag, char table[TABLE_SIZE], struct error *err) {
+  if (!tag_valid(tag)) return error_set(err, STATUS_USAGE, "'%s' is no tag of a fault", tag);
+  snprintf(table, TABLE_SIZE, "gameday-%s", tag);
+  return 0;
+}
+
+/* Where the cuts of `tag` at a host are written down. Only servers are ever switched on again. */
+static int cuts_path(const struct local_cluster *lc, const struct host *host, const char *tag,
+                     char *path, struct error *err) {
+  return local_world_path(lc, path, err, "units/%s/" CUT_PREFIX "%s", host->name, tag);
+}
+
+static int write_down(const struct local_cluster *lc, const struct host *host, const char *tag,
+                      const struct buf *batch, struct error *err) {
+  char path[PATH_MAX];
+  int status = cuts_path(lc, host, tag, path, err);
+  if (status < 0) return status;
+  CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0) return error_set_errno(err, errno, "%s", path);
+  return file_write_all(fd, batch->data, batch->length, path, err);
+}
+
+static int strike_out(const struct local_cluster *lc, const struct host *host, const char *tag,
+                      struct error *err) {
+  char path[PATH_MAX];
+  int status = cuts_path(lc, host, tag, path, err);
+  if (status < 0) return status;
+  if (unlink(path) < 0 && errno != ENOENT) return error_set_errno(err, errno, "%s", path);
+  return 0;
+}
+
+static int send_inside(void *argument, struct error *err) {
+  return filter_send(argument, err);
+}
+
+static int remove_inside(void *argument, struct error *err) {
+  return filter_remove(argument, err);
+}
+
+int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
+                   const struct host *to, const struct link_rule *rule, const char *tag,
+                   struct error *err) {
+  struct local_host *lh = local_host_of(cluster, to);
+  char table[TABLE_SIZE];
+  CLEANUP(buf_release) struct buf batch;
+  buf_init(&batch);
+  int status = table_of(tag, table, err);
+  if (status == 0) status = filter_add_cut(&batch, table, froms, count, rule, err);
+  if (status < 0 || count == 0) return status;
+  pthread_mutex_lock(&lh->lock);
+  if (to->kind == HOST_SERVER) status = write_down(local_of(cluster), to, tag, &batch, err);
+  if (status == 0) status = local_call_on_network(lh->netns, send_inside, &batch, err);
+  pthread_mutex_unlock(&lh->lock);
+  return status < 0 ? error_wrap(err, "cut links to %s", to->name) : 0;
+}
+
+int local_link_mend(struct cluster *cluster, const struct host *to, const char *tag,
+                    struct error *err) {
+  struct local_host *lh = local_host_of(cluster, to);
+  char table[TABLE_SIZE];
+  int status = table_of(tag, table, err);
+  if (status < 0) return status;
+  pthread_mutex_lock(&lh->lock);
+  if (to->kind == HOST_SERVER) status = strike_out(local_of(cluster), to, tag, err);
+  if (status == 0) status = local_call_on_network(lh->netns, remove_inside, table, err);
+  pthread_mutex_unlock(&lh->lock);
+  return status < 0 ? error_wrap(err, "mend links to %s", to->name) : 0;
+}
+
+static void cleanup_closedir(DIR **directory) {
+  if (*directory) closedir(*directory);
+}
+
+int local_links_restore(const struct local_cluster *lc, const struct local_host *lh,
+                        struct error *err) {
+  char path[PATH_MAX];
+  int status = local_world_path(lc, path, err, "units/%s", lh->host->name);
+  if (status < 0) return status;
+  CLEANUP(cleanup_closedir) DIR *directory = opendir(path);
+  if (!directory) return error_set_errno(err, errno, "%s", path);
+  for (const struct dirent *entry; status == 0 && (entry = readdir(directory)) != NULL;) {
+    if (strncmp(entry->d_name, CUT_PREFIX, strlen(CUT_PREFIX)) != 0) continue;
+    CLEANUP(buf_release) struct buf batch;
+    buf_init(&batch);
+    status = cuts_path(lc, lh->host, entry->d_name + strlen(CUT_PREFIX), path, err);
+    if (status == 0) status = file_read(path, CUTS_BYTES_MAX, &batch, err);
+    if (status == 0) status = local_call_on_network(lh->netns, send_inside, &batch, err);
+  }
+  return status;
+}
