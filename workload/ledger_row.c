@@ -1,5 +1,5 @@
 /* Payloads and checksums of ledger rows. */
-#include "workload/pg_ledger_row.h"
+#include "workload/ledger_row.h"
 
 #include <string.h>
 
@@ -22,8 +22,8 @@ static uint64_t next_text(uint64_t *state) {
   return (z & UINT64_C(0x1F1F1F1F1F1F1F1F)) + UINT64_C(0x3030303030303030);
 }
 
-void pg_ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size_t size,
-                       char *ret_text) {
+void ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size_t size,
+                    char *ret_text) {
   uint64_t state = seed;
   state = next_bits(&state) ^ identity;
   state = next_bits(&state) ^ sequence;
@@ -40,8 +40,7 @@ void pg_ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size
   ret_text[size] = '\0';
 }
 
-uint32_t pg_ledger_checksum(uint32_t identity, uint64_t sequence, const char *payload,
-                            size_t length) {
+uint32_t ledger_checksum(uint32_t identity, uint64_t sequence, const char *payload, size_t length) {
   unsigned char head[12];
   for (int i = 0; i < 4; i++) head[i] = (unsigned char)(identity >> (8 * i));
   for (int i = 0; i < 8; i++) head[4 + i] = (unsigned char)(sequence >> (8 * i));

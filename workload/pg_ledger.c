@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "workload/pg_ledger_row.h"
+#include "workload/ledger_row.h"
 
 #define PREPARE_TIMEOUT_NS (60 * NS_PER_S)
 /* A COPY of ten million rows takes about a minute; this is for a server that hangs. */
@@ -297,10 +297,10 @@ static void plan(struct client *client, struct operation *operation) {
 static void submit_append(struct client *client, struct operation *operation,
                           struct request *request, char *payload) {
   const struct pg_ledger_config *config = client->env->config;
-  pg_ledger_payload(client->env->seed, operation->identity, operation->sequence, config->payload,
-                    payload);
+  ledger_payload(client->env->seed, operation->identity, operation->sequence, config->payload,
+                 payload);
   operation->value =
-      pg_ledger_checksum(operation->identity, operation->sequence, payload, config->payload);
+      ledger_checksum(operation->identity, operation->sequence, payload, config->payload);
   bool here = client->class->name == pinned;
   request->statement = here ? PG_LEDGER_APPEND_HERE : PG_LEDGER_APPEND;
   request->numbers[0] = operation->identity;
@@ -377,7 +377,7 @@ static int take_row(void *data, const char *const columns[], uint32_t count, str
     return error_set(err, STATUS_SERVER, "the ledger has a row that is none of its rows");
   }
   uint32_t checksum =
-      pg_ledger_checksum((uint32_t)identity, (uint64_t)sequence, columns[3], strlen(columns[3]));
+      ledger_checksum((uint32_t)identity, (uint64_t)sequence, columns[3], strlen(columns[3]));
   struct final_row row = {.identity = (uint32_t)identity,
                           .corrupt = stored != (int64_t)checksum,
                           .sequence = (uint64_t)sequence,

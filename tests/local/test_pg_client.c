@@ -6,7 +6,7 @@
 #include "base/process.h"
 #include "support/seen.h"
 #include "support/test.h"
-#include "workload/pg_ledger_row.h"
+#include "workload/ledger_row.h"
 
 static void test_connects_writes_and_reads(void **state) {
   struct postgres_server *server = ledger_server(state);
@@ -217,8 +217,8 @@ static void test_ledger_is_read_back_whole_and_damage_is_seen(void **state) {
   uint64_t values = 0;
   char payload[65];
   for (uint32_t i = 1; i <= 100; i++) {
-    pg_ledger_payload(77, 4, i, 64, payload);
-    uint32_t checksum = pg_ledger_checksum(4, i, payload, 64);
+    ledger_payload(77, 4, i, 64, payload);
+    uint32_t checksum = ledger_checksum(4, i, payload, 64);
     values += checksum;
     struct request request = seen_append_request(&seen, SEEN_APPEND, 4, i);
     request.numbers[2] = checksum;

@@ -2,8 +2,8 @@
 #include "workload/pg_outcome.h"
 
 #include "support/test.h"
+#include "workload/ledger_row.h"
 #include "workload/pg_client.h"
-#include "workload/pg_ledger_row.h"
 
 static void test_known_sqlstates(void **state) {
   (void)state;
@@ -107,21 +107,21 @@ static void test_copy_lines_are_split_and_decoded(void **state) {
 static void test_payloads_depend_on_seed_identity_and_sequence(void **state) {
   (void)state;
   char a[65], b[65];
-  pg_ledger_payload(1, 2, 3, 64, a);
-  pg_ledger_payload(1, 2, 3, 64, b);
+  ledger_payload(1, 2, 3, 64, a);
+  ledger_payload(1, 2, 3, 64, b);
   assert_string_equal(a, b);
   assert_int_equal(strlen(a), 64);
   assert_int_equal(strspn(a, "0123456789:;<=>?@ABCDEFGHIJKLMNO"), 64);
-  pg_ledger_payload(1, 2, 3, 13, b);
+  ledger_payload(1, 2, 3, 13, b);
   assert_int_equal(strlen(b), 13);
   assert_memory_equal(a, b, 8);
-  pg_ledger_payload(2, 2, 3, 64, b);
+  ledger_payload(2, 2, 3, 64, b);
   assert_string_not_equal(a, b);
-  pg_ledger_payload(1, 3, 2, 64, b);
+  ledger_payload(1, 3, 2, 64, b);
   assert_string_not_equal(a, b);
-  assert_int_not_equal(pg_ledger_checksum(1, 2, a, 64), pg_ledger_checksum(2, 1, a, 64));
-  assert_int_not_equal(pg_ledger_checksum(1, 2, a, 64), pg_ledger_checksum(1, 2, a, 63));
-  pg_ledger_payload(1, 2, 3, 0, b);
+  assert_int_not_equal(ledger_checksum(1, 2, a, 64), ledger_checksum(2, 1, a, 64));
+  assert_int_not_equal(ledger_checksum(1, 2, a, 64), ledger_checksum(1, 2, a, 63));
+  ledger_payload(1, 2, 3, 0, b);
   assert_string_equal(b, "");
 }
 
