@@ -23,7 +23,9 @@ struct statement {
   enum statement_meaning meaning;
   /* For PostgreSQL SQL with $1, $2 ... For Redis one command: words with single spaces between
    * them, in which $1, $2 ... stand for parameters anywhere in a word ("SET gd:w:$1:$2 $3"); the
-   * second word is the key. */
+   * second word is the key. $s is, for a session at one host of a cluster, redis_shard_tag() of
+   * that host's shard, and nothing for others. " ; WAIT n timeout" may follow, of words or
+   * parameters: OK is then only what n replicas at least have, else UNKNOWN (GDWAI). */
   const char *text;
   uint32_t parameter_count;
 };
@@ -50,6 +52,7 @@ struct access {
   /* The driver's own: struct redis_access for Redis, the servers themselves in the simulator; else
    * NULL. */
   void *context;
+  uint8_t shards; /* each with a primary of its own; 0: the service has one primary */
   /* Whether nobody waits for an answer any more: execute() and read_rows() give up soon with
    * STATUS_INTERRUPTED. Set by the engine, asked by any thread; NULL: never. */
   bool (*cancelled)(void *data);
@@ -66,7 +69,7 @@ struct client_options {
   uint32_t pipeline_depth;       /* operations in flight on one connection; 1: no pipelining */
 };
 
-#define REQUEST_PARAMETERS_MAX 4
+#define REQUEST_PARAMETERS_MAX 5
 struct request;
 struct reply {
   enum outcome outcome; /* never SKIPPED */
@@ -150,7 +153,11 @@ struct driver {
   void (*session_close)(struct session *session);
 
   /* Blocking helpers for preparing and for the final read; a thread of the caller that already
-   * stands in the right network. `endpoint` NULL: the endpoint that accepts writes. */
+   * stands in the right network. `endpoint` NULL: the endpoint that accepts writes; of a service
+   * with shards every one, in turn.
+   * Redis: execute() takes one command, words with single spaces between them, and "UNLINK
+   * PATTERN*" removes all keys of that pattern. read_rows() takes a pattern of keys, and gives of
+   * each key with a string its name and the string; a key may come twice. */
   int (*execute)(const struct access *access, const struct endpoint *endpoint, const char *text,
                  uint64_t timeout_ns, struct error *err);
   int (*read_rows)(const struct access *access, const struct endpoint *endpoint, const char *text,
