@@ -56,6 +56,7 @@ struct operation {
 #define CODE_NO_CONNECTION "GDCON"   /* fail: no connection until the operation's deadline */
 #define CODE_TIMEOUT "GDTMO"         /* unknown: sent, no answer until the deadline */
 #define CODE_CONNECTION_LOST "GDEOF" /* unknown: the connection broke after the send */
+#define CODE_NOT_REPLICATED "GDWAI"  /* unknown: applied, on fewer replicas than WAIT asked for */
 #define CODE_QUEUE_FULL "GDQUE"      /* skipped */
 #define CODE_READ_ONLY "25006"       /* fail: read_only_sql_transaction */
 
