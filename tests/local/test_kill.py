@@ -12,7 +12,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import gameday  # noqa: E402
-from gameday import SOURCE, Checks, Place, plain_environment, run, skip  # noqa: E402
+from gameday import (  # noqa: E402
+    SOURCE, Checks, Place, need_local_hosts, plain_environment, run)
 from leftovers import Machine  # noqa: E402
 
 SCENARIO = os.path.join(SOURCE, "tests/local/short.yaml")
@@ -96,11 +97,7 @@ def check_record(checks, out):
 
 
 def main():
-    if os.geteuid() != 0:
-        skip("local hosts need root")
-    doctor = run(["doctor"])
-    if doctor.returncode != 0:
-        skip("local hosts do not work here:\n" + doctor.stdout)
+    need_local_hosts()
     seed = int(os.environ.get("GAMEDAY_TEST_SEED", time.time_ns() % 1000000))
     print(f"GAMEDAY_TEST_SEED={seed} gives the same moments again", flush=True)
     chance = random.Random(seed)

@@ -37,6 +37,15 @@ def run(args, timeout=60, **options):
     )
 
 
+def need_local_hosts():
+    """Skips the test where this machine cannot have any."""
+    if os.geteuid() != 0:
+        skip("local hosts need root")
+    doctor = run(["doctor"])
+    if doctor.returncode != 0:
+        skip("local hosts do not work here:\n" + doctor.stdout)
+
+
 class Place:
     """A temporary directory that others may read, for the tests that are another user."""
 
