@@ -43,12 +43,12 @@ static void take(struct leader_watch *watch, const struct etcd_news *news) {
   if (news->change != ETCD_ABSENT) watch->revision = news->revision;
   if (holder == watch->leader) return;
   if (watch->leader != HOST_NONE)
-    postgres_event(watch->service, now_ns, EVENT_LEADER_LOST, watch->leader, ROLE_NONE,
-                   (int64_t)news->revision, "");
+    service_event(watch->service, now_ns, EVENT_LEADER_LOST, watch->leader, ROLE_NONE,
+                  (int64_t)news->revision, "");
   watch->leader = holder;
   if (holder != HOST_NONE)
-    postgres_event(watch->service, now_ns, EVENT_LEADER, holder, ROLE_NONE, (int64_t)news->revision,
-                   "");
+    service_event(watch->service, now_ns, EVENT_LEADER, holder, ROLE_NONE, (int64_t)news->revision,
+                  "");
   postgres_view_set_leader(watch->service, holder);
 }
 

@@ -53,8 +53,8 @@ bool patroni_describe(const char *text, size_t length, char *word, size_t size) 
 static void say(struct patroni_member *m, const char *word) {
   if (strcmp(word, m->word) == 0) return;
   snprintf(m->word, sizeof m->word, "%s", word);
-  postgres_event(m->watch->service, loop_now_ns(m->watch->loop), EVENT_MANAGER, m->host->index,
-                 ROLE_NONE, 0, word);
+  service_event(m->watch->service, loop_now_ns(m->watch->loop), EVENT_MANAGER, m->host->index,
+                ROLE_NONE, 0, word);
 }
 
 static void request_done(struct web_request *request, bool ok, long code) {

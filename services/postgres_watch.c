@@ -94,28 +94,7 @@ struct postgres_watcher {
   uint32_t member_count;
 };
 
-/* --- telling --- */
-
-void postgres_event(struct service_instance *service, uint64_t now_ns, enum event_kind kind,
-                    uint8_t host, enum role role, int64_t number, const char *text) {
-  struct event event = {.time_ns = now_ns - service->start_ns,
-                        .kind = kind,
-                        .fault = FAULT_NONE,
-                        .host = host,
-                        .role = (uint8_t)role,
-                        .number = number};
-  snprintf(event.text, sizeof event.text, "%s", text);
-  service->sink->event(service->sink, &event);
-}
-
-void postgres_sample(struct service_instance *service, uint64_t now_ns, enum metric metric,
-                     uint8_t host, double value) {
-  const struct sample sample = {.time_ns = now_ns - service->start_ns,
-                                .value = value,
-                                .metric = (uint16_t)metric,
-                                .host = host};
-  service->sink->sample(service->sink, &sample);
-}
+/* --- the view --- */
 
 void postgres_view(const struct service_instance *service, struct service_view *ret_view) {
   struct postgres_state *state = postgres_state(service);
@@ -153,8 +132,8 @@ static void publish_all(struct postgres_watcher *watcher, struct service_view *v
   state->view = *view; /* the leader is set by this same thread: nothing is overwritten */
   pthread_mutex_unlock(&state->view_mutex);
   if (view->redundant != before)
-    postgres_event(watcher->service, now_ns, EVENT_REDUNDANT, HOST_NONE, ROLE_NONE, view->redundant,
-                   "");
+    service_event(watcher->service, now_ns, EVENT_REDUNDANT, HOST_NONE, ROLE_NONE, view->redundant,
+                  "");
 }
 
 static void publish(struct member_watch *m, const struct host_view *host, uint64_t now_ns) {
@@ -205,8 +184,8 @@ static void silent(struct member_watch *m, const char *why) {
   forget_words(m);
   host.role = ROLE_NONE;
   host.writable = host.streaming = false;
-  postgres_event(m->watcher->service, now_ns, EVENT_ROLE, m->host->index, ROLE_NONE, host.timeline,
-                 text);
+  service_event(m->watcher->service, now_ns, EVENT_ROLE, m->host->index, ROLE_NONE, host.timeline,
+                text);
   publish(m, &host, now_ns);
 }
 
@@ -324,13 +303,12 @@ static void take_state(struct member_watch *m, const PGresult *result, uint64_t 
   /* It begins with the primary's word, and ends with either's. */
   host.streaming = recovery && before.streaming && streams_now(m);
   if (host.role != before.role || host.timeline != before.timeline)
-    postgres_event(service, now_ns, EVENT_ROLE, m->host->index, host.role, host.timeline, "");
+    service_event(service, now_ns, EVENT_ROLE, m->host->index, host.role, host.timeline, "");
   if (host.writable && !before.writable)
-    postgres_event(service, now_ns, EVENT_PROMOTED, m->host->index, ROLE_PRIMARY, host.timeline,
-                   "");
-  postgres_sample(service, now_ns, METRIC_WAL_POSITION, m->host->index, (double)host.position);
+    service_event(service, now_ns, EVENT_PROMOTED, m->host->index, ROLE_PRIMARY, host.timeline, "");
+  service_sample(service, now_ns, METRIC_WAL_POSITION, m->host->index, (double)host.position);
   if (host.timeline != before.timeline || before.role == ROLE_NONE)
-    postgres_sample(service, now_ns, METRIC_TIMELINE, m->host->index, host.timeline);
+    service_sample(service, now_ns, METRIC_TIMELINE, m->host->index, host.timeline);
   publish(m, &host, now_ns);
 }
 
@@ -356,8 +334,8 @@ static void sample_unsent(struct member_watch *primary, struct member_watch *rep
                           uint64_t now_ns) {
   const struct host_view from = view_of(primary), to = view_of(replica);
   if (to.role != ROLE_REPLICA || to.position > from.position) return;
-  postgres_sample(primary->watcher->service, now_ns, METRIC_LAG_BYTES, replica->host->index,
-                  (double)(from.position - to.position));
+  service_sample(primary->watcher->service, now_ns, METRIC_LAG_BYTES, replica->host->index,
+                 (double)(from.position - to.position));
 }
 
 static struct sender_word sender_word(const struct member_watch *primary, const PGresult *result,
@@ -378,17 +356,17 @@ static void sample_sent(struct member_watch *replica, const PGresult *result, in
                         const struct host_view *host, uint64_t now_ns) {
   struct service_instance *service = replica->watcher->service;
   uint8_t index = replica->host->index;
-  postgres_sample(service, now_ns, METRIC_SYNC_STATE, index,
-                  sync_state_number(PQgetvalue(result, row, SENDER_SYNC_STATE)));
+  service_sample(service, now_ns, METRIC_SYNC_STATE, index,
+                 sync_state_number(PQgetvalue(result, row, SENDER_SYNC_STATE)));
   if (!PQgetisnull(result, row, SENDER_LAG_BYTES))
-    postgres_sample(service, now_ns, METRIC_LAG_BYTES, index, (double)host->lag_bytes);
+    service_sample(service, now_ns, METRIC_LAG_BYTES, index, (double)host->lag_bytes);
   if (!host->streaming) return;
   /* PostgreSQL shows no time once the replica has caught up and nothing is written. */
   if (!PQgetisnull(result, row, SENDER_LAG_SECONDS))
-    postgres_sample(service, now_ns, METRIC_LAG_SECONDS, index,
-                    strtod(PQgetvalue(result, row, SENDER_LAG_SECONDS), NULL));
+    service_sample(service, now_ns, METRIC_LAG_SECONDS, index,
+                   strtod(PQgetvalue(result, row, SENDER_LAG_SECONDS), NULL));
   else if (host->lag_bytes == 0)
-    postgres_sample(service, now_ns, METRIC_LAG_SECONDS, index, 0);
+    service_sample(service, now_ns, METRIC_LAG_SECONDS, index, 0);
 }
 
 static void take_replica(struct member_watch *primary, struct member_watch *replica,
@@ -397,8 +375,8 @@ static void take_replica(struct member_watch *primary, struct member_watch *repl
   const struct sender_word word = sender_word(primary, result, row);
   postgres_hear_sender(&primary->watcher->words[replica->member], &word);
   host->streaming = host->role == ROLE_REPLICA && streams_now(replica);
-  postgres_sample(primary->watcher->service, now_ns, METRIC_STREAMING, replica->host->index,
-                  host->streaming);
+  service_sample(primary->watcher->service, now_ns, METRIC_STREAMING, replica->host->index,
+                 host->streaming);
   if (!word.streams) {
     sample_unsent(primary, replica, now_ns);
     return;
@@ -429,8 +407,8 @@ static void take_answer(struct member_watch *m, const PGresult *result) {
       break;
     case QUERY_REPLICATION: take_replication(m, result, now_ns); break;
     case QUERY_CONNECTIONS:
-      postgres_sample(m->watcher->service, now_ns, METRIC_CONNECTIONS, m->host->index,
-                      (double)number_at(result, 0, 0, 0));
+      service_sample(m->watcher->service, now_ns, METRIC_CONNECTIONS, m->host->index,
+                     (double)number_at(result, 0, 0, 0));
       break;
     case QUERY_COUNT: break;
   }

@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 
+#include "gameday/tell.h"
 #include "services/postgres.h"
 
 /* --- postgres_curl.c: requests on the loop --- */
@@ -85,11 +86,7 @@ void manager_watch_free(struct manager_watch *watch);
 /* "running as replica, timeline 2" out of the answer to GET /patroni; false: no such answer. */
 bool patroni_describe(const char *text, size_t length, char *word, size_t size);
 
-/* For all parts. `now_ns` is clock time of the answer. */
-void postgres_event(struct service_instance *service, uint64_t now_ns, enum event_kind kind,
-                    uint8_t host, enum role role, int64_t number, const char *text);
-void postgres_sample(struct service_instance *service, uint64_t now_ns, enum metric metric,
-                     uint8_t host, double value);
+/* For all parts. */
 void postgres_view_set_leader(struct service_instance *service, uint8_t host);
 
 #endif

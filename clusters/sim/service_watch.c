@@ -3,6 +3,7 @@
  * answer would have come; only silence is noticed as late as it is in reality. */
 #include <string.h>
 
+#include "gameday/tell.h"
 #include "sim/service.h"
 
 #define LOOK_NS (50 * NS_PER_MS)
@@ -23,24 +24,11 @@ static uint8_t host_of(const struct sim_service *service, uint32_t member) {
 
 static void tell(struct sim_service *service, enum event_kind kind, uint8_t host, enum role role,
                  int64_t number, const char *text) {
-  struct service_instance *instance = service->instance;
-  struct event event = {.time_ns = sim_service_now_ns(service) - instance->start_ns,
-                        .kind = kind,
-                        .fault = FAULT_NONE,
-                        .host = host,
-                        .role = (uint8_t)role,
-                        .number = number};
-  snprintf(event.text, sizeof event.text, "%s", text);
-  instance->sink->event(instance->sink, &event);
+  service_event(service->instance, sim_service_now_ns(service), kind, host, role, number, text);
 }
 
 static void sample(struct sim_service *service, enum metric metric, uint8_t host, double value) {
-  struct service_instance *instance = service->instance;
-  const struct sample one = {.time_ns = sim_service_now_ns(service) - instance->start_ns,
-                             .value = value,
-                             .metric = (uint16_t)metric,
-                             .host = host};
-  instance->sink->sample(instance->sink, &one);
+  service_sample(service->instance, sim_service_now_ns(service), metric, host, value);
 }
 
 /* --- one host -------------------------------------------------------------------------------- */
