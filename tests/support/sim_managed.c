@@ -19,6 +19,14 @@ const struct postgres_config sim_managed_config = {.topology = TOPOLOGY_PATRONI,
                                                    .data_checksums = true,
                                                    .max_connections = 100};
 
+void sim_managed_begin(struct sim_managed *managed, uint64_t seed,
+                       const struct postgres_config *config) {
+  *managed = (struct sim_managed){.version = SIM_PATRONI_3_2};
+  sim_managed_init(managed, 3, seed, config);
+  sim_managed_write(managed, true);
+  sim_managed_run(managed, 12 * NS_PER_S);
+}
+
 uint64_t sim_managed_now_ns(const struct sim_managed *managed) {
   return managed->servers.time.now_ns;
 }

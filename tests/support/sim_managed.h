@@ -29,9 +29,12 @@ struct sim_managed {
 /* Three members, Patroni's defaults, asynchronous. */
 extern const struct postgres_config sim_managed_config;
 
-/* Bootstrapped. `config` NULL: the above. */
+/* Bootstrapped, with the version that `managed` says. `config` NULL: the above. */
 void sim_managed_init(struct sim_managed *managed, uint32_t instances, uint64_t seed,
                       const struct postgres_config *config);
+/* Three members under Patroni 3.2, which have been written to for 12 s and still are. */
+void sim_managed_begin(struct sim_managed *managed, uint64_t seed,
+                       const struct postgres_config *config);
 void sim_managed_release(struct sim_managed *managed);
 void sim_managed_write(struct sim_managed *managed, bool writing);
 void sim_managed_run(struct sim_managed *managed, uint64_t for_ns);

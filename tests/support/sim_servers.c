@@ -180,6 +180,30 @@ enum outcome sim_client_do(struct sim_client *client, enum statement_meaning mea
   return client->reply.outcome;
 }
 
+/* --- both ------------------------------------------------------------------------------------ */
+
+struct sim_bench *sim_bench_new(uint32_t count, enum route route, uint8_t pinned_host) {
+  struct sim_bench *bench = calloc(1, sizeof *bench);
+  assert_non_null(bench);
+  sim_servers_init(&bench->servers, count, 1, NULL);
+  sim_client_init(&bench->client, &bench->servers, route, pinned_host, 7);
+  return bench;
+}
+
+void sim_bench_free(struct sim_bench *bench) {
+  sim_client_release(&bench->client);
+  sim_servers_release(&bench->servers);
+  free(bench);
+}
+
+void sim_bench_run(struct sim_bench *bench, uint64_t for_ns) {
+  sim_servers_run(&bench->servers, for_ns);
+}
+
+struct sim_postgres *sim_bench_at(struct sim_bench *bench, uint32_t member) {
+  return sim_servers_at(&bench->servers, member);
+}
+
 /* --- rows ------------------------------------------------------------------------------------ */
 
 struct rows {

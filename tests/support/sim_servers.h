@@ -57,6 +57,17 @@ void sim_client_send(struct sim_client *client, enum statement_meaning meaning);
 /* Sends and runs the world until it is answered: the outcome. */
 enum outcome sim_client_do(struct sim_client *client, enum statement_meaning meaning);
 
+/* Servers and one client of theirs, identity 7. */
+struct sim_bench {
+  struct sim_servers servers;
+  struct sim_client client;
+};
+/* With the defaults of sim_servers_init(); the client is not connected yet. */
+struct sim_bench *sim_bench_new(uint32_t count, enum route route, uint8_t pinned_host);
+void sim_bench_free(struct sim_bench *bench);
+void sim_bench_run(struct sim_bench *bench, uint64_t for_ns);
+struct sim_postgres *sim_bench_at(struct sim_bench *bench, uint32_t member);
+
 /* The rows that a member has, as "identity/sequence " each, in their order. */
 void sim_servers_rows(struct sim_servers *servers, uint32_t member, char *text, size_t size);
 /* How many there are; -1: it cannot be asked. */

@@ -4,42 +4,15 @@
 #include "support/sim_servers.h"
 #include "support/test.h"
 
-struct fixture {
-  struct sim_servers servers;
-  struct sim_client client;
-};
-
-static struct fixture *begin(uint32_t count, enum route route, uint8_t pinned_host) {
-  struct fixture *f = calloc(1, sizeof *f);
-  assert_non_null(f);
-  sim_servers_init(&f->servers, count, 1, NULL);
-  sim_client_init(&f->client, &f->servers, route, pinned_host, 7);
-  return f;
-}
-
-static void end(struct fixture *f) {
-  sim_client_release(&f->client);
-  sim_servers_release(&f->servers);
-  free(f);
-}
-
-static struct sim_postgres *at(struct fixture *f, uint32_t member) {
-  return sim_servers_at(&f->servers, member);
-}
-
-static void run(struct fixture *f, uint64_t for_ns) {
-  sim_servers_run(&f->servers, for_ns);
-}
-
-static uint64_t now(const struct fixture *f) {
+static uint64_t now(const struct sim_bench *f) {
   return f->servers.time.now_ns;
 }
 
-static void kill_server(struct fixture *f, uint32_t member) {
-  sim_process_kill(sim_postgres_process(at(f, member)));
+static void kill_server(struct sim_bench *f, uint32_t member) {
+  sim_process_kill(sim_postgres_process(sim_bench_at(f, member)));
 }
 
-static bool why_has(const struct fixture *f, const char *text) {
+static bool why_has(const struct sim_bench *f, const char *text) {
   return strstr(f->client.why.message, text) != NULL;
 }
 
@@ -47,10 +20,10 @@ static bool why_has(const struct fixture *f, const char *text) {
 
 static void test_primary_route_passes_replicas_by(void **state) {
   (void)state;
-  struct fixture *f = begin(3, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(3, ROUTE_PRIMARY, HOST_NONE);
   sim_host_stop(&f->servers.world, 0);
-  sim_postgres_promote(at(f, 2));
-  run(f, NS_PER_S);
+  sim_postgres_promote(sim_bench_at(f, 2));
+  sim_bench_run(f, NS_PER_S);
   uint64_t begin_ns = now(f);
   assert_true(sim_client_connect(&f->client));
   assert_int_equal(f->client.session->host, 2);
@@ -66,12 +39,12 @@ static void test_primary_route_passes_replicas_by(void **state) {
   assert_true(sim_client_connect(&f->client));
   assert_int_equal(f->client.session->host, 2);
   assert_true(now(f) - begin_ns < 20 * NS_PER_MS);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_why_nobody_was_good_enough(void **state) {
   (void)state;
-  struct fixture *f = begin(3, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(3, ROUTE_PRIMARY, HOST_NONE);
   sim_host_stop(&f->servers.world, 0);
   kill_server(f, 1);
   assert_false(sim_client_connect(&f->client));
@@ -79,12 +52,12 @@ static void test_why_nobody_was_good_enough(void **state) {
                       "pg1: no connection until the connect timeout; pg2: connection refused; "
                       "pg3: is in recovery");
   assert_int_equal(f->client.session->state, SESSION_LOST);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_timing_of_a_connect(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   sim_link(&f->servers.world, 0, 1)->jitter_ns = sim_link(&f->servers.world, 1, 0)->jitter_ns = 0;
   uint64_t begin_ns = now(f), trip_ns = 200 * NS_PER_US;
   assert_true(sim_client_connect(&f->client));
@@ -94,22 +67,22 @@ static void test_timing_of_a_connect(void **state) {
   assert_int_equal(timing->authenticate_ns, trip_ns + sim_servers_costs.authenticate_ns);
   assert_int_equal(now(f) - begin_ns, timing->connect_ns + timing->authenticate_ns + trip_ns +
                                           sim_servers_costs.execute_ns);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_a_server_that_starts_refuses(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PINNED, 0);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PINNED, 0);
   kill_server(f, 0);
-  sim_postgres_start(at(f, 0), SIM_PG_AS_PRIMARY, UINT32_MAX);
+  sim_postgres_start(sim_bench_at(f, 0), SIM_PG_AS_PRIMARY, UINT32_MAX);
   assert_false(sim_client_connect(&f->client));
   assert_true(why_has(f, "does not accept connections now"));
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_too_many_connections(void **state) {
   (void)state;
-  struct fixture *f = calloc(1, sizeof *f);
+  struct sim_bench *f = calloc(1, sizeof *f);
   assert_non_null(f);
   struct postgres_config config = {.max_connections = 5}; /* 3 of them for superusers */
   struct sim_client others[2];
@@ -123,40 +96,40 @@ static void test_too_many_connections(void **state) {
   assert_true(why_has(f, "too many clients"));
   /* The place is free again when one has gone, and its goodbye has arrived. */
   driver_sim_postgres.session_close(others[0].session);
-  run(f, NS_PER_MS);
+  sim_bench_run(f, NS_PER_MS);
   assert_true(sim_client_connect(&f->client));
   for (uint32_t i = 0; i < 2; i++) sim_client_release(&others[i]);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_replica_route(void **state) {
   (void)state;
-  struct fixture *f = begin(3, ROUTE_REPLICA, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(3, ROUTE_REPLICA, HOST_NONE);
   assert_true(sim_client_connect(&f->client));
   assert_true(f->client.session->host > 0);
   assert_int_equal(f->client.session->timeline, 0);
-  end(f);
+  sim_bench_free(f);
 }
 
 /* A frozen server's kernel accepts the connection, and nobody answers. */
 static void test_a_frozen_server_keeps_a_connect_waiting(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PINNED, 0);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PINNED, 0);
   sim_host_freeze(&f->servers.world, 0, true);
   uint64_t begin_ns = now(f);
   assert_false(sim_client_connect(&f->client));
   assert_true(why_has(f, "connected, but no answer"));
   assert_int_equal(now(f) - begin_ns, f->servers.options.connect_timeout_ns);
   sim_host_freeze(&f->servers.world, 0, false);
-  run(f, NS_PER_S);
-  end(f);
+  sim_bench_run(f, NS_PER_S);
+  sim_bench_free(f);
 }
 
 /* --- statements ------------------------------------------------------------------------------ */
 
 static void test_reads(void **state) {
   (void)state;
-  struct fixture *f = begin(2, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(2, ROUTE_PRIMARY, HOST_NONE);
   struct sim_client other, replica;
   sim_client_init(&other, &f->servers, ROUTE_PRIMARY, HOST_NONE, 8);
   sim_client_init(&replica, &f->servers, ROUTE_REPLICA, 1, 9);
@@ -177,7 +150,7 @@ static void test_reads(void **state) {
   assert_int_equal(sim_client_do(&f->client, STATEMENT_READ_OWN), OUTCOME_OK);
   assert_int_equal(f->client.reply.values[0], 7);
   assert_int_equal(f->client.reply.values[1], 3);
-  run(f, 10 * NS_PER_MS);
+  sim_bench_run(f, 10 * NS_PER_MS);
   assert_int_equal(sim_client_do(&replica, STATEMENT_READ_NEWEST), OUTCOME_OK);
   assert_int_equal(replica.reply.values[0], 8);
   assert_int_equal(replica.reply.values[1], 1);
@@ -187,56 +160,56 @@ static void test_reads(void **state) {
   assert_int_equal(replica.reply.values[0], 2);
   sim_client_release(&other);
   sim_client_release(&replica);
-  end(f);
+  sim_bench_free(f);
 }
 
 /* A pinned client stays on a server that refuses writes, and through its promotion. */
 static void test_pinned_through_a_promotion(void **state) {
   (void)state;
-  struct fixture *f = begin(2, ROUTE_PINNED, 1);
+  struct sim_bench *f = sim_bench_new(2, ROUTE_PINNED, 1);
   assert_true(sim_client_connect(&f->client));
   assert_int_equal(sim_client_do(&f->client, STATEMENT_APPEND), OUTCOME_FAIL);
   assert_int_equal(f->client.reply.code, code_pack(CODE_READ_ONLY));
   assert_int_equal(sim_client_do(&f->client, STATEMENT_HEARTBEAT_SET), OUTCOME_FAIL);
   sim_host_stop(&f->servers.world, 0);
-  sim_postgres_promote(at(f, 1));
+  sim_postgres_promote(sim_bench_at(f, 1));
   assert_int_equal(sim_client_do(&f->client, STATEMENT_APPEND), OUTCOME_FAIL);
-  run(f, NS_PER_S);
+  sim_bench_run(f, NS_PER_S);
   assert_int_equal(sim_client_do(&f->client, STATEMENT_APPEND), OUTCOME_OK);
   assert_int_equal(f->client.reply.timeline, 2);
   assert_int_equal(f->client.lost, 0);
   assert_int_equal(sim_servers_row_count(&f->servers, 1), 1);
-  end(f);
+  sim_bench_free(f);
 }
 
 /* What the client read as its own is gone after a power cut that took it. */
 static void test_own_reads_follow_a_truncated_log(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   assert_true(sim_client_connect(&f->client));
   for (int i = 0; i < 3; i++) sim_client_do(&f->client, STATEMENT_APPEND);
   sim_client_do(&f->client, STATEMENT_READ_OWN);
   assert_int_equal(f->client.reply.values[1], 3);
   sim_client_send(&f->client, STATEMENT_APPEND);
-  run(f, 300 * NS_PER_US);
+  sim_bench_run(f, 300 * NS_PER_US);
   sim_host_stop(&f->servers.world, 0);
   sim_host_start(&f->servers.world, 0);
-  sim_postgres_start(at(f, 0), SIM_PG_AS_PRIMARY, UINT32_MAX);
-  run(f, 10 * NS_PER_S);
+  sim_postgres_start(sim_bench_at(f, 0), SIM_PG_AS_PRIMARY, UINT32_MAX);
+  sim_bench_run(f, 10 * NS_PER_S);
   assert_true(sim_client_connect(&f->client));
   sim_client_do(&f->client, STATEMENT_READ_OWN);
   assert_int_equal(f->client.reply.values[1], 3);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_tables_are_made_anew(void **state) {
   (void)state;
-  struct fixture *f = begin(2, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(2, ROUTE_PRIMARY, HOST_NONE);
   struct error err = ERROR_INIT;
   assert_true(sim_client_connect(&f->client));
   sim_client_do(&f->client, STATEMENT_APPEND);
   sim_client_do(&f->client, STATEMENT_HEARTBEAT_SET);
-  run(f, 10 * NS_PER_MS);
+  sim_bench_run(f, 10 * NS_PER_MS);
   assert_ok(driver_sim_postgres.execute(&f->servers.access, NULL, "create", NS_PER_S, &err), &err);
   for (uint32_t i = 0; i < 2; i++) assert_int_equal(sim_servers_row_count(&f->servers, i), 0);
   sim_client_do(&f->client, STATEMENT_READ_OWN);
@@ -247,22 +220,22 @@ static void test_tables_are_made_anew(void **state) {
   assert_int_equal(sim_servers_row_count(&f->servers, 0), 1);
   sim_client_do(&f->client, STATEMENT_READ_OWN);
   assert_int_equal(f->client.reply.values[1], 3);
-  end(f);
+  sim_bench_free(f);
 }
 
 /* --- the end of connections ------------------------------------------------------------------ */
 
 static void test_a_kill_resets_connections(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   struct sim_client idle;
   sim_client_init(&idle, &f->servers, ROUTE_PRIMARY, HOST_NONE, 8);
   assert_true(sim_client_connect(&f->client));
   assert_true(sim_client_connect(&idle));
   sim_client_send(&f->client, STATEMENT_APPEND);
-  run(f, 300 * NS_PER_US);
+  sim_bench_run(f, 300 * NS_PER_US);
   kill_server(f, 0);
-  run(f, NS_PER_MS);
+  sim_bench_run(f, NS_PER_MS);
   assert_int_equal(f->client.reply.outcome, OUTCOME_UNKNOWN);
   assert_int_equal(f->client.reply.code, code_pack(CODE_CONNECTION_LOST));
   assert_int_equal(f->client.reply.host, HOST_NONE);
@@ -272,12 +245,12 @@ static void test_a_kill_resets_connections(void **state) {
   assert_false(sim_client_connect(&f->client));
   assert_true(why_has(f, "refused"));
   sim_client_release(&idle);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_power_loss_says_nothing(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   struct sim_client idle;
   sim_client_init(&idle, &f->servers, ROUTE_PRIMARY, HOST_NONE, 8);
   assert_true(sim_client_connect(&f->client));
@@ -285,9 +258,9 @@ static void test_power_loss_says_nothing(void **state) {
   sim_host_stop(&f->servers.world, 0);
   sim_client_send(&f->client, STATEMENT_APPEND);
   uint64_t sent_ns = now(f);
-  run(f, 4 * NS_PER_S);
+  sim_bench_run(f, 4 * NS_PER_S);
   assert_int_equal(f->client.answers, 0);
-  run(f, 2 * NS_PER_S);
+  sim_bench_run(f, 2 * NS_PER_S);
   assert_int_equal(f->client.reply.outcome, OUTCOME_UNKNOWN);
   assert_int_equal(f->client.reply.code, code_pack(CODE_TIMEOUT));
   assert_int_equal(f->client.lost_ns - sent_ns, f->servers.options.operation_timeout_ns);
@@ -295,83 +268,83 @@ static void test_power_loss_says_nothing(void **state) {
   /* The host is back, the server is not: whoever speaks to it gets a reset. */
   sim_host_start(&f->servers.world, 0);
   sim_client_send(&idle, STATEMENT_APPEND);
-  run(f, NS_PER_MS);
+  sim_bench_run(f, NS_PER_MS);
   assert_int_equal(idle.reply.code, code_pack(CODE_CONNECTION_LOST));
   assert_int_equal(idle.session->state, SESSION_LOST);
   sim_client_release(&idle);
-  end(f);
+  sim_bench_free(f);
 }
 
 /* The kernel sends again while the host boots, and is answered by a reset. */
 static void test_a_retransmission_meets_a_new_kernel(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   assert_true(sim_client_connect(&f->client));
   sim_host_stop(&f->servers.world, 0);
   sim_client_send(&f->client, STATEMENT_APPEND);
-  run(f, NS_PER_S);
+  sim_bench_run(f, NS_PER_S);
   sim_host_start(&f->servers.world, 0);
-  run(f, 2 * NS_PER_S);
+  sim_bench_run(f, 2 * NS_PER_S);
   assert_int_equal(f->client.reply.code, code_pack(CODE_CONNECTION_LOST));
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_a_fast_stop_says_goodbye(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   assert_true(sim_client_connect(&f->client));
   sim_client_send(&f->client, STATEMENT_APPEND);
-  run(f, 300 * NS_PER_US);
-  sim_postgres_stop(at(f, 0), false);
-  run(f, NS_PER_MS);
+  sim_bench_run(f, 300 * NS_PER_US);
+  sim_postgres_stop(sim_bench_at(f, 0), false);
+  sim_bench_run(f, NS_PER_MS);
   assert_int_equal(f->client.reply.outcome, OUTCOME_UNKNOWN);
   assert_int_equal(f->client.reply.code, code_pack("57P01"));
   assert_true(why_has(f, "administrator command"));
-  end(f);
+  sim_bench_free(f);
 }
 
 /* The client has given up long ago; its kernel has not. */
 static void test_an_orphan_write_arrives_late(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   assert_true(sim_client_connect(&f->client));
   sim_servers_cut(&f->servers, 0, 1, true);
   sim_client_send(&f->client, STATEMENT_APPEND);
-  run(f, 10 * NS_PER_S);
+  sim_bench_run(f, 10 * NS_PER_S);
   assert_int_equal(f->client.reply.code, code_pack(CODE_TIMEOUT));
   assert_int_equal(sim_servers_row_count(&f->servers, 0), 0);
   sim_servers_cut(&f->servers, 0, 1, false);
-  run(f, 10 * NS_PER_S);
+  sim_bench_run(f, 10 * NS_PER_S);
   assert_int_equal(sim_servers_row_count(&f->servers, 0), 1);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_tcp_user_timeout(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   f->servers.options.tcp_user_timeout_ns = NS_PER_S;
   assert_true(sim_client_connect(&f->client));
   sim_servers_cut(&f->servers, 0, 1, true);
   sim_client_send(&f->client, STATEMENT_APPEND);
   uint64_t sent_ns = now(f);
-  run(f, 2 * NS_PER_S);
+  sim_bench_run(f, 2 * NS_PER_S);
   assert_int_equal(f->client.lost_ns - sent_ns, NS_PER_S);
   assert_int_equal(f->client.reply.code, code_pack(CODE_CONNECTION_LOST));
   sim_servers_cut(&f->servers, 0, 1, false);
   /* A frozen server has a kernel that acknowledges. */
-  run(f, NS_PER_S);
+  sim_bench_run(f, NS_PER_S);
   assert_true(sim_client_connect(&f->client));
   sim_host_freeze(&f->servers.world, 0, true);
   sim_client_send(&f->client, STATEMENT_APPEND);
-  run(f, 4 * NS_PER_S);
+  sim_bench_run(f, 4 * NS_PER_S);
   assert_int_equal(f->client.session->state, SESSION_READY);
-  end(f);
+  sim_bench_free(f);
 }
 
 /* --- pipelining ------------------------------------------------------------------------------ */
 
 struct many {
-  struct fixture *f;
+  struct sim_bench *f;
   struct request requests[8];
   char texts[8][8];
   uint32_t done, order[8];
@@ -399,8 +372,8 @@ static void send_many(struct many *many, uint32_t count) {
   }
 }
 
-static struct fixture *begin_pipeline(uint32_t depth) {
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+static struct sim_bench *begin_pipeline(uint32_t depth) {
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   sim_client_release(&f->client);
   f->servers.options.pipeline_depth = depth;
   sim_client_init(&f->client, &f->servers, ROUTE_PRIMARY, HOST_NONE, 7);
@@ -415,7 +388,7 @@ static void test_a_pipeline_commits_one_by_one(void **state) {
   uint64_t begin_ns = now(many.f);
   char rows[128];
   send_many(&many, 8);
-  while (many.done < 8) run(many.f, 100 * NS_PER_US);
+  while (many.done < 8) sim_bench_run(many.f, 100 * NS_PER_US);
   assert_true(now(many.f) - begin_ns >=
               8 * (sim_servers_costs.fsync_ns + sim_servers_costs.execute_ns));
   for (uint32_t i = 0; i < 8; i++) {
@@ -424,20 +397,20 @@ static void test_a_pipeline_commits_one_by_one(void **state) {
   }
   sim_servers_rows(&many.f->servers, 0, rows, sizeof rows);
   assert_string_equal(rows, "7/1 7/2 7/3 7/4 7/5 7/6 7/7 7/8 ");
-  end(many.f);
+  sim_bench_free(many.f);
 }
 
 static void test_a_pipeline_breaks(void **state) {
   (void)state;
   struct many many = {.f = begin_pipeline(8)};
   send_many(&many, 8);
-  while (many.done < 3) run(many.f, 50 * NS_PER_US);
+  while (many.done < 3) sim_bench_run(many.f, 50 * NS_PER_US);
   kill_server(many.f, 0);
-  run(many.f, 10 * NS_PER_MS);
+  sim_bench_run(many.f, 10 * NS_PER_MS);
   assert_int_equal(many.done, 8);
   for (uint32_t i = 0; i < 8; i++)
     assert_int_equal(many.outcomes[i], i < 3 ? OUTCOME_OK : OUTCOME_UNKNOWN);
-  end(many.f);
+  sim_bench_free(many.f);
 }
 
 /* Deadlines of what is behind in the pipeline hold too. */
@@ -446,17 +419,17 @@ static void test_a_pipeline_times_out(void **state) {
   struct many many = {.f = begin_pipeline(4)};
   sim_host_freeze(&many.f->servers.world, 0, true);
   send_many(&many, 4);
-  run(many.f, 6 * NS_PER_S);
+  sim_bench_run(many.f, 6 * NS_PER_S);
   assert_int_equal(many.done, 4);
   assert_int_equal(many.f->client.lost, 1);
-  end(many.f);
+  sim_bench_free(many.f);
 }
 
 /* --- closing --------------------------------------------------------------------------------- */
 
 static void test_close_completes_what_is_in_flight(void **state) {
   (void)state;
-  struct fixture *f = begin(1, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(1, ROUTE_PRIMARY, HOST_NONE);
   assert_true(sim_client_connect(&f->client));
   sim_client_send(&f->client, STATEMENT_APPEND);
   driver_sim_postgres.session_close(f->client.session);
@@ -464,19 +437,19 @@ static void test_close_completes_what_is_in_flight(void **state) {
   assert_int_equal(f->client.reply.outcome, OUTCOME_UNKNOWN);
   assert_int_equal(f->client.session->state, SESSION_IDLE);
   assert_int_equal(f->client.lost, 0);
-  run(f, NS_PER_S);
+  sim_bench_run(f, NS_PER_S);
   assert_int_equal(sim_servers_row_count(&f->servers, 0), 1);
-  end(f);
+  sim_bench_free(f);
 }
 
 static void test_rows_of_a_server_that_is_down(void **state) {
   (void)state;
-  struct fixture *f = begin(2, ROUTE_PRIMARY, HOST_NONE);
+  struct sim_bench *f = sim_bench_new(2, ROUTE_PRIMARY, HOST_NONE);
   kill_server(f, 1);
   assert_int_equal(sim_servers_row_count(&f->servers, 1), -1);
   sim_host_freeze(&f->servers.world, 0, true);
   assert_int_equal(sim_servers_row_count(&f->servers, 0), -1);
-  end(f);
+  sim_bench_free(f);
 }
 
 int main(void) {

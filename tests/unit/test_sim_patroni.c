@@ -64,10 +64,8 @@ static void test_etcds_leader_gone_too_costs_an_election(void **state) {
 static void test_former_primary_returns(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 20; seed++) {
-    struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-    sim_managed_init(&managed, 3, seed, NULL);
-    sim_managed_write(&managed, true);
-    sim_managed_run(&managed, SECONDS(12));
+    struct sim_managed managed;
+    sim_managed_begin(&managed, seed, NULL);
     sim_host_stop(&managed.servers.world, 0);
     uint32_t primary =
         (sim_managed_failover(&managed, NOBODY, SECONDS(60)), sim_managed_primary(&managed));
@@ -82,11 +80,9 @@ static void test_former_primary_returns(void **state) {
 }
 
 static void test_a_replicas_crash_disturbs_nobody(void **state) {
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
-  sim_managed_init(&managed, 3, 3, NULL);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 3, NULL);
   sim_host_stop(&managed.servers.world, 1);
   sim_managed_run(&managed, SECONDS(60));
   sim_host_start(&managed.servers.world, 1);
@@ -102,10 +98,8 @@ static void test_a_replicas_crash_disturbs_nobody(void **state) {
 static void test_crashed_server_recovers_in_place(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 20; seed++) {
-    struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-    sim_managed_init(&managed, 3, seed, NULL);
-    sim_managed_write(&managed, true);
-    sim_managed_run(&managed, SECONDS(12));
+    struct sim_managed managed;
+    sim_managed_begin(&managed, seed, NULL);
     uint64_t kill_ns = sim_managed_now_ns(&managed);
     managed.promoted = NOBODY;
     sim_process_kill(sim_postgres_process(sim_servers_at(&managed.servers, 0)));
@@ -121,12 +115,10 @@ static void test_crashed_server_recovers_in_place(void **state) {
 
 static void test_primary_start_timeout_0_fails_over(void **state) {
   struct postgres_config config = sim_managed_config;
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
   config.primary_start_timeout_ns = 0;
-  sim_managed_init(&managed, 3, 5, &config);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 5, &config);
   sim_process_kill(sim_postgres_process(sim_servers_at(&managed.servers, 0)));
   assert_in_range(sim_managed_failover(&managed, 0, SECONDS(20)), 0, SECONDS(13));
   sim_managed_converge(&managed, SECONDS(40));
@@ -154,10 +146,8 @@ static void test_primary_start_timeout_0_alone(void **state) {
 static void test_without_the_store_there_is_no_primary(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 10; seed++) {
-    struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-    sim_managed_init(&managed, 3, seed, NULL);
-    sim_managed_write(&managed, true);
-    sim_managed_run(&managed, SECONDS(12));
+    struct sim_managed managed;
+    sim_managed_begin(&managed, seed, NULL);
     for (uint32_t i = 1; i < 3; i++) sim_process_kill(&managed.patroni->etcd.voters[i].process);
     sim_managed_run(&managed, SECONDS(10));
     sim_managed_run(&managed, SECONDS(16));
@@ -175,10 +165,9 @@ static void test_without_the_store_there_is_no_primary(void **state) {
 static void test_isolated_primary_steps_down_in_time(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 40; seed++) {
-    struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-    sim_managed_init(&managed, 3, seed, NULL);
-    sim_managed_write(&managed, true);
-    sim_managed_run(&managed, SECONDS(12) + seed * 211 * NS_PER_MS);
+    struct sim_managed managed;
+    sim_managed_begin(&managed, seed, NULL);
+    sim_managed_run(&managed, seed * 211 * NS_PER_MS);
     sim_managed_isolate(&managed, 0, true);
     sim_managed_failover(&managed, 0, SECONDS(60));
     assert_int_equal(managed.primaries_max, 1);
@@ -195,10 +184,8 @@ static void test_a_voters_death_disturbs_nobody(void **state) {
   (void)state;
   for (uint32_t voter = 0; voter < 3; voter++)
     for (uint64_t seed = 1; seed <= 10; seed++) {
-      struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-      sim_managed_init(&managed, 3, seed, NULL);
-      sim_managed_write(&managed, true);
-      sim_managed_run(&managed, SECONDS(12));
+      struct sim_managed managed;
+      sim_managed_begin(&managed, seed, NULL);
       sim_process_kill(&managed.patroni->etcd.voters[voter].process);
       sim_managed_run(&managed, SECONDS(120));
       assert_int_equal(managed.changes, 0);
@@ -253,10 +240,8 @@ static void test_patroni_3_0_takes_its_key_back(void **state) {
 /* Nobody demotes a primary whose manager sleeps. The others compare positions while the log grows:
  * often one passes in the first race, else in the second. */
 static uint64_t freeze_manager(uint64_t seed) {
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-  sim_managed_init(&managed, 3, seed, NULL);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  struct sim_managed managed;
+  sim_managed_begin(&managed, seed, NULL);
   sim_process_freeze(&sim_managed_at(&managed, 0)->process, true);
   sim_managed_run(&managed, SECONDS(60));
   assert_int_equal(managed.primaries_max, 2);
@@ -290,10 +275,8 @@ static void test_only_a_synchronous_standby_takes_over(void **state) {
   (void)state;
   config.synchronous_mode = true;
   for (uint64_t seed = 1; seed <= 20; seed++) {
-    struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-    sim_managed_init(&managed, 3, seed, &config);
-    sim_managed_write(&managed, true);
-    sim_managed_run(&managed, SECONDS(12));
+    struct sim_managed managed;
+    sim_managed_begin(&managed, seed, &config);
     assert_int_equal(sim_patroni_synchronous(managed.patroni), 2);
     sim_host_stop(&managed.servers.world, 0);
     sim_managed_failover(&managed, NOBODY, SECONDS(60));
@@ -327,12 +310,10 @@ static void test_nobody_takes_over_who_was_not_synchronous(void **state) {
  * there is none. */
 static void test_synchronous_standby_is_replaced(void **state) {
   struct postgres_config config = sim_managed_config;
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
   config.synchronous_mode = config.synchronous_mode_strict = true;
-  sim_managed_init(&managed, 3, 9, &config);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 9, &config);
   sim_process_kill(sim_postgres_process(sim_servers_at(&managed.servers, 1)));
   sim_process_kill(&sim_managed_at(&managed, 1)->process);
   sim_managed_run(&managed, SECONDS(15));
@@ -354,12 +335,10 @@ static void test_synchronous_standby_is_replaced(void **state) {
 /* maximum_lag_on_failover: too far behind the position that the leader told last. */
 static void test_a_lagging_replica_takes_nothing_over(void **state) {
   struct postgres_config config = sim_managed_config;
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
   config.maximum_lag_on_failover_bytes = 1000;
-  sim_managed_init(&managed, 3, 10, &config);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 10, &config);
   for (uint32_t i = 1; i < 3; i++)
     sim_process_freeze(sim_postgres_process(sim_servers_at(&managed.servers, i)), true);
   sim_managed_run(&managed, SECONDS(25));
@@ -376,10 +355,8 @@ static void test_a_lagging_replica_takes_nothing_over(void **state) {
 static void test_the_replica_that_is_ahead_takes_over(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 20; seed++) {
-    struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-    sim_managed_init(&managed, 3, seed, NULL);
-    sim_managed_write(&managed, true);
-    sim_managed_run(&managed, SECONDS(12));
+    struct sim_managed managed;
+    sim_managed_begin(&managed, seed, NULL);
     sim_servers_cut(&managed.servers, 0, 1, true); /* member 1 hears no more of the primary */
     sim_managed_run(&managed, SECONDS(2));
     sim_host_stop(&managed.servers.world, 0);
@@ -393,12 +370,10 @@ static void test_the_replica_that_is_ahead_takes_over(void **state) {
  * come back by itself. */
 static void test_without_rewind_a_parted_history_stays(void **state) {
   struct postgres_config config = sim_managed_config;
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
   config.use_pg_rewind = false;
-  sim_managed_init(&managed, 3, 11, &config);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 11, &config);
   sim_process_freeze(&sim_managed_at(&managed, 0)->process, true); /* it goes on alone */
   sim_managed_run(&managed, SECONDS(60));
   sim_process_freeze(&sim_managed_at(&managed, 0)->process, false);
@@ -417,10 +392,8 @@ static void test_without_rewind_a_parted_history_stays(void **state) {
 static void test_switchover_to_a_candidate(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 20; seed++) {
-    struct sim_managed managed = {.version = SIM_PATRONI_3_2};
-    sim_managed_init(&managed, 3, seed, NULL);
-    sim_managed_write(&managed, true);
-    sim_managed_run(&managed, SECONDS(12));
+    struct sim_managed managed;
+    sim_managed_begin(&managed, seed, NULL);
     uint32_t candidate = 1 + (uint32_t)(seed % 2);
     assert_true(sim_patroni_switchover(managed.patroni, candidate));
     assert_in_range(sim_managed_failover(&managed, 0, SECONDS(20)), SECONDS(1), SECONDS(4));
@@ -433,11 +406,9 @@ static void test_switchover_to_a_candidate(void **state) {
 }
 
 static void test_switchover_to_anybody(void **state) {
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
-  sim_managed_init(&managed, 3, 13, NULL);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 13, NULL);
   assert_true(sim_patroni_switchover(managed.patroni, NOBODY));
   sim_managed_failover(&managed, 0, SECONDS(20));
   sim_managed_converge(&managed, SECONDS(30));
@@ -447,12 +418,10 @@ static void test_switchover_to_anybody(void **state) {
 /* Asked twice, and for a restart of another member, while the first is under way. */
 static void test_requests_at_once(void **state) {
   struct postgres_config config = sim_managed_config;
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
   config.synchronous_mode = true;
-  sim_managed_init(&managed, 3, 19, &config);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 19, &config);
   for (int i = 0; i < 3; i++) {
     (void)sim_patroni_switchover(managed.patroni, NOBODY);
     (void)sim_patroni_restart(managed.patroni, 0);
@@ -485,12 +454,10 @@ static void test_switchover_is_refused_without_a_candidate(void **state) {
 /* A synchronous standby is let go before it restarts: commits do not wait for it. */
 static void test_restart_of_a_synchronous_standby(void **state) {
   struct postgres_config config = sim_managed_config;
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
   config.synchronous_mode = true;
-  sim_managed_init(&managed, 3, 15, &config);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 15, &config);
   assert_true(sim_patroni_restart(managed.patroni, 1));
   assert_false(sim_patroni_restart(managed.patroni, 1)); /* one at a time */
   while (sim_patroni_busy(managed.patroni, 1)) sim_managed_run(&managed, 10 * NS_PER_MS);
@@ -503,11 +470,9 @@ static void test_restart_of_a_synchronous_standby(void **state) {
 }
 
 static void test_restart_of_the_primary_keeps_the_key(void **state) {
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
-  sim_managed_init(&managed, 3, 16, NULL);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 16, NULL);
   assert_true(sim_patroni_restart(managed.patroni, 0));
   while (sim_patroni_busy(managed.patroni, 0)) sim_managed_run(&managed, 10 * NS_PER_MS);
   sim_managed_run(&managed, SECONDS(20));
@@ -519,11 +484,9 @@ static void test_restart_of_the_primary_keeps_the_key(void **state) {
 
 /* A manager that is asked to end stops its server and gives the key back: over in seconds. */
 static void test_terminated_manager_hands_over(void **state) {
-  struct sim_managed managed = {.version = SIM_PATRONI_3_2};
+  struct sim_managed managed;
   (void)state;
-  sim_managed_init(&managed, 3, 17, NULL);
-  sim_managed_write(&managed, true);
-  sim_managed_run(&managed, SECONDS(12));
+  sim_managed_begin(&managed, 17, NULL);
   assert_true(sim_patroni_terminate(managed.patroni, &sim_managed_at(&managed, 0)->process));
   sim_managed_failover(&managed, 0, SECONDS(6));
   assert_false(sim_managed_at(&managed, 0)->process.running);
