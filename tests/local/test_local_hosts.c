@@ -15,18 +15,6 @@
 
 static struct error err;
 
-static int set_up(void **state) {
-  static struct local_test test;
-  local_test_begin(&test);
-  *state = &test;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  local_test_end(*state);
-  return 0;
-}
-
 static void exec_gives_output_exit_code_and_input(void **state) {
   const struct local_test *test = *state;
   CLEANUP(process_result_release) struct process_result result;
@@ -366,5 +354,5 @@ int main(void) {
       cmocka_unit_test(too_much_memory_kills_the_process_not_the_host),
       cmocka_unit_test(a_full_disk_is_full_for_this_host_alone),
   };
-  return cmocka_run_group_tests_name("local_hosts", tests, set_up, tear_down);
+  return cmocka_run_group_tests_name("local_hosts", tests, local_test_set_up, local_test_tear_down);
 }

@@ -16,18 +16,6 @@
 
 static struct error err;
 
-static int set_up(void **state) {
-  static struct local_test test;
-  local_test_begin(&test);
-  *state = &test;
-  return 0;
-}
-
-static int tear_down(void **state) {
-  local_test_end(*state);
-  return 0;
-}
-
 /* What a thread on the client host finds. Asserted by the test: CMocka's checks are for one thread.
  */
 struct visit {
@@ -246,5 +234,5 @@ int main(void) {
       cmocka_unit_test(programs_of_this_machine_find_the_names_too),
       cmocka_unit_test(a_second_network_has_the_names_too),
   };
-  return cmocka_run_group_tests_name("local_names", tests, set_up, tear_down);
+  return cmocka_run_group_tests_name("local_names", tests, local_test_set_up, local_test_tear_down);
 }

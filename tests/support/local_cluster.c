@@ -70,6 +70,18 @@ void local_test_end(struct local_test *test) {
   assert_ok(directory_remove(test->directory, &err), &err);
 }
 
+int local_test_set_up(void **state) {
+  static struct local_test test;
+  local_test_begin(&test);
+  *state = &test;
+  return 0;
+}
+
+int local_test_tear_down(void **state) {
+  local_test_end(*state);
+  return 0;
+}
+
 /* --- what is left */
 
 static bool process_left(const char *id, char what[256]) {

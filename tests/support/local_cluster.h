@@ -28,6 +28,10 @@ void local_test_begin(struct local_test *test);
 /* Removes the cluster and fails the test when something is left of it. */
 void local_test_end(struct local_test *test);
 
+/* The two for CMocka, for a group that has one cluster: *state is it. */
+int local_test_set_up(void **state);
+int local_test_tear_down(void **state);
+
 /* Waits until nothing is left of the cluster but logs; false after the timeout, *ret_what says what
  * is still there. */
 bool local_test_gone(const struct local_test *test, uint64_t timeout_ns, char ret_what[256]);
