@@ -11,14 +11,6 @@
 #include "base/file.h"
 #include "support/fake.h"
 
-static const char *const paths[] = {
-    "scenarios/postgres/primary-crash.yaml",        "scenarios/postgres/primary-crash-sync.yaml",
-    "scenarios/postgres/primary-process-kill.yaml", "scenarios/postgres/primary-freeze.yaml",
-    "scenarios/postgres/manager-freeze.yaml",       "scenarios/postgres/replica-crash.yaml",
-    "scenarios/postgres/switchover.yaml",           "scenarios/postgres/rolling-restart.yaml",
-    "scenarios/postgres/streaming-promote.yaml",
-};
-
 static void run_into(const struct simulated_scenario *scenario, uint64_t seed,
                      const char *directory) {
   struct error err = ERROR_INIT;
@@ -58,7 +50,7 @@ static uint32_t compare_all(const char *left, const char *right) {
 
 static void test_same_seed_same_bytes(void **state) {
   (void)state;
-  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+  for (size_t i = 0; i < SIMULATED_POSTGRES; i++) {
     char work[TEMPORARY_SIZE], once[TEMPORARY_SIZE + 8], again[TEMPORARY_SIZE + 8],
         other[TEMPORARY_SIZE + 8];
     struct simulated_scenario scenario;
@@ -67,7 +59,7 @@ static void test_same_seed_same_bytes(void **state) {
     snprintf(once, sizeof once, "%s/once", work);
     snprintf(again, sizeof again, "%s/again", work);
     snprintf(other, sizeof other, "%s/other", work);
-    assert_ok(simulated_load(&scenario, paths[i], NULL, 0, &err), &err);
+    assert_ok(simulated_load(&scenario, simulated_postgres[i], NULL, 0, &err), &err);
     run_into(&scenario, 7, once);
     run_into(&scenario, 7, again);
     run_into(&scenario, 8, other);
@@ -75,7 +67,7 @@ static void test_same_seed_same_bytes(void **state) {
     assert_true(files >= 8); /* run, scenario, events, operations, samples, three hosts' rows */
     assert_int_equal(files, compare_all(again, once));
     assert_false(same_file(once, other, "operations.bin"));
-    print_message("%-46s %u files, the same twice\n", paths[i], files);
+    print_message("%-46s %u files, the same twice\n", simulated_postgres[i], files);
     simulated_release(&scenario);
     temporary_remove(work);
   }

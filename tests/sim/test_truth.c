@@ -6,14 +6,7 @@
 
 #include "engine/batch.h"
 
-static const char *const paths[] = {
-    "scenarios/postgres/primary-crash.yaml",        "scenarios/postgres/primary-crash-sync.yaml",
-    "scenarios/postgres/primary-process-kill.yaml", "scenarios/postgres/primary-freeze.yaml",
-    "scenarios/postgres/manager-freeze.yaml",       "scenarios/postgres/replica-crash.yaml",
-    "scenarios/postgres/switchover.yaml",           "scenarios/postgres/rolling-restart.yaml",
-    "scenarios/postgres/streaming-promote.yaml",
-};
-#define PATHS (sizeof paths / sizeof *paths)
+#define PATHS SIMULATED_POSTGRES
 
 struct result {
   struct truth_check check;
@@ -44,17 +37,17 @@ static int deliver(void *data, const struct batch_outcome *outcome, struct error
   struct bench *bench = data;
   uint64_t which = outcome->index % PATHS, seed = outcome->index / PATHS + 1;
   if (outcome->end != BATCH_DONE)
-    return error_set(err, STATUS_INTERNAL, "%s, seed %llu: %s", paths[which],
+    return error_set(err, STATUS_INTERNAL, "%s, seed %llu: %s", simulated_postgres[which],
                      (unsigned long long)seed,
                      outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
   const struct result *result = outcome->result;
   bench->done[which]++;
   bench->compared[which] += result->check.compared;
   if (result->check.wrong > 0 && bench->wrong[which]++ < 3)
-    print_message("%s, seed %llu: %s\n", paths[which], (unsigned long long)seed,
+    print_message("%s, seed %llu: %s\n", simulated_postgres[which], (unsigned long long)seed,
                   result->check.text);
   if (result->verdict != VERDICT_PASS && bench->missed[which]++ < 3)
-    print_message("%s, seed %llu: %s: %s\n", paths[which], (unsigned long long)seed,
+    print_message("%s, seed %llu: %s: %s\n", simulated_postgres[which], (unsigned long long)seed,
                   verdict_name(result->verdict), result->why);
   return 0;
 }
@@ -67,7 +60,7 @@ static void test_measured_is_true(void **state) {
   (void)state;
   assert_non_null(bench);
   for (size_t i = 0; i < PATHS; i++)
-    assert_ok(simulated_load(&bench->scenarios[i], paths[i], sets, 1, &err), &err);
+    assert_ok(simulated_load(&bench->scenarios[i], simulated_postgres[i], sets, 1, &err), &err);
   struct batch_spec spec = {.workers = 2,
                             .count = PATHS * (seeds ? strtoull(seeds, NULL, 10) : 100),
                             .job_timeout_ns = 120 * NS_PER_S,
@@ -81,7 +74,7 @@ static void test_measured_is_true(void **state) {
   uint64_t wrong = 0;
   for (size_t i = 0; i < PATHS; i++) {
     print_message("%-46s %4llu seeds, %6llu values compared, %llu wrong, %llu not passed\n",
-                  paths[i], (unsigned long long)bench->done[i],
+                  simulated_postgres[i], (unsigned long long)bench->done[i],
                   (unsigned long long)bench->compared[i], (unsigned long long)bench->wrong[i],
                   (unsigned long long)bench->missed[i]);
     wrong += bench->wrong[i] + bench->missed[i];

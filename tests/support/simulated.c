@@ -11,6 +11,14 @@
 #include "engine/interrupt.h"
 #include "engine/run.h"
 
+const char *const simulated_postgres[SIMULATED_POSTGRES] = {
+    "scenarios/postgres/primary-crash.yaml",        "scenarios/postgres/primary-crash-sync.yaml",
+    "scenarios/postgres/primary-process-kill.yaml", "scenarios/postgres/primary-freeze.yaml",
+    "scenarios/postgres/manager-freeze.yaml",       "scenarios/postgres/replica-crash.yaml",
+    "scenarios/postgres/switchover.yaml",           "scenarios/postgres/rolling-restart.yaml",
+    "scenarios/postgres/streaming-promote.yaml",
+};
+
 static int measure_names(const char ***ret_names, struct error *err) {
   size_t count = 0;
   while (measure_table[count].name) count++;

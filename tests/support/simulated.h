@@ -7,6 +7,10 @@
 #include "engine/record.h"
 #include "scenario/scenario.h"
 
+/* The paths of all shipped scenarios for PostgreSQL that the simulator can run. */
+#define SIMULATED_POSTGRES 9
+extern const char *const simulated_postgres[SIMULATED_POSTGRES];
+
 /* A scenario with its overrides; `provider` is sim whatever the file says. */
 struct simulated_scenario {
   struct scenario scenario;
