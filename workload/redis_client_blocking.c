@@ -1,0 +1,342 @@
+/* The blocking helpers of driver_redis, for preparing and for the final read: connections of
+ * hiredis' own, poll() instead of a loop, and one deadline for everything. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "workload/redis_client.h"
+
+#define ATTEMPT_TIMEOUT_NS (5 * NS_PER_S)
+#define RETRY_PAUSE_NS (100 * NS_PER_MS)
+#define CANCELLED_LOOK_NS (100 * NS_PER_MS)
+#define WORDS_MAX 64u
+#define TEXT_MAX 4096u
+#define SCAN_COUNT "1000" /* keys a call: some 100 us of the server's time */
+
+/* How long somebody waits, and whether still. */
+struct patience {
+  const struct access *access;
+  uint64_t deadline_ns;
+};
+
+static void cleanup_context(redisContext **context) {
+  if (*context) redisFree(*context);
+}
+static void cleanup_reply(redisReply **reply) {
+  if (*reply) freeReplyObject(*reply);
+}
+
+/* Waits until the socket is ready for `events`, or STATUS_TIMEOUT. `fd` -1 only waits. */
+static int wait_socket(int fd, short events, const struct patience *patience, struct error *err) {
+  struct pollfd watched = {.fd = fd, .events = events};
+  const struct access *access = patience->access;
+  for (;;) {
+    uint64_t now_ns = clock_now_ns(&clock_monotonic);
+    if (access->cancelled && access->cancelled(access->cancelled_data)) {
+      return error_set(err, STATUS_INTERRUPTED, "interrupted while an answer was awaited");
+    }
+    if (now_ns >= patience->deadline_ns) return error_set(err, STATUS_TIMEOUT, "no answer in time");
+    uint64_t wait_ns = patience->deadline_ns - now_ns;
+    if (wait_ns > CANCELLED_LOOK_NS) wait_ns = CANCELLED_LOOK_NS;
+    int ready = poll(&watched, 1, (int)(wait_ns / NS_PER_MS) + 1);
+    if (ready > 0) return 0;
+    if (ready < 0 && errno != EINTR) return error_set_errno(err, errno, "cannot poll");
+  }
+}
+
+/* --- commands -------------------------------------------------------------------------------- */
+
+static int context_error(const redisContext *context, struct error *err) {
+  return error_set(err, STATUS_SERVER, "%s", context->err ? context->errstr : "no answer");
+}
+
+/* Puts a command into the context's buffer; take_reply() sends what is there. */
+static int put_words(redisContext *context, const char *const words[], uint32_t count,
+                     struct error *err) {
+  size_t length = redis_command_words(words, count, NULL);
+  CLEANUP_FREE char *bytes = malloc(length);
+  if (!bytes) return error_set(err, STATUS_MEMORY, "out of memory for a command");
+  redis_command_words(words, count, bytes);
+  if (redisAppendFormattedCommand(context, bytes, length) == REDIS_OK) return 0;
+  return error_set(err, STATUS_MEMORY, "out of memory for a command");
+}
+
+static int take_reply(redisContext *context, const struct patience *patience,
+                      redisReply **ret_reply, struct error *err) {
+  for (int done = 0; !done;) {
+    if (redisBufferWrite(context, &done) != REDIS_OK) return context_error(context, err);
+    if (done) break;
+    int status = wait_socket(context->fd, POLLOUT, patience, err);
+    if (status < 0) return status;
+  }
+  for (;;) {
+    void *reply = NULL;
+    if (redisGetReplyFromReader(context, &reply) != REDIS_OK) return context_error(context, err);
+    if (reply) {
+      *ret_reply = reply;
+      return 0;
+    }
+    int status = wait_socket(context->fd, POLLIN, patience, err);
+    if (status < 0) return status;
+    if (redisBufferRead(context) != REDIS_OK) return context_error(context, err);
+  }
+}
+
+/* Runs one command; an error reply is a failure. */
+static int run_words(redisContext *context, const struct patience *patience,
+                     const char *const words[], uint32_t count, redisReply **ret_reply,
+                     struct error *err) {
+  CLEANUP(cleanup_reply) redisReply *reply = NULL;
+  int status = put_words(context, words, count, err);
+  if (status == 0) status = take_reply(context, patience, &reply, err);
+  if (status == 0) status = redis_reply_check(reply, words[0], err);
+  if (status < 0) return status;
+  if (ret_reply) {
+    *ret_reply = reply;
+    reply = NULL;
+  }
+  return 0;
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+static bool is_cluster(const struct access *access) {
+  const struct redis_access *redis = access->context;
+  return redis && redis->topology == REDIS_CLUSTER;
+}
+
+static int introduce(redisContext *context, const struct patience *patience, struct error *err) {
+  const struct access *access = patience->access;
+  int status = 0;
+  if (access->password && access->user) {
+    const char *const words[] = {"AUTH", access->user, access->password};
+    status = run_words(context, patience, words, 3, NULL, err);
+  } else if (access->password) {
+    const char *const words[] = {"AUTH", access->password};
+    status = run_words(context, patience, words, 2, NULL, err);
+  }
+  if (status == 0 && is_cluster(access)) {
+    status = run_words(context, patience, (const char *[]){"READONLY"}, 1, NULL, err);
+  }
+  return status;
+}
+
+static int connect_one(const struct endpoint *endpoint, const struct patience *patience,
+                       redisContext **ret_context, struct error *err) {
+  if (patience->access->ca_file) {
+    return error_set(err, STATUS_ENVIRONMENT, "TLS to Redis is not there");
+  }
+  CLEANUP(cleanup_context)
+  redisContext *context = redisConnectNonBlock(endpoint->address, endpoint->port);
+  if (!context) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
+  if (context->err) return context_error(context, err);
+  int status = wait_socket(context->fd, POLLOUT, patience, err);
+  if (status < 0) return status;
+  int errnum = 0;
+  socklen_t size = sizeof errnum;
+  if (getsockopt(context->fd, SOL_SOCKET, SO_ERROR, &errnum, &size) < 0) errnum = errno;
+  if (errnum != 0) return error_set_errno(err, errnum, "cannot connect");
+  status = introduce(context, patience, err);
+  if (status < 0) return status;
+  *ret_context = context;
+  context = NULL;
+  return 0;
+}
+
+static int ask_primary(redisContext *context, const struct patience *patience, bool *ret_primary,
+                       struct error *err) {
+  CLEANUP(cleanup_reply) redisReply *reply = NULL;
+  struct redis_identity identity = {.replica = true};
+  int status =
+      run_words(context, patience, (const char *[]){"INFO", "replication"}, 2, &reply, err);
+  if (status == 0) status = redis_identity_read(NULL, reply, &identity, err);
+  if (status == 0) *ret_primary = !identity.replica;
+  return status;
+}
+
+/* --- one text -------------------------------------------------------------------------------- */
+
+static int split_words(char *text, const char *ret_words[], uint32_t *ret_count,
+                       struct error *err) {
+  uint32_t count = 0;
+  for (char *word = text; word;) {
+    char *space = strchr(word, ' ');
+    if (space) *space++ = '\0';
+    if (count == WORDS_MAX || *word == '\0') {
+      return error_set(err, STATUS_INTERNAL, "not words with single spaces between them");
+    }
+    ret_words[count++] = word;
+    word = space;
+  }
+  *ret_count = count;
+  return 0;
+}
+
+/* Calls `found` with the keys of each step of a SCAN. */
+typedef int scan_step(redisContext *context, const struct patience *patience,
+                      const redisReply *keys, void *data, struct error *err);
+static int scan(redisContext *context, const struct patience *patience, const char *pattern,
+                scan_step *found, void *data, struct error *err) {
+  char cursor[24] = "0";
+  do {
+    CLEANUP(cleanup_reply) redisReply *reply = NULL;
+    const char *const words[] = {"SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT};
+    int status = run_words(context, patience, words, 6, &reply, err);
+    if (status < 0) return status;
+    bool sound = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                 reply->element[0]->str && reply->element[1]->type == REDIS_REPLY_ARRAY;
+    if (!sound) return error_set(err, STATUS_SERVER, "SCAN: an answer that is not understood");
+    snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
+    if (reply->element[1]->elements == 0) continue;
+    status = found(context, patience, reply->element[1], data, err);
+    if (status != 0) return status;
+  } while (strcmp(cursor, "0") != 0);
+  return 0;
+}
+
+/* One command for each key, all in one go: in a cluster one command may not have keys of several
+ * slots. */
+static int put_each(redisContext *context, const char *command, const redisReply *keys,
+                    struct error *err) {
+  for (size_t i = 0; i < (size_t)keys->elements; i++) {
+    const char *const words[] = {command, keys->element[i]->str};
+    if (!words[1]) return error_set(err, STATUS_SERVER, "SCAN: a key that is no text");
+    int status = put_words(context, words, 2, err);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+static int unlink_found(redisContext *context, const struct patience *patience,
+                        const redisReply *keys, void *data, struct error *err) {
+  (void)data;
+  int status = put_each(context, "UNLINK", keys, err);
+  for (size_t i = 0; status == 0 && i < (size_t)keys->elements; i++) {
+    CLEANUP(cleanup_reply) redisReply *reply = NULL;
+    status = take_reply(context, patience, &reply, err);
+    if (status == 0) status = redis_reply_check(reply, "UNLINK", err);
+  }
+  return status;
+}
+
+static int run_text(redisContext *context, const struct patience *patience, const char *text,
+                    struct error *err) {
+  char copy[TEXT_MAX];
+  const char *words[WORDS_MAX];
+  uint32_t count = 0;
+  if (strlen(text) >= sizeof copy) return error_set(err, STATUS_INTERNAL, "a text too long");
+  snprintf(copy, sizeof copy, "%s", text);
+  int status = split_words(copy, words, &count, err);
+  if (status < 0) return status;
+  size_t last = strlen(words[count - 1]);
+  if (count == 2 && strcasecmp(words[0], "UNLINK") == 0 && words[1][last - 1] == '*') {
+    return scan(context, patience, words[1], unlink_found, NULL, err);
+  }
+  return run_words(context, patience, words, count, NULL, err);
+}
+
+/* --- execute --------------------------------------------------------------------------------- */
+
+/* One round over all endpoints: runs the text on each primary, or on the first that is found where
+ * there is only one. `ret_done`: on how many. */
+static int execute_on_primaries(const struct patience *patience, const char *text, bool *done,
+                                uint32_t *ret_count, struct error *err) {
+  const struct access *access = patience->access;
+  int status = error_set(err, STATUS_USAGE, "the service has no endpoint to connect to");
+  for (uint32_t i = 0; i < access->endpoint_count; i++) {
+    if (done[i]) continue;
+    struct patience attempt = *patience;
+    uint64_t attempt_ns = clock_now_ns(&clock_monotonic) + ATTEMPT_TIMEOUT_NS;
+    if (attempt_ns < attempt.deadline_ns) attempt.deadline_ns = attempt_ns;
+    CLEANUP(cleanup_context) redisContext *context = NULL;
+    bool primary = false;
+    status = connect_one(&access->endpoints[i], &attempt, &context, err);
+    if (status == 0) status = ask_primary(context, &attempt, &primary, err);
+    if (status == 0 && !primary) status = error_set(err, STATUS_SERVER, "is a replica");
+    if (status == 0) status = run_text(context, patience, text, err);
+    if (status < 0) {
+      error_wrap(err, "%s", access->endpoints[i].name);
+      if (status == STATUS_INTERRUPTED || status == STATUS_MEMORY) return status;
+      continue;
+    }
+    done[i] = true;
+    if (++*ret_count >= access->shards) return 0;
+  }
+  return status;
+}
+
+static int execute_everywhere(const struct patience *patience, const char *text,
+                              struct error *err) {
+  CLEANUP_FREE bool *done = calloc(patience->access->endpoint_count + 1, sizeof *done);
+  if (!done) return error_set(err, STATUS_MEMORY, "out of memory");
+  uint32_t wanted = patience->access->shards > 0 ? patience->access->shards : 1;
+  for (uint32_t count = 0;;) {
+    int status = execute_on_primaries(patience, text, done, &count, err);
+    if (count >= wanted) return 0;
+    uint64_t again_ns = clock_now_ns(&clock_monotonic) + RETRY_PAUSE_NS;
+    if (again_ns >= patience->deadline_ns || status == STATUS_USAGE || status == STATUS_MEMORY ||
+        status == STATUS_INTERRUPTED) {
+      return error_wrap(err, "%u of %u primaries took it", (unsigned)count, (unsigned)wanted);
+    }
+    struct patience pause = {.access = patience->access, .deadline_ns = again_ns};
+    wait_socket(-1, 0, &pause, NULL);
+  }
+}
+
+static struct patience patience_for(const struct access *access, uint64_t timeout_ns) {
+  uint64_t now_ns = clock_now_ns(&clock_monotonic);
+  return (struct patience){
+      .access = access,
+      .deadline_ns = timeout_ns > TIME_NEVER - now_ns ? TIME_NEVER : now_ns + timeout_ns};
+}
+
+int redis_execute(const struct access *access, const struct endpoint *endpoint, const char *text,
+                  uint64_t timeout_ns, struct error *err) {
+  struct patience patience = patience_for(access, timeout_ns);
+  if (!endpoint) return execute_everywhere(&patience, text, err);
+  CLEANUP(cleanup_context) redisContext *context = NULL;
+  int status = connect_one(endpoint, &patience, &context, err);
+  if (status < 0) return error_wrap(err, "cannot connect to %s", endpoint->name);
+  return run_text(context, &patience, text, err);
+}
+
+/* --- read_rows ------------------------------------------------------------------------------- */
+
+struct row_reader {
+  row_callback *row;
+  void *data;
+};
+
+static int read_found(redisContext *context, const struct patience *patience,
+                      const redisReply *keys, void *data, struct error *err) {
+  const struct row_reader *reader = data;
+  int status = put_each(context, "GET", keys, err);
+  for (size_t i = 0; status == 0 && i < (size_t)keys->elements; i++) {
+    CLEANUP(cleanup_reply) redisReply *reply = NULL;
+    status = take_reply(context, patience, &reply, err);
+    if (status == 0) status = redis_reply_check(reply, "GET", err);
+    if (status < 0) return status;
+    if (reply->type == REDIS_REPLY_NIL) continue; /* gone since */
+    if (!reply->str) return error_set(err, STATUS_SERVER, "GET: an answer that is no text");
+    const char *const columns[] = {keys->element[i]->str, reply->str};
+    status = reader->row(reader->data, columns, 2, err);
+  }
+  return status;
+}
+
+int redis_read_rows(const struct access *access, const struct endpoint *endpoint, const char *text,
+                    uint64_t timeout_ns, row_callback *row, void *data, struct error *err) {
+  struct patience patience = patience_for(access, timeout_ns);
+  struct row_reader reader = {.row = row, .data = data};
+  if (!endpoint) {
+    return error_set(err, STATUS_INTERNAL, "keys of Redis are read from one host at a time");
+  }
+  CLEANUP(cleanup_context) redisContext *context = NULL;
+  int status = connect_one(endpoint, &patience, &context, err);
+  if (status < 0) return error_wrap(err, "cannot connect to %s", endpoint->name);
+  return scan(context, &patience, text, read_found, &reader, err);
+}

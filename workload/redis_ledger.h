@@ -1,0 +1,33 @@
+/* The configuration of redis-ledger, for its tests and benchmarks. */
+#ifndef GAMEDAY_WORKLOAD_REDIS_LEDGER_H
+#define GAMEDAY_WORKLOAD_REDIS_LEDGER_H
+
+#include "gameday/workload.h"
+
+struct redis_ledger_config {
+  double rate;
+  uint32_t clients;
+  double read_ratio;
+  int arrival;
+  uint64_t payload;
+  uint32_t wait;
+  uint64_t wait_timeout_ns;
+  struct client_options options;
+  double pinned_rate;
+  uint64_t heartbeat_ns, probe_interval_ns;
+};
+
+/* Indices of its statements, and the numbers of their requests. */
+enum redis_ledger_statement {
+  REDIS_LEDGER_APPEND,        /* identity, sequence, checksum; text: payload */
+  REDIS_LEDGER_APPEND_WAIT,   /* ... checksum, replicas, timeout in ms; text: payload */
+  REDIS_LEDGER_APPEND_HERE,   /* as APPEND, a key of the shard where the session is */
+  REDIS_LEDGER_READ_OWN,      /* identity, sequence: of the write that was acknowledged last */
+  REDIS_LEDGER_HEARTBEAT_SET, /* beat */
+  REDIS_LEDGER_HEARTBEAT_SET_SHARD, /* beat, number in the shard's tag */
+  REDIS_LEDGER_HEARTBEAT_GET,
+};
+
+extern const struct workload workload_redis_ledger;
+
+#endif

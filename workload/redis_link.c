@@ -1,0 +1,436 @@
+/* A connection of a Redis session: connecting, sending, receiving. */
+#include "workload/redis_link.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "workload/redis_command.h"
+
+#define RECEIVE_SIZE (16u * 1024u)
+#define OUT_SIZE 1024u
+/* Questions on one connection at a time, beside requests: those of the setup, and an ASKING before
+ * each request. */
+#define QUESTIONS 8u
+
+/* --- flights --------------------------------------------------------------------------------- */
+
+struct redis_flight *redis_link_at(struct redis_link *link, uint32_t position) {
+  assert(position < link->capacity);
+  uint32_t index = link->head + position;
+  if (index >= link->capacity) index -= link->capacity;
+  return &link->flights[index];
+}
+
+struct redis_flight *redis_link_add(struct redis_link *link) {
+  if (link->count == link->capacity) return NULL;
+  struct redis_flight *flight = redis_link_at(link, link->count++);
+  *flight = (struct redis_flight){.answers = 1};
+  return flight;
+}
+
+struct redis_flight *redis_link_current(struct redis_link *link) {
+  return link->held < link->count ? redis_link_at(link, link->held) : NULL;
+}
+
+struct redis_flight redis_link_take(struct redis_link *link) {
+  assert(link->count > 0);
+  struct redis_flight oldest = *redis_link_at(link, 0);
+  link->head = link->head + 1 == link->capacity ? 0 : link->head + 1;
+  link->count--;
+  if (link->held > 0) link->held--;
+  return oldest;
+}
+
+struct redis_flight redis_link_take_current(struct redis_link *link) {
+  assert(link->held < link->count);
+  struct redis_flight taken = *redis_link_at(link, link->held);
+  /* Rare with any that are held: they move up by one. */
+  for (uint32_t i = link->held; i > 0; i--) *redis_link_at(link, i) = *redis_link_at(link, i - 1);
+  link->head = link->head + 1 == link->capacity ? 0 : link->head + 1;
+  link->count--;
+  return taken;
+}
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+char *redis_link_reserve(struct redis_link *link, size_t size) {
+  if (link->out_capacity - link->out_end >= size) return link->out + link->out_end;
+  size_t length = link->out_end - link->out_start;
+  if (link->out_start > 0) memmove(link->out, link->out + link->out_start, length);
+  link->out_start = 0;
+  link->out_end = length;
+  if (link->out_capacity - length < size) {
+    size_t capacity = link->out_capacity ? link->out_capacity : OUT_SIZE;
+    while (capacity - length < size) capacity *= 2;
+    char *out = realloc(link->out, capacity);
+    if (!out) return NULL;
+    link->out = out;
+    link->out_capacity = capacity;
+  }
+  return link->out + link->out_end;
+}
+
+uint64_t redis_link_commit(struct redis_link *link, size_t size) {
+  uint64_t position = link->sent + (link->out_end - link->out_start);
+  link->out_end += size;
+  assert(link->out_end <= link->out_capacity);
+  return position;
+}
+
+static void set_interest(struct redis_link *link, unsigned interest) {
+  if (link->watch.active && link->watch.interest == interest) return;
+  struct error err = ERROR_INIT;
+  if (loop_watch_set(link->loop, &link->watch, interest, &err) < 0) {
+    redis_link_lose(link, err.message);
+  }
+}
+
+void redis_link_flush(struct redis_link *link) {
+  if (link->cork->in || link->phase < LINK_SETUP) return;
+  unsigned interest = LOOP_READ; /* also takes LOOP_WRITE away, of the connect or of a send */
+  while (link->out_start < link->out_end && !link->broken) {
+    size_t length = link->out_end - link->out_start;
+    ssize_t sent = send(link->watch.fd, link->out + link->out_start, length, MSG_NOSIGNAL);
+    if (sent >= 0) {
+      link->sent += (uint64_t)sent;
+      link->out_start += (size_t)sent;
+      continue;
+    }
+    if (errno == EINTR) continue;
+    /* A broken connection is found by the next receive: the server may have said why. */
+    link->broken = errno != EAGAIN && errno != EWOULDBLOCK;
+    if (!link->broken) interest |= LOOP_WRITE;
+    break;
+  }
+  if (link->out_start == link->out_end) link->out_start = link->out_end = 0;
+  set_interest(link, interest);
+}
+
+bool redis_link_ask(struct redis_link *link, redis_question *answered, const char *const words[],
+                    uint32_t count) {
+  size_t length = redis_command_words(words, count, NULL);
+  struct redis_flight *flight = NULL;
+  char *out = redis_link_reserve(link, length);
+  if (out) flight = redis_link_add(link);
+  if (!flight) return false;
+  redis_command_words(words, count, out);
+  flight->answered = answered;
+  flight->end = redis_link_commit(link, length) + length;
+  return true;
+}
+
+/* --- receiving ------------------------------------------------------------------------------- */
+
+/* A number in decimal digits, whole; false: something else. */
+static bool read_number(const char *text, size_t length, int64_t *ret_number) {
+  bool negative = length > 0 && *text == '-';
+  if (negative) {
+    text++;
+    length--;
+  }
+  if (length == 0 || length > 18) return false;
+  int64_t number = 0;
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] < '0' || text[i] > '9') return false;
+    number = number * 10 + (text[i] - '0');
+  }
+  *ret_number = negative ? -number : number;
+  return true;
+}
+
+/* Reads an answer of one line, or of one string, where it stands. Returns how many bytes it takes;
+ * 0: it is none of these, or not all of it is there. */
+static size_t read_plain(const char *bytes, size_t size, struct redis_answer *ret) {
+  const char *end = memchr(bytes, '\r', size);
+  if (!end || (size_t)(end - bytes) + 2 > size) return 0;
+  size_t line = (size_t)(end - bytes) + 2;
+  *ret = (struct redis_answer){.text = bytes + 1, .length = line - 3};
+  int64_t length = 0;
+  switch (bytes[0]) {
+    case '+': ret->type = REDIS_REPLY_STATUS; return line;
+    case '-': ret->type = REDIS_REPLY_ERROR; return line;
+    case ':':
+      ret->type = REDIS_REPLY_INTEGER;
+      return read_number(ret->text, ret->length, &ret->integer) ? line : 0;
+    case '$':
+      if (!read_number(ret->text, ret->length, &length)) return 0;
+      ret->type = length < 0 ? REDIS_REPLY_NIL : REDIS_REPLY_STRING;
+      if (length < 0) return line;
+      if ((size_t)length > size - line || size - line - (size_t)length < 2) return 0;
+      ret->text = bytes + line;
+      ret->length = (size_t)length;
+      return line + (size_t)length + 2;
+    default: return 0;
+  }
+}
+
+static struct redis_answer answer_of(const redisReply *reply) {
+  return (struct redis_answer){.type = reply->type,
+                               .text = reply->str,
+                               .length = (size_t)reply->len,
+                               .integer = reply->integer,
+                               .reply = reply};
+}
+
+/* Gives `size` bytes to hiredis' reader, and its answers to the owner. */
+static void read_by_reader(struct redis_link *link, const char *bytes, size_t size) {
+  uint64_t epoch = link->epoch;
+  if (!link->reader) link->reader = redisReaderCreate();
+  if (!link->reader || redisReaderFeed(link->reader, bytes, size) != REDIS_OK) {
+    redis_link_lose(link, "out of memory for an answer");
+    return;
+  }
+  for (;;) {
+    void *object = NULL;
+    if (redisReaderGetReply(link->reader, &object) != REDIS_OK) {
+      char why[160];
+      snprintf(why, sizeof why, "no answer of a Redis server: %s", link->reader->errstr);
+      redis_link_lose(link, why);
+      return;
+    }
+    if (!object) break;
+    struct redis_answer answer = answer_of(object);
+    link->events->answered(link, &answer);
+    freeReplyObject(object);
+    if (link->epoch != epoch) return;
+  }
+  link->reading = link->reader->pos != link->reader->len || link->reader->ridx != -1;
+}
+
+static void take_bytes(struct redis_link *link, const char *bytes, size_t size) {
+  uint64_t epoch = link->epoch;
+  for (size_t done = 0; done < size;) {
+    const struct redis_flight *flight = redis_link_current(link);
+    struct redis_answer answer;
+    size_t used = 0;
+    if (!link->reading && flight && flight->request) {
+      used = read_plain(bytes + done, size - done, &answer);
+    }
+    if (used == 0) {
+      read_by_reader(link, bytes + done, size - done);
+      return;
+    }
+    done += used;
+    link->events->answered(link, &answer);
+    if (link->epoch != epoch) return;
+  }
+}
+
+static void receive(struct redis_link *link) {
+  char bytes[RECEIVE_SIZE];
+  ssize_t size = recv(link->watch.fd, bytes, sizeof bytes, 0);
+  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  if (size < 0) {
+    struct error err = ERROR_INIT;
+    error_set_errno(&err, errno, "the connection broke");
+    redis_link_lose(link, err.message);
+  } else if (size == 0) {
+    redis_link_lose(link, "the server closed the connection");
+  } else {
+    link->cork->received_ns = loop_now_ns(link->loop);
+    link->cork->in = true;
+    take_bytes(link, bytes, (size_t)size);
+    link->cork->in = false;
+    link->events->settled(link);
+  }
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+static int make_socket(const char *address, uint16_t port, struct sockaddr_storage *ret_to,
+                       socklen_t *ret_size, struct error *err) {
+  memset(ret_to, 0, sizeof *ret_to);
+  struct sockaddr_in *four = (struct sockaddr_in *)(void *)ret_to;
+  struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)ret_to;
+  if (inet_pton(AF_INET, address, &four->sin_addr) == 1) {
+    four->sin_family = AF_INET;
+    four->sin_port = htons(port);
+    *ret_size = sizeof *four;
+  } else if (inet_pton(AF_INET6, address, &six->sin6_addr) == 1) {
+    six->sin6_family = AF_INET6;
+    six->sin6_port = htons(port);
+    *ret_size = sizeof *six;
+  } else {
+    return error_set(err, STATUS_SERVER, "'%.60s' is no numeric address", address);
+  }
+  int fd = socket(ret_to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd >= 0 ? fd : error_set_errno(err, errno, "cannot make a socket");
+}
+
+static void set_options(const struct redis_link *link, int fd) {
+  const int on = 1;
+  /* These cannot fail on a TCP socket, and without them it works as well. */
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  if (link->tcp_user_timeout_ns == 0) return;
+  uint64_t timeout_ms = (link->tcp_user_timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
+  unsigned value = timeout_ms > INT32_MAX ? INT32_MAX : (unsigned)timeout_ms;
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
+}
+
+/* Begins to connect to the next of the addresses. */
+static int dial(struct redis_link *link, struct error *err) {
+  struct sockaddr_storage to;
+  socklen_t size = 0;
+  const char *address = link->addresses[link->address_next++];
+  int fd = make_socket(address, link->endpoint->port, &to, &size, err);
+  if (fd < 0) return fd;
+  set_options(link, fd);
+  if (connect(fd, (const struct sockaddr *)&to, size) < 0 && errno != EINPROGRESS) {
+    int errnum = errno;
+    close(fd);
+    return error_set_errno(err, errnum, "cannot connect to %s port %u", address,
+                           (unsigned)link->endpoint->port);
+  }
+  link->phase = LINK_CONNECTING;
+  int status = loop_watch_renew(link->loop, &link->watch, fd, LOOP_WRITE, err);
+  if (status < 0) {
+    close(fd);
+    link->watch.fd = -1;
+  }
+  return status;
+}
+
+static void close_socket(struct redis_link *link) {
+  if (link->watch.fd < 0) return;
+  /* Taking a descriptor away cannot fail in a way that matters: it is closed next. */
+  loop_watch_set(link->loop, &link->watch, 0, NULL);
+  close(link->watch.fd);
+  link->watch.fd = -1;
+}
+
+/* Goes through the addresses that are left; what the last one said is what counts. */
+static void dial_next(struct redis_link *link, const char *why) {
+  char last[ERROR_MESSAGE_SIZE];
+  snprintf(last, sizeof last, "%s", why);
+  while (link->address_next < link->address_count) {
+    struct error err = ERROR_INIT;
+    if (dial(link, &err) == 0) return;
+    snprintf(last, sizeof last, "%s", err.message);
+  }
+  redis_link_lose(link, last);
+}
+
+static void connected(struct redis_link *link) {
+  int errnum = 0;
+  socklen_t size = sizeof errnum;
+  if (getsockopt(link->watch.fd, SOL_SOCKET, SO_ERROR, &errnum, &size) < 0) errnum = errno;
+  if (errnum != 0) {
+    struct error err = ERROR_INIT;
+    error_set_errno(&err, errnum, "cannot connect to %s port %u",
+                    link->addresses[link->address_next - 1], (unsigned)link->endpoint->port);
+    close_socket(link);
+    dial_next(link, err.message);
+    return;
+  }
+  link->connected_ns = loop_now_ns(link->loop);
+  link->phase = LINK_SETUP;
+  link->events->opened(link);
+  redis_link_flush(link);
+}
+
+static void socket_ready(struct watch *watch, unsigned events) {
+  struct redis_link *link = watch->owner;
+  if (link->phase == LINK_CONNECTING) {
+    connected(link);
+    return;
+  }
+  uint64_t epoch = link->epoch;
+  if (events & LOOP_WRITE && watch->interest & LOOP_WRITE) redis_link_flush(link);
+  if (link->epoch == epoch && events & LOOP_READ) receive(link);
+}
+
+static void name_answered(struct resolver_request *request, const struct resolver_answer *answer) {
+  struct redis_link *link = request->owner;
+  assert(link->phase == LINK_RESOLVING);
+  link->resolved_ns = loop_now_ns(link->loop);
+  char why[192];
+  snprintf(why, sizeof why, "this name does not resolve: %s", answer->why);
+  link->address_count = answer->count;
+  memcpy(link->addresses, answer->addresses, sizeof link->addresses);
+  dial_next(link, why);
+}
+
+int redis_link_open(struct redis_link *link, const struct endpoint *endpoint, const char *address,
+                    struct resolver *resolver, const struct client_options *options,
+                    struct error *err) {
+  assert(link->phase == LINK_CLOSED && link->count == 0);
+  uint64_t now_ns = loop_now_ns(link->loop);
+  link->endpoint = endpoint;
+  link->attempt_ns = link->resolved_ns = now_ns;
+  link->connected_ns = link->opened_ns = 0;
+  link->deadline_ns = now_ns + options->connect_timeout_ns;
+  link->retry_ns = TIME_NEVER;
+  link->tcp_user_timeout_ns = options->tcp_user_timeout_ns;
+  link->timeline = 0;
+  link->asked = link->broken = link->reading = false;
+  link->sent = 0;
+  link->out_start = link->out_end = 0;
+  link->address_count = link->address_next = 0;
+  if (!address && resolver && strcmp(endpoint->name, endpoint->address) != 0 &&
+      !resolver_is_numeric(endpoint->name)) {
+    link->phase = LINK_RESOLVING;
+    int status = resolver_ask(resolver, &link->name, endpoint->name, err);
+    if (status < 0) redis_link_close(link);
+    return status;
+  }
+  snprintf(link->addresses[0], sizeof link->addresses[0], "%s",
+           address ? address : endpoint->address);
+  link->address_count = 1;
+  int status = dial(link, err);
+  if (status < 0) redis_link_close(link);
+  return status;
+}
+
+void redis_link_close(struct redis_link *link) {
+  link->epoch++;
+  resolver_cancel(&link->name);
+  close_socket(link);
+  if (link->reader) redisReaderFree(link->reader);
+  link->reader = NULL;
+  link->phase = LINK_CLOSED;
+}
+
+void redis_link_lose(struct redis_link *link, const char *why) {
+  enum redis_link_phase phase = link->phase;
+  redis_link_close(link);
+  link->events->lost(link, phase, why);
+}
+
+void redis_link_expire(struct redis_link *link) {
+  const char *why = "connected, but no answer until the connect timeout";
+  if (link->phase == LINK_CONNECTING) why = "no connection until the connect timeout";
+  if (link->phase == LINK_RESOLVING) why = "this name was not resolved until the connect timeout";
+  redis_link_lose(link, why);
+}
+
+int redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
+                    struct loop *loop, struct redis_cork *cork, uint32_t flights,
+                    struct error *err) {
+  link->owner = owner;
+  link->cork = cork;
+  link->events = events;
+  link->loop = loop;
+  link->watch = (struct watch){.ready = socket_ready, .owner = link, .fd = -1};
+  link->name = (struct resolver_request){.answered = name_answered, .owner = link};
+  link->retry_ns = TIME_NEVER;
+  link->capacity = 2 * flights + QUESTIONS;
+  link->flights = calloc(link->capacity, sizeof *link->flights);
+  return link->flights ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a session");
+}
+
+void redis_link_release(struct redis_link *link) {
+  if (!link->flights) return;
+  redis_link_close(link);
+  free(link->flights);
+  free(link->out);
+  link->flights = NULL;
+  link->out = NULL;
+}

@@ -1,0 +1,144 @@
+/* One connection of a Redis session: the socket, what is to be sent, what is waited for.
+ *
+ * Why not hiredis' asynchronous context, which the watcher of the service uses. Measured at a
+ * pipeline depth of 16 it costs more client time for an operation than all of redis-benchmark does:
+ * it allocates a callback for each command and two objects for each "+OK". And it keeps to itself
+ * how much of its buffer the kernel has taken, which here decides between FAIL (the end of the
+ * command was never sent) and UNKNOWN. So the socket is ours and the protocol is hiredis' reader's,
+ * but for the three answers that nearly every operation gets, which are read in place when they
+ * have arrived whole. Works the same with hiredis 0.14 and 1.x. All in the loop's thread. */
+#ifndef GAMEDAY_WORKLOAD_REDIS_LINK_H
+#define GAMEDAY_WORKLOAD_REDIS_LINK_H
+
+#include <hiredis/hiredis.h>
+
+#include "base/resolver.h"
+#include "gameday/driver.h"
+
+enum redis_link_phase {
+  LINK_CLOSED,
+  LINK_RESOLVING,  /* the name */
+  LINK_CONNECTING, /* TCP */
+  LINK_SETUP,      /* the owner asks who is there */
+  LINK_OPEN,       /* takes requests */
+};
+
+/* An answer; valid during the call it is given to. */
+struct redis_answer {
+  int type;         /* REDIS_REPLY_... of hiredis */
+  const char *text; /* STRING, STATUS, ERROR: not ended by NUL */
+  size_t length;
+  int64_t integer;         /* INTEGER */
+  const redisReply *reply; /* the whole of it; NULL for a plain answer to a request */
+};
+
+/* What the links of one session share: while answers are given to their owners, what these send is
+ * collected, so that it goes in one piece. */
+struct redis_cork {
+  bool in;
+  uint64_t received_ns; /* of the receive that brought the answers, after it */
+};
+
+struct redis_link;
+/* Takes the answer to a question of ours. */
+typedef void redis_question(struct redis_link *link, const redisReply *reply);
+
+/* Between its send and its answer: a request, or a question of ours. */
+struct redis_flight {
+  struct request *request;  /* NULL: a question */
+  redis_question *answered; /* of a question; NULL: its answer is of no interest */
+  uint64_t end;             /* stream position behind the last byte of its first command */
+  int64_t wait_for;         /* the second answer, WAIT's, must be this at least */
+  uint8_t answers;          /* that are still to come */
+  uint8_t redirects;        /* that the request has followed before */
+  bool asking;              /* the next one is by ASK */
+  uint32_t redirect;        /* endpoint that it is sent to next, plus 1; 0: none */
+  bool refused;             /* an error came: reply.outcome and code are set */
+  struct reply reply;       /* as far as it is known */
+};
+
+/* What happens on a link; any of them may close it. */
+struct redis_link_events {
+  void (*opened)(struct redis_link *link); /* TCP is connected; the phase is LINK_SETUP */
+  /* The oldest flight that waits has an answer; there may be no such flight. */
+  void (*answered)(struct redis_link *link, const struct redis_answer *answer);
+  /* It could not be connected, or broke, and is closed; its flights are still there. */
+  void (*lost)(struct redis_link *link, enum redis_link_phase phase, const char *why);
+  /* All that arrived was given to its owners, and the cork is out: links are to be flushed. */
+  void (*settled)(struct redis_link *link);
+};
+
+struct redis_link {
+  void *owner;
+  const struct redis_link_events *events;
+  struct loop *loop;
+  struct redis_cork *cork;
+  struct watch watch;
+  struct resolver_request name;
+  enum redis_link_phase phase;
+  uint64_t epoch;                  /* grows with every close: a callback may have done it */
+  const struct endpoint *endpoint; /* connected to, or last tried */
+  uint32_t timeline;               /* of the server; 0: not known */
+  bool asked;                      /* for its timeline again, on this connection */
+  uint64_t deadline_ns;            /* of the attempt, until LINK_OPEN */
+  uint64_t retry_ns;               /* the owner's: when to connect again; TIME_NEVER: not */
+  uint64_t attempt_ns, resolved_ns, connected_ns, opened_ns; /* stamps */
+  uint64_t received_ns;                                      /* of the last receive, after it */
+
+  char addresses[RESOLVER_ADDRESSES_MAX][RESOLVER_ADDRESS_SIZE]; /* numeric */
+  uint32_t address_count, address_next;
+  uint64_t tcp_user_timeout_ns;
+
+  redisReader *reader; /* for what is not read in place; NULL: none yet */
+  bool reading;        /* the reader holds a part of an answer */
+  char *out;           /* bytes not sent yet: [out_start, out_end) */
+  size_t out_start, out_end, out_capacity;
+  uint64_t sent; /* stream position: what the kernel has taken */
+  bool broken;   /* a send failed; the next receive says why */
+
+  /* Oldest first; the first `held` are answered and wait for the timeline. */
+  struct redis_flight *flights;
+  uint32_t capacity, head, count, held;
+};
+
+/* Room for `flights` requests at a time, and for questions beside them. The struct is zeroed. */
+int redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
+                    struct loop *loop, struct redis_cork *cork, uint32_t flights,
+                    struct error *err);
+void redis_link_release(struct redis_link *link); /* closes; a zeroed one is fine */
+
+/* Begins to connect: to `address` (numeric) when it is not NULL, else by the endpoint's name
+ * through `resolver`, else to the endpoint's address. The events tell; a failure that is returned
+ * they do not tell. */
+int redis_link_open(struct redis_link *link, const struct endpoint *endpoint, const char *address,
+                    struct resolver *resolver, const struct client_options *options,
+                    struct error *err);
+/* Closes without an event; flights stay. */
+void redis_link_close(struct redis_link *link);
+/* Closes, and tells `lost`. */
+void redis_link_lose(struct redis_link *link, const char *why);
+/* The attempt's deadline has passed: `lost`, with what it was waiting for. */
+void redis_link_expire(struct redis_link *link);
+
+/* Room for `size` bytes to be sent; NULL: out of memory. */
+char *redis_link_reserve(struct redis_link *link, size_t size);
+/* `size` bytes written there are now to be sent; returns the stream position before them. */
+uint64_t redis_link_commit(struct redis_link *link, size_t size);
+/* Sends what there is, unless the cork is in. */
+void redis_link_flush(struct redis_link *link);
+/* Commits a command of `count` words and adds its flight; false: out of memory. */
+bool redis_link_ask(struct redis_link *link, redis_question *answered, const char *const words[],
+                    uint32_t count);
+
+/* A new flight behind the others, zeroed; NULL: there is no room (a bug of the caller's for
+ * requests). Valid until the next one is added or taken. */
+struct redis_flight *redis_link_add(struct redis_link *link);
+struct redis_flight *redis_link_at(struct redis_link *link, uint32_t position);
+/* The flight that the server answers next; NULL: none. */
+struct redis_flight *redis_link_current(struct redis_link *link);
+/* Takes the oldest off the queue. */
+struct redis_flight redis_link_take(struct redis_link *link);
+/* Takes the one behind the held ones, which were all of no further interest, off the queue. */
+struct redis_flight redis_link_take_current(struct redis_link *link);
+
+#endif
