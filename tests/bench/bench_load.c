@@ -1,16 +1,19 @@
-/* The load alone against one server, as fast as it goes: what load.sh compares with pgbench. All
- * recording is on. Prints one line: operations, seconds, operations a second, what was not ok. */
+/* The load alone against one server, as fast as it goes: what load.sh compares with pgbench, and
+ * redis.sh with redis-benchmark. All recording is on. Prints one line: operations, seconds,
+ * operations a second, what was not ok. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/load.h"
-#include "workload/pg_client.h"
+#include "gameday/drivers.h"
 #include "workload/pg_ledger.h"
+#include "workload/redis_ledger.h"
 
 #define START_TIMEOUT_NS (30 * NS_PER_S)
 #define RING_COUNT (1u << 16)
+#define PAYLOAD 128
 
 struct bench {
   uint32_t clients, workers;
@@ -18,24 +21,39 @@ struct bench {
   const char *directory;
   struct endpoint endpoint;
   struct access access;
-  struct pg_ledger_config config;
-  struct workload workload; /* pg-ledger with one class that saturates */
+  struct pg_ledger_config postgres;
+  struct redis_ledger_config redis;
+  struct workload workload; /* with one class that saturates */
   struct workload_env env;
 };
 
-/* One class: writers that send as soon as they may. */
-static int saturating_class(const struct workload_env *env, struct client_class *ret_classes,
-                            uint32_t max, uint32_t *ret_count, struct error *err) {
+/* One class: writers that send as soon as they may. `append` is the statement that they use: on the
+ * bench there is nothing else for it to be prepared for. */
+static void saturate(struct client_class *class, uint32_t clients, uint32_t append) {
+  *class = (struct client_class){.name = "writer",
+                                 .count = clients,
+                                 .route = ROUTE_PRIMARY,
+                                 .host = HOST_NONE,
+                                 .uses = UINT32_C(1) << append,
+                                 .saturate = true};
+}
+
+static int postgres_class(const struct workload_env *env, struct client_class *ret_classes,
+                          uint32_t max, uint32_t *ret_count, struct error *err) {
   const struct pg_ledger_config *config = env->config;
   (void)max;
   (void)err;
-  ret_classes[0] =
-      (struct client_class){.name = "writer",
-                            .count = config->clients,
-                            .route = ROUTE_PRIMARY,
-                            .host = HOST_NONE,
-                            .uses = 1u << PG_LEDGER_APPEND, /* its table has no functions */
-                            .saturate = true};
+  saturate(&ret_classes[0], config->clients, PG_LEDGER_APPEND);
+  *ret_count = 1;
+  return 0;
+}
+
+static int redis_class(const struct workload_env *env, struct client_class *ret_classes,
+                       uint32_t max, uint32_t *ret_count, struct error *err) {
+  const struct redis_ledger_config *config = env->config;
+  (void)max;
+  (void)err;
+  saturate(&ret_classes[0], config->clients, REDIS_LEDGER_APPEND);
   *ret_count = 1;
   return 0;
 }
@@ -88,39 +106,46 @@ static int run(struct bench *bench, struct error *err) {
   return 0;
 }
 
+static void make_workload(struct bench *bench, bool redis, uint32_t depth) {
+  const struct client_options options = {.connect_timeout_ns = 10 * NS_PER_S,
+                                         .operation_timeout_ns = 30 * NS_PER_S,
+                                         .reconnect_delay_ns = 100 * NS_PER_MS,
+                                         .pipeline_depth = depth};
+  bench->postgres =
+      (struct pg_ledger_config){.clients = bench->clients, .payload = PAYLOAD, .options = options};
+  bench->redis = (struct redis_ledger_config){
+      .clients = bench->clients, .payload = PAYLOAD, .options = options};
+  bench->workload = redis ? workload_redis_ledger : workload_pg_ledger;
+  bench->workload.classes = redis ? redis_class : postgres_class;
+  bench->env = (struct workload_env){
+      .workload = &bench->workload,
+      .config = redis ? (const void *)&bench->redis : (const void *)&bench->postgres,
+      .seed = 1,
+      .access = &bench->access,
+      .clock = &clock_monotonic};
+}
+
 int main(int argc, char **argv) {
-  if (argc != 9 && argc != 10) {
+  bool redis = argc > 1 && strcmp(argv[1], "redis") == 0;
+  if ((argc != 8 && argc != 9) || (!redis && strcmp(argv[1], "postgres") != 0)) {
     fprintf(stderr,
-            "usage: %s ADDRESS PORT USER DATABASE CLIENTS WORKERS SECONDS DIRECTORY"
+            "usage: %s postgres|redis ADDRESS PORT CLIENTS WORKERS SECONDS DIRECTORY"
             " [PIPELINE_DEPTH]\n",
             argv[0]);
     return 2;
   }
-  struct bench bench = {.clients = (uint32_t)strtoul(argv[5], NULL, 10),
-                        .workers = (uint32_t)strtoul(argv[6], NULL, 10),
-                        .duration_ns = (uint64_t)(strtod(argv[7], NULL) * 1e9),
-                        .directory = argv[8]};
+  struct bench bench = {.clients = (uint32_t)strtoul(argv[4], NULL, 10),
+                        .workers = (uint32_t)strtoul(argv[5], NULL, 10),
+                        .duration_ns = (uint64_t)(strtod(argv[6], NULL) * 1e9),
+                        .directory = argv[7]};
   bench.endpoint = (struct endpoint){
-      .name = "server", .address = argv[1], .port = (uint16_t)strtoul(argv[2], NULL, 10)};
-  bench.access = (struct access){.driver = &driver_pg,
+      .name = "server", .address = argv[2], .port = (uint16_t)strtoul(argv[3], NULL, 10)};
+  bench.access = (struct access){.driver = redis ? &driver_redis : &driver_pg,
                                  .endpoints = &bench.endpoint,
                                  .endpoint_count = 1,
-                                 .user = argv[3],
-                                 .database = argv[4]};
-  bench.config = (struct pg_ledger_config){
-      .clients = bench.clients,
-      .payload = 128,
-      .options = {.connect_timeout_ns = 10 * NS_PER_S,
-                  .operation_timeout_ns = 30 * NS_PER_S,
-                  .reconnect_delay_ns = 100 * NS_PER_MS,
-                  .pipeline_depth = argc == 10 ? (uint32_t)strtoul(argv[9], NULL, 10) : 1}};
-  bench.workload = workload_pg_ledger;
-  bench.workload.classes = saturating_class;
-  bench.env = (struct workload_env){.workload = &bench.workload,
-                                    .config = &bench.config,
-                                    .seed = 1,
-                                    .access = &bench.access,
-                                    .clock = &clock_monotonic};
+                                 .user = redis ? NULL : "gameday",
+                                 .database = redis ? NULL : "postgres"};
+  make_workload(&bench, redis, argc == 9 ? (uint32_t)strtoul(argv[8], NULL, 10) : 1);
   struct error err = ERROR_INIT;
   if (bench.clients == 0 || bench.workers == 0 || bench.duration_ns == 0) {
     fprintf(stderr, "CLIENTS, WORKERS and SECONDS are positive numbers\n");

@@ -76,7 +76,7 @@ run_gameday() {
   local cpu
   rm -rf "$work/run"
   mkdir "$work/run"
-  cpu=$({ time "$bench_load" 127.0.0.1 "$port" gameday postgres "$1" "$2" "$seconds" "$work/run" \
+  cpu=$({ time "$bench_load" postgres 127.0.0.1 "$port" "$1" "$2" "$seconds" "$work/run" \
     >"$work/out" 2>"$work/err"; } 2>&1) || cat "$work/err" >&2
   grep -q 'fail=0 unknown=0 dropped=0' "$work/out" || cat "$work/out" >&2
   echo "$(cut -d' ' -f1 "$work/out") $cpu"
