@@ -425,8 +425,19 @@ static struct lost_charge charge_of(const struct loss *it, int32_t fault) {
   return sum;
 }
 
+/* Of all faults together. What was lost after one that nobody saw in effect is charged to none. */
+static int give_after(const struct loss *it, struct finding *finding, uint64_t after,
+                      bool unconfirmed, struct error *err) {
+  const char *name = "lost_after_fault";
+  if (unconfirmed && it->lost_count > 0 && !why_untold(it))
+    return measure_floor(finding, name, UNIT_COUNT, (double)after, FAULT_NONE,
+                         "a fault was not confirmed in effect, and writes were lost", err);
+  return give_count(it, finding, name, UNIT_COUNT, (double)after, FAULT_NONE, err);
+}
+
 static int give_losses(const struct loss *it, struct finding *finding, struct error *err) {
   uint64_t after = 0;
+  bool all_confirmed = true;
   int status = 0;
   for (uint32_t f = 0; f < it->info->fault_count && status == 0; f++) {
     uint64_t confirmed_ns = it->info->faults[f].confirmed_ns;
@@ -435,6 +446,7 @@ static int give_losses(const struct loss *it, struct finding *finding, struct er
     after += charge.after;
     double reach = charge.before ? seconds_of(difference_ns(confirmed_ns, charge.prefix_ns)) : 0;
     if (confirmed_ns == TIME_NEVER) {
+      all_confirmed = false;
       status =
           measure_unknown(finding, "recovery_point", UNIT_DURATION, (int32_t)f, unconfirmed, err);
       continue;
@@ -459,9 +471,7 @@ static int give_losses(const struct loss *it, struct finding *finding, struct er
   else if (status == 0)
     status = give_count(it, finding, "lost_everywhere", UNIT_COUNT, (double)it->lost_everywhere,
                         FAULT_NONE, err);
-  if (status == 0)
-    status =
-        give_count(it, finding, "lost_after_fault", UNIT_COUNT, (double)after, FAULT_NONE, err);
+  if (status == 0) status = give_after(it, finding, after, !all_confirmed, err);
   if (status == 0)
     status = give_count(it, finding, "loss_window", UNIT_DURATION, window, FAULT_NONE, err);
   return status;

@@ -140,12 +140,38 @@ static void test_a_history_without_an_end_is_lost_by_the_next_fault(void **state
   synthetic_release(&it);
 }
 
+/* Nobody saw the fault in effect, so that nothing is charged to it; but it was asked for, and
+ * writes are gone that were acknowledged later. That none of them was lost after a fault is not
+ * known. */
+static void test_what_is_lost_after_an_unconfirmed_fault_is_not_none(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {
+      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
+      {.from_s = 30, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = 0},
+      {.from_s = 31, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS}};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_event(&it, 5, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
+  synthetic_event(&it, 20, EVENT_FAULT_JOURNALED, 0, PG1, 0, "");
+  synthetic_event(&it, 20.1, EVENT_FAULT_INJECTED, 0, PG1, 0, "");
+  synthetic_event(&it, 30, EVENT_FAULT_UNCONFIRMED, 0, PG1, 0, "no effect seen within 10 s");
+  synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
+  add_load(&it, spans, COUNT(spans));
+  judge(&it);
+  NEAR(VALUE("data_loss", FAULT_NONE), 100);
+  const struct measure *after = synthetic_measure(&it, "lost_after_fault", FAULT_NONE);
+  assert_true(!after->known && after->floor);
+  NEAR(after->value, 0);
+  synthetic_release(&it);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_primary_that_answers_again_was_not_promoted),
       cmocka_unit_test(test_a_primary_that_answers_again_and_stays_loses_by_the_next_fault),
       cmocka_unit_test(test_a_history_that_goes_back_is_lost_by_what_sent_it_back),
       cmocka_unit_test(test_a_history_without_an_end_is_lost_by_the_next_fault),
+      cmocka_unit_test(test_what_is_lost_after_an_unconfirmed_fault_is_not_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
