@@ -1,8 +1,10 @@
 /* The table of workloads. */
 #include "gameday/workload.h"
 #include "workload/pg_ledger.h"
+#include "workload/redis_ledger.h"
 
 const struct workload *const workloads[] = {
     &workload_pg_ledger,
+    &workload_redis_ledger,
     NULL,
 };
