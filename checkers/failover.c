@@ -73,7 +73,7 @@ static int add_mark(struct failover *it, const struct event *event, struct error
       (struct mark){.time_ns = event->time_ns,
                     .kind = event->kind,
                     .host = event->host,
-                    .set = set_watch_of(&it->watch, event->host),
+                    .set = set_watch_of(&it->watch, event),
                     .service = told ? (uint8_t)(event->number2 - 1) : SERVICE_NONE,
                     .redundant = event->number != 0,
                     .number = event->number};

@@ -350,7 +350,7 @@ static void take_event(struct loss *it, const struct event *event) {
   set_watch_event(&it->watch, event);
   if (event->kind == EVENT_PROMOTED) {
     bool told = event->number > 0 && event->number <= UINT32_MAX;
-    uint8_t set = set_watch_of(&it->watch, event->host);
+    uint8_t set = set_watch_of(&it->watch, event);
     if (set != SET_NONE)
       lost_promoted(&it->sets[set].lost, event->time_ns, event->host,
                     told ? (uint32_t)event->number : 0);

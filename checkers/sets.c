@@ -44,6 +44,13 @@ void set_watch_event(struct set_watch *watch, const struct event *event) {
     watch->sets[event->host] = host_set_find(info, service, (uint8_t)event->number2);
 }
 
-uint8_t set_watch_of(const struct set_watch *watch, uint8_t host) {
-  return watch->sets[host];
+uint8_t set_watch_of(const struct set_watch *watch, const struct event *event) {
+  const struct record_info *info = watch->info;
+  bool names_shard = event->kind == EVENT_ROLE || event->kind == EVENT_PROMOTED ||
+                     event->kind == EVENT_LEADER || event->kind == EVENT_LEADER_LOST;
+  uint8_t own = watch->sets[event->host];
+  if (info->set_count <= 1 || !names_shard || event->host >= info->host_count) return own;
+  if (event->number2 <= 0 || event->number2 > SHARDS_MAX) return own;
+  uint8_t named = host_set_find(info, info->host_services[event->host], (uint8_t)event->number2);
+  return named != SET_NONE ? named : own;
 }

@@ -27,7 +27,8 @@ struct set_watch {
 void set_watch_init(struct set_watch *watch, const struct record_info *info);
 /* Any event, in the order of time. */
 void set_watch_event(struct set_watch *watch, const struct event *event);
-/* Of HOST_NONE: SET_NONE, unless there is only one. */
-uint8_t set_watch_of(const struct set_watch *watch, uint8_t host);
+/* The set of the event's host; where the event names a shard (of roles and leaders), that one. Of
+ * HOST_NONE: SET_NONE, unless there is only one. */
+uint8_t set_watch_of(const struct set_watch *watch, const struct event *event);
 
 #endif

@@ -116,6 +116,10 @@ static void release(struct service_instance *service) {
   service->access = (struct access){.driver = NULL};
 }
 
+static uint32_t count_shards(const void *config) {
+  return redis_shards(config);
+}
+
 const struct service service_redis = {
     .plugin = {.name = "redis",
                .summary = "Redis or Valkey: behind Sentinels, as Redis Cluster, or alone",
@@ -128,6 +132,7 @@ const struct service service_redis = {
     .processes_for = redis_processes_for,
     .plan = redis_plan_hosts,
     .can_step = redis_can_step,
+    .shards = count_shards,
     .connections = redis_connections,
     .start = start,
     .attach = attach,

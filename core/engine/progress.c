@@ -7,6 +7,8 @@
 /* Without a terminal, one line in so long. */
 #define PLAIN_PERIOD_NS (10 * NS_PER_S)
 #define BAR_WIDTH 20
+/* A part with fewer successes on average may well have none. */
+#define PART_EXPECTED 3.0
 
 void progress_init(struct progress *progress, struct log *log, struct recorder *recorder,
                    uint64_t start_ns) {
@@ -24,13 +26,30 @@ void progress_phase(struct progress *progress, const char *phase, uint64_t now_n
   log_print(progress->log, LOG_INFO, "%7.1f s  %s", seconds(progress, now_ns), phase);
 }
 
+static void find_parts(struct progress *progress) {
+  for (uint32_t w = 0; w < RECORDER_WORKLOADS; w++)
+    for (uint32_t s = 0; s < RECORDER_SHARDS; s++) {
+      if (recorder_acknowledged(progress->recorder, w, s) == 0) continue;
+      bool known = progress->part_count == PROGRESS_PARTS;
+      for (uint32_t i = 0; i < progress->part_count && !known; i++)
+        known = progress->parts[i].workload == w && progress->parts[i].shard == s;
+      if (!known)
+        progress->parts[progress->part_count++] = (struct progress_part){.workload = w, .shard = s};
+    }
+}
+
 static void take_point(struct progress *progress, uint64_t now_ns) {
   uint64_t writes[OUTCOME_COUNT], reads[OUTCOME_COUNT];
   recorder_counts(progress->recorder, writes, reads);
-  progress->points[progress->point_count++ % PROGRESS_HISTORY] = (struct progress_point){
+  find_parts(progress);
+  struct progress_point *point = &progress->points[progress->point_count++ % PROGRESS_HISTORY];
+  *point = (struct progress_point){
       .time_ns = now_ns,
       .ok = writes[OUTCOME_OK],
       .bad = writes[OUTCOME_FAIL] + writes[OUTCOME_UNKNOWN] + writes[OUTCOME_SKIPPED]};
+  for (uint32_t i = 0; i < progress->part_count; i++)
+    point->parts[i] = recorder_acknowledged(progress->recorder, progress->parts[i].workload,
+                                            progress->parts[i].shard);
 }
 
 /* The point `back` periods ago; the oldest kept when there are not so many. */
@@ -51,6 +70,18 @@ static const struct progress_point *point_at(const struct progress *progress, ui
   return NULL;
 }
 
+/* Whether each part that is asked often enough had successes between the points: one that has had
+ * three in such a time on average is silent in it once in twenty times, and looked at again soon.
+ */
+static bool all_parts_ok(const struct progress *progress, const struct progress_point *from,
+                         const struct progress_point *to) {
+  double share = (double)(to->time_ns - from->time_ns) / (double)(to->time_ns - progress->start_ns);
+  for (uint32_t i = 0; i < progress->part_count && progress->part_count > 1; i++)
+    if ((double)to->parts[i] * share >= PART_EXPECTED && to->parts[i] == from->parts[i])
+      return false;
+  return true;
+}
+
 /* Writes must have succeeded in the later half too: those of the earlier one may have been done
  * before `since_ns` and counted after it, and what hangs on a dead host is counted nowhere yet. */
 bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns) {
@@ -58,22 +89,35 @@ bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns) {
   const struct progress_point *last = point_back(progress, 0);
   if (!first || last->time_ns <= since_ns) return false;
   const struct progress_point *half = point_at(progress, since_ns + (last->time_ns - since_ns) / 2);
-  return last->bad == first->bad && half->ok > first->ok && last->ok > half->ok;
+  return last->bad == first->bad && half->ok > first->ok && last->ok > half->ok &&
+         all_parts_ok(progress, first, half) && all_parts_ok(progress, half, last);
 }
 
-static void describe_roles(const struct service_instance *service, char *text, size_t size) {
+/* Appends " redis1:P2": the primary of shard 2. Returns how much is used then. */
+static size_t describe_service(const struct service_instance *service, char *text, size_t used,
+                               size_t size) {
   static const char letters[] = {'-', 'P', 'r'};
   struct service_view view;
-  size_t used = 0;
-  text[0] = '\0';
-  if (!service) return;
   service->service->view(service, &view);
   for (uint32_t m = 0; m < service->member_count && used + 8 < size; m++) {
     const struct host *host = service->members[m];
-    int wrote = snprintf(text + used, size - used, " %s:%c", host->name,
-                         letters[view.hosts[host->index].role]);
+    const struct host_view *seen = &view.hosts[host->index];
+    char shard[8] = "";
+    if (view.shards > 0 && seen->shard > 0)
+      snprintf(shard, sizeof shard, "%u", (unsigned)seen->shard);
+    int wrote =
+        snprintf(text + used, size - used, " %s:%c%s", host->name, letters[seen->role], shard);
     used += wrote > 0 ? (size_t)wrote : 0;
   }
+  return used;
+}
+
+static void describe_roles(const struct service_instance *first, uint32_t count, char *text,
+                           size_t size) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (uint32_t i = 0; first && i < count && used < size; i++)
+    used = describe_service(&first[i], text, used, size);
 }
 
 static void describe_bar(const struct progress *progress, uint64_t now_ns, char text[64]) {
@@ -97,7 +141,8 @@ void progress_tick(struct progress *progress, uint64_t now_ns,
   double ok = span > 0 ? (double)(last->ok - before->ok) / span : 0;
   double bad = span > 0 ? (double)(last->bad - before->bad) / span : 0;
   char roles[256], bar[64], line[512];
-  describe_roles(service, roles, sizeof roles);
+  describe_roles(service, progress->service_count ? progress->service_count : 1, roles,
+                 sizeof roles);
   describe_bar(progress, now_ns, bar);
   snprintf(line, sizeof line, "%s%.1f s  %s  writes %.0f/s ok, %.0f/s not%s%s%s%s",
            plain ? "" : bar, seconds(progress, now_ns), progress->phase, ok, bad,

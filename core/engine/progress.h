@@ -13,9 +13,16 @@
 #define PROGRESS_PERIOD_NS (100 * NS_PER_MS)
 #define PROGRESS_HISTORY 64
 
+#define PROGRESS_PARTS 64 /* workloads times shards; further ones are not told apart */
+
 struct progress_point {
-  uint64_t time_ns; /* clock time */
-  uint64_t ok, bad; /* writes so far: bad is fail + unknown + skipped */
+  uint64_t time_ns;               /* clock time */
+  uint64_t ok, bad;               /* writes so far: bad is fail + unknown + skipped */
+  uint64_t parts[PROGRESS_PARTS]; /* ok, by part */
+};
+/* Writes that one primary answers: of one workload, on one shard. */
+struct progress_part {
+  uint32_t workload, shard;
 };
 
 struct progress {
@@ -26,6 +33,9 @@ struct progress {
   const char *phase;
   struct progress_point points[PROGRESS_HISTORY]; /* a ring, one a period */
   uint32_t point_count;                           /* ever taken */
+  struct progress_part parts[PROGRESS_PARTS];     /* that have had an acknowledged write */
+  uint32_t part_count;
+  uint32_t service_count; /* services behind the pointer that progress_tick() takes; 0: one */
   uint64_t printed_ns;
 };
 
@@ -33,10 +43,12 @@ void progress_init(struct progress *progress, struct log *log, struct recorder *
                    uint64_t start_ns);
 /* A new phase: always printed. */
 void progress_phase(struct progress *progress, const char *phase, uint64_t now_ns);
-/* Takes the counts and redraws; once a PROGRESS_PERIOD_NS. `detail`: "" or what is happening. */
+/* Takes the counts and redraws; once a PROGRESS_PERIOD_NS. `service`: the first of as many as there
+ * are, or NULL. `detail`: "" or what is happening. */
 void progress_tick(struct progress *progress, uint64_t now_ns,
                    const struct service_instance *service, const char *detail);
-/* Whether since clock time `since_ns` writes succeeded and none did anything else. */
+/* Whether since clock time `since_ns` writes succeeded and none did anything else; on every shard
+ * and of every workload that has any, because what hangs is counted nowhere yet. */
 bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns);
 /* Takes the status line off the screen. */
 void progress_end(struct progress *progress);

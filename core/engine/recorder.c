@@ -268,6 +268,11 @@ void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUN
   }
 }
 
+uint64_t recorder_acknowledged(struct recorder *recorder, uint32_t workload, uint32_t shard) {
+  assert(workload < RECORDER_WORKLOADS && shard < RECORDER_SHARDS);
+  return atomic_load_explicit(&recorder->acknowledged[workload][shard], memory_order_relaxed);
+}
+
 /* The names of the files must survive a power cut too. */
 static void sync_directory(struct recorder *recorder) {
   CLEANUP_CLOSE int fd = open(recorder->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -71,6 +71,12 @@ void recorder_totals(struct recorder *recorder, struct recorder_totals *ret); /*
 void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUNT],
                      uint64_t ret_reads[OUTCOME_COUNT]);
 
+/* Live view: acknowledged writes of ROUTE_PRIMARY written so far, of one workload and shard (0: it
+ * has none). Any thread. */
+#define RECORDER_WORKLOADS 16 /* what lies beyond is counted with the others, modulo */
+#define RECORDER_SHARDS 65
+uint64_t recorder_acknowledged(struct recorder *recorder, uint32_t workload, uint32_t shard);
+
 /* Stops the writer, writes and fsyncs all; reports the first write error of the run (a full disk).
  * The recorder is freed by recorder_free(). */
 int recorder_finish(struct recorder *recorder, struct recorder_totals *ret, struct error *err);

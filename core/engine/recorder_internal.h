@@ -55,6 +55,7 @@ struct recorder {
 
   _Atomic uint64_t operation_total, sample_total, event_total, row_total, dropped;
   _Atomic uint64_t writes[OUTCOME_COUNT], reads[OUTCOME_COUNT];
+  _Atomic uint64_t acknowledged[RECORDER_WORKLOADS][RECORDER_SHARDS];
 };
 
 /* How a file begins. */

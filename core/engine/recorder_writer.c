@@ -136,8 +136,13 @@ static void take_operations(struct recorder *recorder) {
 
 static void count_operation(struct recorder *recorder, const struct operation *operation) {
   if (operation->route != ROUTE_PRIMARY || operation->outcome >= OUTCOME_COUNT) return;
-  if (operation->kind == OPERATION_WRITE)
+  if (operation->kind == OPERATION_WRITE) {
     atomic_fetch_add_explicit(&recorder->writes[operation->outcome], 1, memory_order_relaxed);
+    uint32_t workload = operation->workload % RECORDER_WORKLOADS;
+    if (operation->outcome == OUTCOME_OK && operation->shard < RECORDER_SHARDS)
+      atomic_fetch_add_explicit(&recorder->acknowledged[workload][operation->shard], 1,
+                                memory_order_relaxed);
+  }
   if (operation->kind == OPERATION_READ_OWN)
     atomic_fetch_add_explicit(&recorder->reads[operation->outcome], 1, memory_order_relaxed);
 }

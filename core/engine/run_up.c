@@ -5,6 +5,7 @@
 
 #include "engine/hosts.h"
 #include "engine/run_internal.h"
+#include "engine/service_sink.h"
 
 #define READY_TIMEOUT_NS (30 * NS_PER_S)
 
@@ -56,6 +57,18 @@ static bool is_interrupted(void *data) {
   return atomic_load(&run->spec->interrupt->signal) != 0;
 }
 
+/* Of several services the record has to tell which one is redundant. */
+static int part_sinks(struct run *run, struct error *err) {
+  uint32_t count = run->scenario->service_count;
+  struct service_sink *sinks = arena_calloc(&run->arena, count, sizeof *sinks);
+  if (!sinks) return error_set(err, STATUS_MEMORY, "out of memory");
+  for (uint32_t i = 0; i < count; i++) {
+    service_sink_init(&sinks[i], run->sink, (uint8_t)i);
+    run->services[i].sink = &sinks[i].sink;
+  }
+  return 0;
+}
+
 int run_bring_up(struct run *run, struct error *err) {
   const struct scenario *scenario = run->scenario;
   int status = run_enter_phase(run, "up", err);
@@ -66,6 +79,7 @@ int run_bring_up(struct run *run, struct error *err) {
   if (!run->services) return error_set(err, STATUS_MEMORY, "out of memory");
   status = hosts_bind(scenario, run->cluster, &run->arena, run->sink, run->clock, run->start_ns,
                       run->services, err);
+  if (status == 0 && scenario->service_count > 1) status = part_sinks(run, err);
   if (status == 0) status = run_enter_phase(run, "start", err);
   while (status == 0 && run->started < scenario->service_count) {
     struct service_instance *service = &run->services[run->started++];

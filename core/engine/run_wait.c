@@ -40,6 +40,7 @@ static void fire_tick(struct timer *timer, uint64_t now_ns) {
   char detail[128] = "";
   if (run_is_virtual(run)) recorder_flush(run->recorder); /* no thread does it */
   if (run->timeline) timeline_describe(run->timeline, detail, sizeof detail);
+  run->progress.service_count = run->started;
   progress_tick(&run->progress, now_ns, run->started > 0 ? &run->services[0] : NULL, detail);
   (void)loop_timer_arm(run->loop, timer, now_ns + PROGRESS_PERIOD_NS, NULL);
 }

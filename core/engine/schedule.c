@@ -94,7 +94,8 @@ static struct target target_of(const struct schedule_rules *rules,
     target.host = service->hosts[fault->index];
   else
     target.service = service->name;
-  if (fault->target == TARGET_REPLICA) target.index = fault->index;
+  if (fault->target == TARGET_REPLICA || fault->target == TARGET_PRIMARY)
+    target.index = fault->index;
   return target;
 }
 

@@ -23,6 +23,7 @@ struct schedule_service {
   const char *name;
   const char **hosts;
   uint32_t host_count;
+  uint32_t shards;   /* each with a primary of its own; 0: there is one */
   uint32_t down_max; /* hosts that may be down at once */
 };
 
@@ -39,7 +40,8 @@ struct schedule_fault {
   uint64_t at_ns;  /* after the start of the measured time */
   uint64_t for_ns; /* 0: a planned step, which is not healed */
   uint32_t kind;   /* index in the rules */
-  uint32_t index;  /* TARGET_REPLICA: which; TARGET_HOST: index in the service's hosts */
+  uint32_t index;  /* TARGET_REPLICA: which; TARGET_PRIMARY: of which shard; TARGET_HOST: index in
+                      the service's hosts */
   enum target_kind target;
 };
 /* In the order of at_ns. */

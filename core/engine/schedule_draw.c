@@ -34,8 +34,11 @@ static int add_service(struct schedule_rules *rules, const struct scenario_servi
     service->hosts[i] = arena_strdup(arena, planned[i].name);
     if (!service->hosts[i]) return out_of_memory(err);
   }
+  if (row->service->shards) service->shards = row->service->shards(row->config);
+  /* The hosts of one shard have nobody but each other. */
+  uint32_t peers = service->shards > 0 ? count / service->shards : count;
   /* Where there is no majority to be kept, one at a time. */
-  if (!rules->bounds.allow_quorum_loss) service->down_max = count > 2 ? (count - 1) / 2 : 1;
+  if (!rules->bounds.allow_quorum_loss) service->down_max = peers > 2 ? (peers - 1) / 2 : 1;
   return 0;
 }
 
@@ -187,15 +190,16 @@ static void draw_target(struct prng *prng, const struct schedule_rules *rules,
   bool promotes =
       (kind->injector->flags & INJECTOR_PLANNED) && kind->injector->step != STEP_RESTART;
   uint64_t choice = promotes ? 1 : prng_below(prng, 3);
-  if (choice == 1 && service->host_count > 1) {
+  uint32_t primaries = service->shards > 0 ? service->shards : 1;
+  if (choice == 1 && service->host_count > primaries) {
     fault->target = TARGET_REPLICA;
-    fault->index = (uint32_t)prng_below(prng, service->host_count - 1);
+    fault->index = (uint32_t)prng_below(prng, service->host_count - primaries);
   } else if (choice == 2) {
     fault->target = TARGET_HOST;
     fault->index = (uint32_t)prng_below(prng, service->host_count);
   } else {
     fault->target = TARGET_PRIMARY;
-    fault->index = 0;
+    fault->index = primaries > 1 ? (uint32_t)prng_below(prng, primaries) : 0;
   }
 }
 

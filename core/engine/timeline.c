@@ -105,6 +105,25 @@ static struct service_instance *service_of_host(const struct timeline *t, const 
   return NULL;
 }
 
+/* The primary of a shard: who says so, or who of several takes writes; NULL: nobody, or none that
+ * can be told from the others. */
+static const struct host *shard_primary(const struct service_instance *service,
+                                        const struct service_view *view, uint32_t shard) {
+  const struct host *primary = NULL, *writable = NULL;
+  uint32_t primaries = 0, writables = 0;
+  for (uint32_t m = 0; m < service->member_count; m++) {
+    const struct host_view *host = &view->hosts[service->members[m]->index];
+    if (host->role != ROLE_PRIMARY || host->shard != shard) continue;
+    primary = service->members[m];
+    primaries++;
+    if (!host->writable) continue;
+    writable = service->members[m];
+    writables++;
+  }
+  if (primaries == 1) return primary;
+  return writables == 1 ? writable : NULL;
+}
+
 /* The host that `target` means at this moment; NULL when nobody has the role. */
 static const struct host *resolve(const struct entry *entry, const struct target *target) {
   const struct timeline *t = entry->timeline;
@@ -125,6 +144,8 @@ static const struct host *resolve(const struct entry *entry, const struct target
   }
   struct service_view view;
   service->service->view(service, &view);
+  if (target->kind == TARGET_PRIMARY && view.shards > 0)
+    return shard_primary(service, &view, target->index + 1);
   if (target->kind == TARGET_PRIMARY)
     return view.primary == HOST_NONE ? NULL : &t->spec.cluster->hosts[view.primary];
   uint32_t seen = 0;
@@ -364,7 +385,9 @@ static bool recovered(const struct entry *entry, uint64_t now_ns) {
   for (uint32_t i = 0; i < t->spec.service_count; i++) {
     struct service_view view;
     t->spec.services[i].service->view(&t->spec.services[i], &view);
-    if (view.primary == HOST_NONE || !view.redundant) return false;
+    /* Of a service with shards `redundant` says that each has its primary. */
+    bool led = view.shards > 0 || view.primary != HOST_NONE;
+    if (!led || !view.redundant) return false;
   }
   return true;
 }

@@ -26,10 +26,40 @@ static void check_host(struct draft *draft, const struct host_plan *plan, const 
                  suggestion_text(&suggestion, end));
 }
 
+/* How many primaries it has: one, or one a shard. 0: not known, its parameters are wrong. */
+static uint32_t primaries_of(const struct draft *draft, uint32_t service) {
+  const struct scenario_service *row = &draft->scenario->services[service];
+  if (!draft->services[service].clean) return 0;
+  uint32_t shards = row->service->shards ? row->service->shards(row->config) : 0;
+  return shards > 0 ? shards : 1;
+}
+
+static void check_primary(struct draft *draft, uint32_t service, const struct target *target,
+                          const struct place *place) {
+  uint32_t primaries = primaries_of(draft, service);
+  if (primaries == 0 || target->index < primaries) return;
+  if (primaries == 1)
+    mistakes_add(&draft->mistakes, place,
+                 "target: primary[%u]: %s has no shards and so one primary; expected %s.primary",
+                 target->index, target->service, target->service);
+  else
+    mistakes_add(&draft->mistakes, place,
+                 "target: primary[%u] is beyond the %u shards of %s; expected primary[0] to "
+                 "primary[%u]",
+                 target->index, primaries, target->service, primaries - 1);
+}
+
 static void check_replica(struct draft *draft, const struct host_plan *plan, uint32_t service,
                           const struct target *target, const struct place *place) {
-  uint32_t hosts = plan->service_hosts[service];
-  if (hosts == 0 || target->index + 1 < hosts) return;
+  uint32_t hosts = plan->service_hosts[service], primaries = primaries_of(draft, service);
+  if (hosts == 0 || target->index + (primaries > 0 ? primaries : 1) < hosts) return;
+  if (primaries > 1) {
+    mistakes_add(&draft->mistakes, place,
+                 "target: replica[%u] is beyond the replicas of %s, which has %u hosts and %u "
+                 "shards",
+                 target->index, target->service, hosts, primaries);
+    return;
+  }
   if (hosts == 1)
     mistakes_add(&draft->mistakes, place,
                  "target: %s has one host and so no replica; expected %s.primary", target->service,
@@ -46,8 +76,9 @@ static void check_service(struct draft *draft, const struct host_plan *plan,
   const struct scenario *scenario = draft->scenario;
   const struct scenario_service *service = checks_find_service(scenario, target->service);
   if (service) {
-    if (target->kind == TARGET_REPLICA)
-      check_replica(draft, plan, (uint32_t)(service - scenario->services), target, place);
+    uint32_t index = (uint32_t)(service - scenario->services);
+    if (target->kind == TARGET_REPLICA) check_replica(draft, plan, index, target, place);
+    if (target->kind == TARGET_PRIMARY) check_primary(draft, index, target, place);
     return;
   }
   char quoted[SHOWN_SIZE], end[SUGGESTION_SIZE];

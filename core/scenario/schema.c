@@ -155,7 +155,9 @@ static void set_param_type(struct schema *s, json_t *into, const struct param *r
     case PARAM_TARGET:
       set(s, into, "type", string(s, "string"));
       set(s, into, "pattern",
-          string(s, "^(host/[a-z0-9-]+|[a-z0-9-]+\\.(primary|any|replica\\[[0-9]+\\]))$"));
+          string(
+              s,
+              "^(host/[a-z0-9-]+|[a-z0-9-]+\\.(primary(\\[[0-9]+\\])?|any|replica\\[[0-9]+\\]))$"));
       break;
     case PARAM_SETTINGS: set_settings(s, into); break;
     case PARAM_COUNTS:

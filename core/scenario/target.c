@@ -1,4 +1,5 @@
-/* Targets as users write them: postgres.primary, postgres.replica[0], postgres.any, host/pg1. */
+/* Targets as users write them: postgres.primary, redis.primary[2], postgres.replica[0],
+ * postgres.any, host/pg1. */
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ static bool is_name(const char *text, size_t length) {
   return length > 0 && length < HOST_NAME_SIZE;
 }
 
-/* The N of "replica[N]"; false when it is written otherwise or beyond any cluster. */
+/* The N of "[N]"; false when it is written otherwise or beyond any cluster. */
 static bool parse_index(const char *text, uint32_t *ret_index) {
   uint32_t index = 0;
   if (*text++ != '[') return false;
@@ -34,6 +35,11 @@ static int role_error(const char *text, const char *role, struct error *err) {
     return error_set(err, STATUS_USAGE,
                      "%s is no target; expected which replica as an index below %d, as in "
                      "replica[0]",
+                     shown(text, quoted), HOSTS_MAX);
+  if (strncmp(role, "primary[", strlen("primary[")) == 0)
+    return error_set(err, STATUS_USAGE,
+                     "%s is no target; expected of which shard as an index below %d, as in "
+                     "primary[0]",
                      shown(text, quoted), HOSTS_MAX);
   struct suggestion suggestion;
   suggestion_init(&suggestion, role);
@@ -64,6 +70,8 @@ int target_parse(const char *text, struct arena *arena, struct target *ret_targe
     const char *role = dot + 1;
     if (strcmp(role, "primary") == 0)
       target.kind = TARGET_PRIMARY;
+    else if (strncmp(role, "primary[", 8) == 0 && parse_index(role + 7, &target.index))
+      target.kind = TARGET_PRIMARY;
     else if (strcmp(role, "any") == 0)
       target.kind = TARGET_ANY;
     else if (strncmp(role, "replica", 7) == 0 && parse_index(role + 7, &target.index))
@@ -85,7 +93,10 @@ void target_print(const struct target *target, struct buf *text) {
   switch (target->kind) {
     case TARGET_NONE: break;
     case TARGET_HOST: buf_printf(text, "host/%s", target->host); break;
-    case TARGET_PRIMARY: buf_printf(text, "%s.primary", target->service); break;
+    case TARGET_PRIMARY:
+      buf_printf(text, "%s.primary", target->service);
+      if (target->index > 0) buf_printf(text, "[%u]", target->index);
+      break;
     case TARGET_REPLICA: buf_printf(text, "%s.replica[%u]", target->service, target->index); break;
     case TARGET_ANY: buf_printf(text, "%s.any", target->service); break;
   }

@@ -124,7 +124,8 @@ enum event_kind {
   EVENT_LEADER,      /* host holds the leader key */
   EVENT_PROMOTED,    /* host answered as writable primary */
   EVENT_REDUNDANT,   /* number 1: all replicas stream under the lag bound, and enough of them are
-                        synchronous where that was asked for; 0: no longer */
+                        synchronous where that was asked for; 0: no longer. number2: the service,
+                        from 1, where a run has several (the engine's) */
   EVENT_IDENTITY,    /* number: identity, number2: client, text: workload: a new identity */
   EVENT_WARNING,     /* text: something that makes numbers less certain */
   EVENT_FINAL_READ,  /* host, number: rows read; text "" or why it could not be read */

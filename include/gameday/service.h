@@ -74,6 +74,9 @@ struct service {
    * its lease, or of the managers that vote; ended by 0. NULL, or no such function: there is no
    * manager. */
   const uint16_t *(*store_ports)(const void *config);
+  /* Over how many shards its keys are spread under this configuration, each with a primary of its
+   * own; 0, or no function: it has one primary. Pure. */
+  uint32_t (*shards)(const void *config);
   /* How many connections of clients one host takes at most: without what the server, its manager
    * and the service's own watching keep for themselves. `because` (`size` bytes) says in words how
    * the number comes about. NULL: no limit is known. Pure. */
