@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "engine/record.h"
 #include "engine/record_seal.h"
+#include "series.h"
 
 struct export_options {
   const char *format;
@@ -182,6 +183,7 @@ static int main_export(struct cli *cli, const void *data, int argc, char **argv)
     (void)error_set(&err, STATUS_USAGE, "--format is jsonl, csv or edn, not '%s'", format);
     return cli_fail(cli, &err);
   }
+  if (series_refuse(argv[0], &err) < 0) return cli_fail(cli, &err);
   if (record_open_sealed(argv[0], &record, &err) < 0) return cli_fail(cli, &err);
   int code = warn_of_damage(cli, &record);
   struct writer writer = {.out = stdout, .record = &record};

@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "engine/guard.h"
 #include "maker.h"
+#include "series.h"
 
 struct heal_options {
   bool force;
@@ -30,6 +31,7 @@ static int main_heal(struct cli *cli, const void *data, int argc, char **argv) {
   struct maker maker;
   if (argc != 1) return cli_usage(cli, &command_heal);
   int status = cli_absolute(argv[0], directory, sizeof directory, &err);
+  if (status == 0) status = series_refuse(directory, &err);
   if (status == 0) status = maker_read(directory, &maker, &err);
   if (status < 0) return cli_fail(cli, &err);
   const struct provider *provider = find_provider(&cli->tables, maker.provider);

@@ -79,6 +79,13 @@ bool series_is_record(const char *directory) {
   return holds(directory, "repeat-1") && holds(directory, "result.json");
 }
 
+int series_refuse(const char *directory, struct error *err) {
+  if (holds(directory, "run.json") || !holds(directory, SERIES_NAME)) return 0;
+  return error_set(err, STATUS_USAGE,
+                   "%s holds repeats, each of them a run: name one, such as %s/repeat-1", directory,
+                   directory);
+}
+
 static json_t *read_json(const char *directory, const char *name, size_t limit, struct error *err) {
   char path[PATH_MAX];
   CLEANUP(buf_release) struct buf text;

@@ -35,6 +35,9 @@ uint32_t series_number(const char *directory);
 int series_missing(const bool *there, uint32_t asked, struct arena *arena, const char **ret,
                    struct error *err);
 
+/* STATUS_USAGE when `directory` is that of a whole series: for commands that take a single run. */
+int series_refuse(const char *directory, struct error *err);
+
 /* Whether `directory` holds anything that only gameday writes. */
 bool series_is_record(const char *directory);
 

@@ -47,6 +47,7 @@ def pictures(out):
 def check_missing(checks, out):
     checks.check(make(out, "--repeat", "3").returncode == MET, "three repeats pass")
     checks.check(json.loads(read(out, "series.json"))["repeats"] == 3, "series.json has the number")
+    check_one_is_asked_for(checks, out)
     kept = out + "-kept"
     for name, text in (("repeat-2", "2 of 3 repeats: repeat-2 missing"),
                        ("repeat-3", "2 of 3 repeats: repeat-3 missing")):
@@ -65,6 +66,14 @@ def check_missing(checks, out):
     checks.check(done.returncode == UNKNOWN and "repeat-1 missing" in done.stdout,
                  "a gap in an old series", done.stdout)
     shutil.move(kept, os.path.join(out, "repeat-1"))
+
+
+def check_one_is_asked_for(checks, out):
+    """Commands for a single run said of a series that it is no run directory."""
+    for command in ("export", "heal"):
+        done = run([command, out])
+        checks.check(done.returncode == USAGE and f"such as {out}/repeat-1" in done.stderr,
+                     f"{command} of a series: exit {done.returncode}", done.stderr)
 
 
 def check_strangers(checks, out, place):
