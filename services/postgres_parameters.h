@@ -9,6 +9,10 @@
 #include "gameday/service.h"
 
 #define POSTGRES_INSTANCES_MAX 7
+#define POSTGRES_PORT 5432
+#define PATRONI_PORT 8008
+#define ETCD_CLIENT_PORT 2379
+#define ETCD_PEER_PORT 2380
 #define ETCD_HEARTBEAT_MS 100 /* etcd's own defaults, given explicitly: bounds follow from them */
 #define ETCD_ELECTION_MS 1000
 

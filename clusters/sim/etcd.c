@@ -271,8 +271,12 @@ static void died(struct sim_process *process, bool power) {
   tell_changed(v->etcd);
 }
 
-static const struct sim_process_kind etcd_kind = {
-    .name = "etcd", .unit = true, .started = started, .died = died};
+static const struct sim_process_kind etcd_kind = {.name = "etcd",
+                                                  .unit = true,
+                                                  .port = ETCD_CLIENT_PORT,
+                                                  .peer_port = ETCD_PEER_PORT,
+                                                  .started = started,
+                                                  .died = died};
 
 static void on_handed_over(struct sim_process *self, const struct sim_args *args) {
   (void)args;

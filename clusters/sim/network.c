@@ -88,6 +88,15 @@ static void send_again(struct sim_event *event) {
   put_on_link(event);
 }
 
+/* Whether a rule of a cut link refuses the answer. To say at once that a packet is refused is what
+ * the rules that do not drop are there for: they let it through. */
+static bool is_refused(const struct sim_event *event, const struct sim_link *back, sim_call *call) {
+  bool opening = event->kind == SIM_EVENT_CONNECT && call == event->call;
+  uint16_t port = sim_connection_port(event->process, event->peer);
+  const struct sim_refusal *refusal = sim_link_refusal(back, port, opening);
+  return refusal && (refusal->rule.action == LINK_DROP || call != event->broken);
+}
+
 /* The answer of the other end's kernel travels back and becomes a call of the sender's. An answer
  * that is lost comes when the question is asked again. */
 static void answer(struct sim_event *event, sim_call *call) {
@@ -98,7 +107,7 @@ static void answer(struct sim_event *event, sim_call *call) {
     sim_event_give(event);
     return;
   }
-  if (is_lost(world, back)) {
+  if (is_refused(event, back, call) || is_lost(world, back)) {
     lose(event, sim_now_ns(world) + event->retry_ns);
     return;
   }
@@ -126,14 +135,34 @@ static void accept_or_refuse(struct sim_event *event) {
   answer(event, to->running ? event->call : event->broken);
 }
 
+/* ICMP ends an attempt to connect and is nothing but a hint to a connection that is there, which
+ * goes on sending (RFC 5461); a reset ends both, where the sender has a way to learn of it. */
+static void refused(struct sim_event *event, enum link_action action) {
+  bool told = action == LINK_RESET || (action == LINK_REJECT && event->kind == SIM_EVENT_CONNECT);
+  if (told && event->broken)
+    answer(event, event->broken);
+  else
+    lose(event, sim_now_ns(event->process->world) + event->retry_ns);
+}
+
+static const struct sim_refusal *refusal_of(const struct sim_event *event) {
+  const struct sim_link *link = link_of(event);
+  if (!link->refusals) return NULL;
+  return sim_link_refusal(link, sim_connection_port(event->process, event->peer),
+                          event->kind == SIM_EVENT_CONNECT);
+}
+
 void sim_packet_arrived(struct sim_event *event) {
   const struct sim_world *world = event->process->world;
+  const struct sim_refusal *refusal = event->lost ? NULL : refusal_of(event);
   if (event->lost) {
     send_again(event);
   } else if (!world->hosts[event->peer->host].on) {
     /* Nobody there: the time until it is sent again counts from when it was sent, which is nearly
      * now. */
     lose(event, sim_now_ns(world) + event->retry_ns);
+  } else if (refusal) {
+    refused(event, refusal->rule.action);
   } else if (event->kind == SIM_EVENT_CONNECT) {
     accept_or_refuse(event);
   } else {

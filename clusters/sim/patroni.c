@@ -172,7 +172,7 @@ static void died(struct sim_process *process, bool power) {
 }
 
 static const struct sim_process_kind patroni_kind = {
-    .name = "patroni", .unit = true, .started = started, .died = died};
+    .name = "patroni", .unit = true, .port = PATRONI_PORT, .started = started, .died = died};
 
 /* --- the whole ------------------------------------------------------------------------------- */
 

@@ -22,7 +22,8 @@ static bool source_is_there(const struct sim_postgres *server) {
   uint8_t here = server->process.host, there = source->process.host;
   return source->state == SIM_PG_PRIMARY && !source->process.frozen &&
          source->process.life == server->rebuild.upstream_life &&
-         !sim_link(cluster->world, here, there)->cut && !sim_link(cluster->world, there, here)->cut;
+         sim_link_is_open(cluster->world, here, there, source->process.kind->port) &&
+         sim_link_is_open(cluster->world, there, here, source->process.kind->port);
 }
 
 /* pg_rewind copies the source's blocks that have changed since the histories parted, and its log

@@ -141,9 +141,9 @@ static void kernel_died(struct sim_process *process, bool power) {
 }
 
 static const struct sim_process_kind postmaster_kind = {
-    .name = "postmaster", .started = process_started, .died = process_died};
+    .name = "postmaster", .port = POSTGRES_PORT, .started = process_started, .died = process_died};
 static const struct sim_process_kind kernel_kind = {
-    .name = "kernel", .unit = true, .died = kernel_died};
+    .name = "kernel", .unit = true, .port = POSTGRES_PORT, .died = kernel_died};
 
 /* --- stop ------------------------------------------------------------------------------------ */
 

@@ -230,7 +230,7 @@ const struct provider provider_sim = {
                .summary = "Hosts and services simulated in virtual time, the same from one seed",
                .params = params,
                .config_size = sizeof(struct sim_config)},
-    .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS,
+    .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_LINKS,
     .virtual_time = true,
     .model = sim_model,
     .probe = sim_probe,
@@ -249,4 +249,7 @@ const struct provider provider_sim = {
     .unit_define = sim_unit_define,
     .unit_start = sim_unit_start,
     .unit_running = sim_unit_running,
+    .link_cut = sim_cut_links,
+    .link_mend = sim_mend_links,
+    .link_passes = sim_link_passes,
 };

@@ -64,7 +64,7 @@ extern const struct service sim_service_postgres;
 /* The driver of its clients; access.context is the `struct sim_postgres_cluster`. sim/driver.c */
 extern const struct driver driver_sim_postgres;
 
-/* --- sim/power.c, sim/signal.c: the primitives --- */
+/* --- sim/power.c, sim/signal.c, sim/links.c: the primitives --- */
 
 int sim_power_off(struct cluster *cluster, const struct host *host, struct error *err);
 int sim_power_on(struct cluster *cluster, const struct host *host, struct error *err);
@@ -76,6 +76,13 @@ int sim_freeze(struct cluster *cluster, const struct host *host, const struct pr
                bool frozen, struct error *err);
 int sim_frozen(struct cluster *cluster, const struct host *host, const struct process_match *match,
                bool *ret_frozen, struct error *err);
+int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uint32_t count,
+                  const struct host *to, const struct link_rule *rule, const char *tag,
+                  struct error *err);
+int sim_mend_links(struct cluster *cluster, const struct host *to, const char *tag,
+                   struct error *err);
+int sim_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
+                    const struct link_rule *rule, bool *ret_passes, struct error *err);
 int sim_unit_define(struct cluster *cluster, const struct host *host, const struct host_unit *unit,
                     struct error *err);
 int sim_unit_start(struct cluster *cluster, const struct host *host, const char *name,

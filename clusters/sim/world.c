@@ -213,6 +213,9 @@ void sim_world_release(struct sim_world *world) {
       loop_timer_cancel(world->loop, &block->events[i].timer);
     free(block);
   }
+  for (uint32_t from = 0; world->links && from < world->host_count; from++)
+    for (uint32_t to = 0; to < world->host_count; to++)
+      sim_link_mend_all(&world->links[from][to], NULL);
   free(world->links);
   world->links = NULL;
   world->free_events = NULL;

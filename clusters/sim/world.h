@@ -28,6 +28,8 @@ struct sim_process_kind {
   const char *name; /* "postmaster", "patroni", "etcd", "client" */
   /* Starts by itself when its host boots. */
   bool unit;
+  uint16_t port;      /* that others connect to; 0: nobody does */
+  uint16_t peer_port; /* that its own kind connects to; 0: the same */
   /* It runs from now on. */
   void (*started)(struct sim_process *process);
   /* It has just died, killed or with its host; `power`: what was not on the disk is gone too. */
@@ -51,12 +53,20 @@ struct sim_host {
   struct sim_process *processes;
 };
 
+/* Packets that a link refuses, where they arrive; links.c. */
+struct sim_refusal {
+  struct link_rule rule; /* never established_only */
+  char tag[33];
+  struct sim_refusal *next; /* younger */
+};
+
 /* One direction between two hosts. */
 struct sim_link {
   uint64_t latency_ns, jitter_ns; /* one way: latency + uniform [0, jitter) */
   double loss;                    /* of a packet; TCP sends it again */
   uint64_t bytes_per_s;           /* 0: no limit */
   bool cut;                       /* packets vanish */
+  struct sim_refusal *refusals;   /* oldest first */
   uint64_t free_ns;               /* when the last byte under way has left, with a limit */
   uint64_t last_ns;               /* arrival of the last message: a link keeps the order */
   struct sim_event *lost;         /* to be sent again, oldest first */
@@ -144,5 +154,15 @@ void sim_connect(const struct sim_connect *connect);
 
 /* Sets both directions between two hosts, or one. */
 struct sim_link *sim_link(struct sim_world *world, uint8_t from, uint8_t to);
+
+/* Who refuses a packet of a connection to `port`, or the one that opens it; NULL: nobody. */
+const struct sim_refusal *sim_link_refusal(const struct sim_link *link, uint16_t port,
+                                           bool opening);
+/* The port of a connection between the two, whoever opens it; 0: not known. */
+uint16_t sim_connection_port(const struct sim_process *one, const struct sim_process *other);
+/* Whether connections to `port` that are there get packets through; losses not counted. */
+bool sim_link_is_open(struct sim_world *world, uint8_t from, uint8_t to, uint16_t port);
+/* Forgets the refusals of `tag`; NULL: all of them. */
+void sim_link_mend_all(struct sim_link *link, const char *tag);
 
 #endif

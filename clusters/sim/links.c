@@ -1,0 +1,98 @@
+/* Cut links of the simulator: rules at the receiving end of each link, by the fault that made them.
+ * What becomes of a packet that one of them refuses is in network.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/sim.h"
+
+/* Where several match, the oldest decides: the kernel asks the fault that came first. */
+const struct sim_refusal *sim_link_refusal(const struct sim_link *link, uint16_t port,
+                                           bool opening) {
+  const struct sim_refusal *refusal = link->refusals;
+  for (; refusal; refusal = refusal->next) {
+    const struct link_rule *rule = &refusal->rule;
+    if ((rule->port == 0 || rule->port == port) && (!rule->new_only || opening)) break;
+  }
+  return refusal;
+}
+
+/* Of two processes that can both be connected to, the one that is: a manager (Patroni, a Sentinel)
+ * connects to the store and to the servers, which have the lower ports, and among themselves
+ * members of a store have a port of their own. */
+uint16_t sim_connection_port(const struct sim_process *one, const struct sim_process *other) {
+  uint16_t a = one->kind->port, b = other->kind->port;
+  if (one->kind == other->kind && one->kind->peer_port) return one->kind->peer_port;
+  if (a == 0 || b == 0) return a ? a : b;
+  return a < b ? a : b;
+}
+
+bool sim_link_is_open(struct sim_world *world, uint8_t from, uint8_t to, uint16_t port) {
+  const struct sim_link *link = sim_link(world, from, to);
+  return !link->cut && !sim_link_refusal(link, port, false);
+}
+
+static int refuse(struct sim_link *link, const struct link_rule *rule, const char *tag,
+                  struct error *err) {
+  struct sim_refusal **end = &link->refusals;
+  while (*end) end = &(*end)->next;
+  struct sim_refusal *refusal = calloc(1, sizeof *refusal);
+  if (!refusal) return error_set(err, STATUS_MEMORY, "out of memory for a cut link");
+  refusal->rule = *rule;
+  snprintf(refusal->tag, sizeof refusal->tag, "%s", tag);
+  *end = refusal;
+  return 0;
+}
+
+/* `tag` NULL: all. */
+void sim_link_mend_all(struct sim_link *link, const char *tag) {
+  struct sim_refusal **place = &link->refusals;
+  while (*place) {
+    struct sim_refusal *refusal = *place;
+    if (tag && strcmp(refusal->tag, tag) != 0) {
+      place = &refusal->next;
+      continue;
+    }
+    *place = refusal->next;
+    free(refusal);
+  }
+}
+
+/* --- the primitives */
+
+int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uint32_t count,
+                  const struct host *to, const struct link_rule *rule, const char *tag,
+                  struct error *err) {
+  struct sim_cluster *sim = sim_cluster_of(cluster);
+  int status = 0;
+  if (strlen(tag) >= sizeof(((struct sim_refusal *)NULL)->tag))
+    return error_set(err, STATUS_USAGE, "'%s' is no tag of a fault", tag);
+  if (rule->established_only)
+    return error_set(err, STATUS_ENVIRONMENT,
+                     "the simulator does not tell the connections that were there before a cut "
+                     "from others: use all or new connections, or the provider local");
+  for (uint32_t i = 0; i < count && status == 0; i++)
+    status = refuse(sim_link(&sim->world, froms[i]->index, to->index), rule, tag, err);
+  return status;
+}
+
+int sim_mend_links(struct cluster *cluster, const struct host *to, const char *tag,
+                   struct error *err) {
+  struct sim_cluster *sim = sim_cluster_of(cluster);
+  (void)err;
+  for (uint32_t from = 0; from < sim->world.host_count; from++)
+    sim_link_mend_all(sim_link(&sim->world, (uint8_t)from, to->index), tag);
+  return 0;
+}
+
+/* A packet of its own would be a process of its own here; the world decides over it in the same
+ * place. */
+int sim_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
+                    const struct link_rule *rule, bool *ret_passes, struct error *err) {
+  struct sim_world *world = &sim_cluster_of(cluster)->world;
+  const struct sim_link *link = sim_link(world, from->index, to->index);
+  (void)err;
+  *ret_passes = world->hosts[from->index].on && world->hosts[to->index].on && !link->cut &&
+                !sim_link_refusal(link, rule->port, !rule->established_only);
+  return 0;
+}
