@@ -1,0 +1,61 @@
+/* A session of driver_redis with scripted servers, and what happened to it. Its statements are
+ * those of redis-ledger. Failures abort the test. */
+#ifndef GAMEDAY_TESTS_SUPPORT_REDIS_BENCH_H
+#define GAMEDAY_TESTS_SUPPORT_REDIS_BENCH_H
+
+#include "support/fake_redis.h"
+#include "workload/redis_client.h"
+#include "workload/redis_ledger.h"
+
+#define REDIS_BENCH_FAKES 4u
+#define REDIS_BENCH_REQUESTS 256u
+
+struct redis_bench {
+  struct loop *loop;
+  struct fake_redis fakes[REDIS_BENCH_FAKES]; /* "redis1", ...; hosts 0, ... */
+  uint32_t fake_count;
+  struct endpoint endpoints[REDIS_BENCH_FAKES];
+  struct redis_histories histories;
+  struct redis_access redis;
+  struct access access; /* of all fakes, without a password; may be changed before the session */
+  struct client_options options; /* short timeouts; likewise */
+  struct redis_session *session;
+  uint64_t timeout_ns; /* of requests */
+  struct request requests[REDIS_BENCH_REQUESTS];
+  uint32_t sent;
+
+  uint32_t ready, lost;
+  struct error why; /* the last */
+  uint32_t replies, outcomes[OUTCOME_COUNT];
+  struct reply last;
+  int64_t sum; /* of the first values of rows */
+};
+
+void redis_bench_init(struct redis_bench *bench, uint32_t fakes);
+void redis_bench_release(struct redis_bench *bench);
+/* Makes the session; pinned sessions are at the first fake. */
+void redis_bench_session(struct redis_bench *bench, enum route route, uint32_t depth);
+int redis_bench_try_session(struct redis_bench *bench, enum route route, uint32_t depth,
+                            struct error *err);
+/* Connects and waits until it is ready. */
+void redis_bench_connect(struct redis_bench *bench);
+/* Turns the loop until `*counter` has reached `target`. */
+void redis_bench_await(struct redis_bench *bench, const uint32_t *counter, uint32_t target);
+/* Turns the loop until `prefix` was seen `count` times by the fake. */
+void redis_bench_await_seen(struct redis_bench *bench, uint32_t fake, const char *prefix,
+                            uint32_t count);
+/* One turn that waits for nothing. */
+void redis_bench_turn(struct redis_bench *bench);
+/* The fake says these bytes on all of its connections. */
+void redis_bench_say(struct redis_bench *bench, uint32_t fake, const char *bytes, size_t length);
+
+void redis_bench_send(struct redis_bench *bench, enum redis_ledger_statement statement,
+                      const int64_t *numbers, uint32_t count, const char *text);
+/* Append a row and wait for the reply; the other waits for one replica, 100 ms. */
+void redis_bench_append(struct redis_bench *bench, int64_t identity, int64_t sequence);
+void redis_bench_append_wait(struct redis_bench *bench, int64_t identity, int64_t sequence);
+/* The last reply. */
+void redis_bench_assert_reply(const struct redis_bench *bench, enum outcome outcome,
+                              const char *code);
+
+#endif
