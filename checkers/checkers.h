@@ -12,6 +12,7 @@ extern const struct checker checker_lag;
 extern const struct checker checker_latency;
 extern const struct checker checker_load;
 extern const struct checker checker_loss;
+extern const struct checker checker_slot_coverage;
 extern const struct checker checker_staleness;
 extern const struct checker checker_synchrony;
 

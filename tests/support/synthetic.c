@@ -42,7 +42,7 @@ void synthetic_begin(struct synthetic *it, const struct synthetic_options *optio
   snprintf(it->directory, sizeof it->directory, "%.32s/gameday-test-XXXXXX", base ? base : "/tmp");
   assert_non_null(mkdtemp(it->directory));
   it->clock = (struct clock){.now = clock_read, .state = &it->now_ns};
-  for (int h = 0; h < SYNTHETIC_HOSTS; h++) it->rows[h].reported = -1;
+  for (int h = 0; h < SYNTHETIC_HOSTS_MAX; h++) it->rows[h].reported = -1;
   must(recorder_new(&(struct recorder_spec){.run_directory = it->directory,
                                             .clock = &it->clock,
                                             .start_ns = 0,
@@ -62,7 +62,7 @@ void synthetic_release(struct synthetic *it) {
   }
   recorder_free(it->recorder);
   free(it->operations);
-  for (int h = 0; h < SYNTHETIC_HOSTS; h++) free(it->rows[h].items);
+  for (int h = 0; h < SYNTHETIC_HOSTS_MAX; h++) free(it->rows[h].items);
   must(directory_remove(it->directory, &err), &err);
 }
 
@@ -116,7 +116,7 @@ static const struct synthetic_span *span_at(const struct synthetic_load *load, d
 static void give_rows(struct synthetic *it, const struct operation *operation, uint32_t hosts) {
   const struct final_row row = {
       .identity = operation->identity, .sequence = operation->sequence, .value = operation->value};
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++)
+  for (uint8_t h = 0; h < SYNTHETIC_HOSTS_MAX; h++)
     if (hosts >> h & 1) synthetic_row(it, h, &row);
 }
 
@@ -131,6 +131,8 @@ void synthetic_add_load(struct synthetic *it, const struct synthetic_load *load)
     struct operation operation = {.scheduled_ns = SECONDS(scheduled_s),
                                   .identity = identity,
                                   .client = load->client,
+                                  .workload = load->workload,
+                                  .shard = load->shard,
                                   .kind = (uint8_t)load->kind,
                                   .outcome = (uint8_t)span->outcome,
                                   .route = (uint8_t)load->route,
@@ -168,6 +170,17 @@ void synthetic_role(struct synthetic *it, double time_s, uint8_t host, enum role
                               .fault = FAULT_NONE,
                               .host = host,
                               .role = (uint8_t)role};
+  it->sink->event(it->sink, &event);
+}
+
+void synthetic_shard_role(struct synthetic *it, double time_s, uint8_t host, enum role role,
+                          uint8_t shard) {
+  const struct event event = {.time_ns = SECONDS(time_s),
+                              .kind = EVENT_ROLE,
+                              .fault = FAULT_NONE,
+                              .host = host,
+                              .role = (uint8_t)role,
+                              .number2 = shard};
   it->sink->event(it->sink, &event);
 }
 
@@ -247,10 +260,14 @@ static void write_operations(struct synthetic *it) {
   }
 }
 
+static uint32_t host_count(const struct synthetic *it) {
+  return it->options.hosts ? it->options.hosts : SYNTHETIC_HOSTS;
+}
+
 static void write_rows(struct synthetic *it) {
-  static const char *const names[SYNTHETIC_HOSTS] = {"pg1", "pg2", "pg3"};
+  static const char *const names[SYNTHETIC_HOSTS_MAX] = {"pg1", "pg2", "pg3", "pg4", "pg5", "pg6"};
   struct error err = ERROR_INIT;
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) {
+  for (uint8_t h = 0; h < host_count(it); h++) {
     must(recorder_rows_begin(it->recorder, h, names[h], &err), &err);
     for (uint32_t i = 0; i < it->rows[h].count; i++)
       must(recorder_row(it->recorder, &it->rows[h].items[i], &err), &err);
@@ -269,9 +286,17 @@ static void write_run(struct synthetic *it) {
            "{\"schema\": \"gameday/run/v1\", \"id\": \"synthetic\", \"scenario\": \"made up\","
            " \"scenario_file\": \"synthetic.yaml\", \"provider\": \"sim\", \"seed\": 42,"
            " \"wall_start_ns\": 1700000000000000000, \"gameday_version\": \"0\","
-           " \"versions\": {}, \"hosts\": [");
-  for (int h = 0; h < SYNTHETIC_HOSTS; h++)
-    buf_printf(&text, "{\"name\": \"pg%d\", \"kind\": \"server\", \"address\": \"\"}, ", h + 1);
+           " \"versions\": {},");
+  if (it->options.redis_from > 0)
+    buf_puts(&text,
+             " \"services\": [\"postgres\", \"redis\"], \"workload_facts\":"
+             " [{\"service\": \"postgres\"}, {\"service\": \"redis\"}],");
+  buf_puts(&text, " \"hosts\": [");
+  for (uint32_t h = 0; h < host_count(it); h++) {
+    bool redis = it->options.redis_from > 0 && h >= it->options.redis_from;
+    buf_printf(&text, "{\"name\": \"pg%u\", \"kind\": \"server\", \"address\": \"\"%s}, ", h + 1,
+               redis ? ", \"service\": \"redis\"" : "");
+  }
   buf_puts(&text,
            "{\"name\": \"client1\", \"kind\": \"client\", \"address\": \"\"}],"
            " \"faults\": [");
@@ -281,13 +306,13 @@ static void write_run(struct synthetic *it) {
                " \"planned\": %s}",
                f ? ", " : "", f, it->options.planned[f] ? "true" : "false");
   buf_printf(&text,
-             "], \"workloads\": [\"ledger\"], \"identity_count\": %u, \"dropped\": %" PRIu64
+             "], \"workloads\": [\"ledger\"%s], \"identity_count\": %u, \"dropped\": %" PRIu64
              ", \"operations\": %u, \"finished\": %s, \"stopped_because\": null, "
              "\"outage_min_ns\": %" PRIu64
              ", \"lag_bound_bytes\": 16777216, \"load_minimum\": %u, \"settings\": {}}",
-             it->identities, it->options.dropped, it->operation_count,
-             it->options.unfinished ? "false" : "true", it->options.outage_min_ns,
-             it->options.load_minimum);
+             it->options.redis_from > 0 ? ", \"redis-ledger\"" : "", it->identities,
+             it->options.dropped, it->operation_count, it->options.unfinished ? "false" : "true",
+             it->options.outage_min_ns, it->options.load_minimum);
   char path[128];
   snprintf(path, sizeof path, "%s/run.json", it->directory);
   must(buf_ok(&text, &err), &err);

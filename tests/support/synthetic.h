@@ -11,6 +11,7 @@
 
 #define SECONDS(s) ((uint64_t)((s)*1e9 + 0.5))
 #define SYNTHETIC_HOSTS 3 /* pg1 pg2 pg3; then client1 */
+#define SYNTHETIC_HOSTS_MAX 6
 #define SYNTHETIC_FAULTS_MAX 4
 #define PG1 0
 #define PG2 1
@@ -31,6 +32,10 @@ struct synthetic_options {
   bool unfinished;
   bool no_final_read;
   double write_rate; /* 0: counted */
+  uint32_t hosts;    /* 0: SYNTHETIC_HOSTS */
+  /* > 0: the hosts from here on (pg3 ...) are of a second service, `redis`, and so is workload 1.
+   */
+  uint32_t redis_from;
 };
 extern const struct synthetic_options synthetic_defaults;
 
@@ -59,6 +64,7 @@ struct synthetic_load {
   enum operation_kind kind;
   enum route route;
   uint16_t client;
+  uint8_t workload, shard;
   double rate, from_s, to_s;
   const struct synthetic_span *spans; /* the first begins at 0 */
   uint32_t span_count;
@@ -80,7 +86,7 @@ struct synthetic {
     uint32_t count, capacity;
     int64_t reported; /* what the final read says; -1: as many as there are */
     const char *failed;
-  } rows[SYNTHETIC_HOSTS];
+  } rows[SYNTHETIC_HOSTS_MAX];
   uint32_t identities;
   /* Afterwards: */
   struct record record;
@@ -103,6 +109,9 @@ void synthetic_remove_row(struct synthetic *it, uint8_t host, uint32_t identity,
 void synthetic_event(struct synthetic *it, double time_s, enum event_kind kind, int32_t fault,
                      uint8_t host, int64_t number, const char *text);
 void synthetic_role(struct synthetic *it, double time_s, uint8_t host, enum role role);
+/* The host belongs to a shard, from 1. */
+void synthetic_shard_role(struct synthetic *it, double time_s, uint8_t host, enum role role,
+                          uint8_t shard);
 void synthetic_sample(struct synthetic *it, double time_s, enum metric metric, uint8_t host,
                       double value);
 /* Journaled 10 ms before, injected 5 ms before, confirmed at confirmed_s; healed when healed_s >
