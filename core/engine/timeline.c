@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/prng.h"
+#include "engine/fault_host.h"
 
 #define CONFIRM_TIMEOUT_NS (10 * NS_PER_S)
 #define HEAL_TIMEOUT_NS (30 * NS_PER_S)
@@ -91,69 +92,6 @@ static void arm(struct entry *entry, uint64_t deadline_ns) {
 }
 
 /* --- whom ------------------------------------------------------------------------------------ */
-
-static struct service_instance *service_named(const struct timeline *t, const char *name) {
-  for (uint32_t i = 0; i < t->spec.service_count; i++)
-    if (strcmp(t->spec.services[i].service->plugin.name, name) == 0) return &t->spec.services[i];
-  return NULL;
-}
-
-static struct service_instance *service_of_host(const struct timeline *t, const struct host *host) {
-  for (uint32_t i = 0; i < t->spec.service_count; i++)
-    for (uint32_t m = 0; m < t->spec.services[i].member_count; m++)
-      if (t->spec.services[i].members[m] == host) return &t->spec.services[i];
-  return NULL;
-}
-
-/* The primary of a shard: who says so, or who of several takes writes; NULL: nobody, or none that
- * can be told from the others. */
-static const struct host *shard_primary(const struct service_instance *service,
-                                        const struct service_view *view, uint32_t shard) {
-  const struct host *primary = NULL, *writable = NULL;
-  uint32_t primaries = 0, writables = 0;
-  for (uint32_t m = 0; m < service->member_count; m++) {
-    const struct host_view *host = &view->hosts[service->members[m]->index];
-    if (host->role != ROLE_PRIMARY || host->shard != shard) continue;
-    primary = service->members[m];
-    primaries++;
-    if (!host->writable) continue;
-    writable = service->members[m];
-    writables++;
-  }
-  if (primaries == 1) return primary;
-  return writables == 1 ? writable : NULL;
-}
-
-/* The host that `target` means at this moment; NULL when nobody has the role. */
-static const struct host *resolve(const struct entry *entry, const struct target *target) {
-  const struct timeline *t = entry->timeline;
-  if (target->kind == TARGET_HOST) {
-    for (uint32_t i = 0; i < t->spec.cluster->host_count; i++)
-      if (strcmp(t->spec.cluster->hosts[i].name, target->host) == 0)
-        return &t->spec.cluster->hosts[i];
-    return NULL;
-  }
-  struct service_instance *service = service_named(t, target->service);
-  if (!service || service->member_count == 0) return NULL;
-  if (target->kind == TARGET_ANY) {
-    char stream[64];
-    struct prng prng;
-    snprintf(stream, sizeof stream, "timeline/%d/target", entry_index(entry));
-    prng_init(&prng, t->spec.seed, stream);
-    return service->members[prng_below(&prng, service->member_count)];
-  }
-  struct service_view view;
-  service->service->view(service, &view);
-  if (target->kind == TARGET_PRIMARY && view.shards > 0)
-    return shard_primary(service, &view, target->index + 1);
-  if (target->kind == TARGET_PRIMARY)
-    return view.primary == HOST_NONE ? NULL : &t->spec.cluster->hosts[view.primary];
-  uint32_t seen = 0;
-  for (uint32_t m = 0; m < service->member_count; m++)
-    if (view.hosts[service->members[m]->index].role == ROLE_REPLICA && seen++ == target->index)
-      return service->members[m];
-  return NULL;
-}
 
 /* A name that nobody knows is an error: without a process the whole host would be hit. */
 static int resolve_process(struct entry *entry, struct error *err) {
@@ -332,9 +270,12 @@ static void begin(struct entry *entry, uint64_t now_ns) {
   struct timeline *t = entry->timeline;
   struct injection *in = &entry->injection;
   const struct target *target = entry->plan->target;
+  const struct fault_hosts all = {.cluster = t->spec.cluster,
+                                  .services = t->spec.services,
+                                  .service_count = t->spec.service_count};
   struct error err = ERROR_INIT;
   if (target) {
-    in->host = resolve(entry, target);
+    in->host = fault_host(&all, target, t->spec.seed, (uint32_t)entry_index(entry));
     if (!in->host && now_ns - entry->planned_ns < t->spec.scenario->recovery_timeout_ns) {
       arm(entry, now_ns + TARGET_POLL_NS);
       return;
@@ -345,7 +286,7 @@ static void begin(struct entry *entry, uint64_t now_ns) {
       give_up(entry, status, &err);
       return;
     }
-    in->service = service_of_host(t, in->host);
+    in->service = fault_service(&all, in->host);
   }
   if (wait_for_unseen(entry, now_ns)) {
     arm(entry, now_ns + CONFIRM_POLL_NS);

@@ -222,6 +222,24 @@ static void test_any_is_drawn_from_the_seed(void **state) {
   assert_int_equal(seen, 7);
 }
 
+/* It drew a host that has a vote and no server, and had nothing to break there. */
+static void test_any_is_no_host_without_a_server(void **state) {
+  (void)state;
+  const struct endpoint servers[] = {{.host = 0}, {.host = 2}};
+  for (uint64_t seed = 1; seed <= 20; seed++) {
+    struct faults *f = NULL;
+    faults_setup((void **)&f);
+    f->seed = seed;
+    f->fake.service.access.endpoints = servers;
+    f->fake.service.access.endpoint_count = 2;
+    faults_add(f, &faults_power, (struct target){.kind = TARGET_ANY, .service = "fakedb"}, 5, 1);
+    faults_begin(f);
+    faults_go_on(f, 60);
+    assert_int_not_equal(fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host, 1);
+    faults_teardown((void **)&f);
+  }
+}
+
 /* It went on without a process, which for a pause means the whole host. */
 static void test_unknown_process_does_not_hit_the_whole_host(void **state) {
   struct faults *f = *state;
@@ -352,6 +370,7 @@ int main(void) {
       TEST(test_target_that_never_comes_ends_the_timeline),
       TEST(test_replica_is_counted_among_replicas),
       cmocka_unit_test(test_any_is_drawn_from_the_seed),
+      cmocka_unit_test(test_any_is_no_host_without_a_server),
       TEST(test_unknown_process_does_not_hit_the_whole_host),
       TEST(test_process_of_a_host_without_a_service),
       TEST(test_process_is_found_and_journaled),
