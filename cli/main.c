@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -126,11 +127,15 @@ static const char **measure_names(void) {
   return names;
 }
 
-/* libpq takes what a caller left out from PGSERVICE and its like: a run must not depend on them. */
+/* libpq takes what a caller left out from the environment (PGSERVICE, PGSSLCRLDIR ...): a run must
+ * not depend on it. */
 static void forget_postgres_environment(void) {
-  static const char *const names[] = {"PGSERVICE",   "PGSERVICEFILE", "PGSYSCONFDIR", "PGOPTIONS",
-                                      "PGDATESTYLE", "PGTZ",          "PGGEQO"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) unsetenv(names[i]);
+  for (size_t i = 0; environ[i];) {
+    char name[64];
+    size_t length = strcspn(environ[i], "=");
+    snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), environ[i]);
+    if (strncmp(name, "PG", 2) != 0 || length > 63 || unsetenv(name) < 0) i++;
+  }
 }
 
 int main(int argc, char **argv) {
