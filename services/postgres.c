@@ -293,10 +293,11 @@ static int start(struct service_instance *service, struct error *err) {
   if (status == 0)
     status = path_format(tls_path, sizeof tls_path, err, "%s/secrets/tls",
                          service->cluster->run_directory);
-  if (status == 0) status = postgres_secrets_make(&state->secrets, err);
+  if (status == 0) status = secrets_make(&postgres_secret_table, &state->secrets, err);
   if (status == 0)
     status = postgres_tls_make(tls_path, service->members, service->member_count, err);
-  if (status == 0) status = postgres_secrets_save(&state->secrets, secrets_path, err);
+  if (status == 0)
+    status = secrets_save(&postgres_secret_table, &state->secrets, secrets_path, err);
   if (status < 0) return status;
   if (postgres_config(service)->topology == TOPOLOGY_PATRONI)
     status = postgres_patroni_start(service, deadline_ns, err);
@@ -311,7 +312,8 @@ static int attach(struct service_instance *service, struct error *err) {
   struct postgres_state *state = postgres_state(service);
   char secrets_path[PATH_MAX];
   int status = prepare_state(service, secrets_path, err);
-  if (status == 0) status = postgres_secrets_load(secrets_path, &state->secrets, err);
+  if (status == 0)
+    status = secrets_load(&postgres_secret_table, secrets_path, &state->secrets, err);
   if (status < 0) return status;
   fill_access(service);
   return 0;

@@ -11,11 +11,9 @@
 #include "base/cleanup.h"
 #include "gameday/service.h"
 #include "services/postgres_parameters.h"
+#include "services/remote.h"
+#include "services/secrets.h"
 
-#define POSTGRES_PORT 5432
-#define PATRONI_PORT 8008
-#define ETCD_CLIENT_PORT 2379
-#define ETCD_PEER_PORT 2380
 #define POSTGRES_CONFIG_DIRECTORY "/etc/gameday"
 #define POSTGRES_DIRECTORY HOST_DATA_DIRECTORY "/postgres"
 #define POSTGRES_DATA POSTGRES_DIRECTORY "/data"
@@ -24,13 +22,12 @@
 #define PATRONI_NAMESPACE "/gameday/"
 #define PATRONI_REST_USER "gameday"
 
-#define POSTGRES_PASSWORD_SIZE 49 /* 24 random bytes in hexadecimal */
 struct postgres_secrets {
-  char superuser[POSTGRES_PASSWORD_SIZE];
-  char replication[POSTGRES_PASSWORD_SIZE];
-  char rewind[POSTGRES_PASSWORD_SIZE];
-  char client[POSTGRES_PASSWORD_SIZE];
-  char rest[POSTGRES_PASSWORD_SIZE];
+  char superuser[SECRET_SIZE];
+  char replication[SECRET_SIZE];
+  char rewind[SECRET_SIZE];
+  char client[SECRET_SIZE];
+  char rest[SECRET_SIZE];
 };
 
 /* What is installed on a host, found out at run time. */
@@ -113,26 +110,14 @@ int postgres_tls_make(const char *directory, const struct host *const *members, 
                       struct error *err);
 
 /* --- postgres_secrets.c --- */
-int postgres_secrets_make(struct postgres_secrets *ret, struct error *err);
-int postgres_secrets_save(const struct postgres_secrets *secrets, const char *path,
-                          struct error *err);
-int postgres_secrets_load(const char *path, struct postgres_secrets *ret, struct error *err);
+/* Of `struct postgres_secrets`. */
+extern const struct secrets postgres_secret_table;
 
 /* --- postgres_remote.c: to the servers, blocking --- */
 
-typedef int postgres_call(struct service_instance *service, void *data, struct error *err);
 /* Runs `call` on a thread of its own in the monitor host's network, and waits for it. */
-int postgres_on_monitor(struct service_instance *service, postgres_call *call, void *data,
+int postgres_on_monitor(struct service_instance *service, monitor_call *call, void *data,
                         struct error *err);
-typedef int postgres_member_call(struct service_instance *service, uint32_t member, void *data,
-                                 struct error *err);
-/* Runs `call` for members 0 .. count - 1 at the same time; the first error in member order. */
-int postgres_each_member(struct service_instance *service, uint32_t count,
-                         postgres_member_call *call, void *data, struct error *err);
-
-/* A server that vanishes must not kill the process that writes to it: for the calling thread, for
- * good. */
-void postgres_block_sigpipe(void);
 
 /* How a connection to a member is made. The arrays point into the struct and the service. */
 struct postgres_conninfo {

@@ -87,10 +87,10 @@ static int start_member(struct service_instance *service, uint32_t member, void 
 int postgres_patroni_start(struct service_instance *service, uint64_t deadline_ns,
                            struct error *err) {
   const struct postgres_config *config = postgres_config(service);
-  int status = postgres_each_member(service, postgres_host_count(config), start_member, NULL, err);
+  int status = service_each_member(service, postgres_host_count(config), start_member, NULL, err);
   if (status == 0) status = postgres_wait_ready(service, "patroni", deadline_ns, err);
   if (status == 0)
     status =
-        postgres_each_member(service, postgres_host_count(config), postgres_sync_disk, NULL, err);
+        service_each_member(service, postgres_host_count(config), postgres_sync_disk, NULL, err);
   return status;
 }

@@ -3,87 +3,15 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 
 #include "services/postgres.h"
 
 #define ANSWER_MAX (4u << 20)
 
-struct monitor_work {
-  struct service_instance *service;
-  postgres_call *call;
-  void *data;
-  struct error error;
-  int status;
-};
-
-void postgres_block_sigpipe(void) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGPIPE);
-  pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
-static void *monitor_main(void *data) {
-  struct monitor_work *work = data;
-  postgres_block_sigpipe();
-  struct cluster *cluster = work->service->cluster;
-  const struct host *monitor = postgres_state(work->service)->monitor;
-  if (monitor && (cluster->provider->can & CAN_NETWORK))
-    work->status = cluster->provider->network_enter(cluster, monitor, &work->error);
-  if (work->status == 0) work->status = work->call(work->service, work->data, &work->error);
-  return NULL;
-}
-
-int postgres_on_monitor(struct service_instance *service, postgres_call *call, void *data,
+int postgres_on_monitor(struct service_instance *service, monitor_call *call, void *data,
                         struct error *err) {
-  struct monitor_work work = {.service = service, .call = call, .data = data};
-  pthread_t thread;
-  int errnum = pthread_create(&thread, NULL, monitor_main, &work);
-  if (errnum) return error_set_errno(err, errnum, "cannot start a thread");
-  pthread_join(thread, NULL);
-  if (work.status < 0 && err) *err = work.error;
-  return work.status;
-}
-
-struct member_work {
-  struct service_instance *service;
-  postgres_member_call *call;
-  void *data;
-  pthread_t thread;
-  uint32_t member;
-  int status;
-  struct error error;
-};
-
-static void *member_main(void *data) {
-  struct member_work *work = data;
-  work->status = work->call(work->service, work->member, work->data, &work->error);
-  return NULL;
-}
-
-int postgres_each_member(struct service_instance *service, uint32_t count,
-                         postgres_member_call *call, void *data, struct error *err) {
-  struct member_work works[POSTGRES_INSTANCES_MAX + 1];
-  uint32_t started = 0;
-  int status = 0;
-  for (; started < count && status == 0; started++) {
-    works[started] =
-        (struct member_work){.service = service, .call = call, .data = data, .member = started};
-    int errnum = pthread_create(&works[started].thread, NULL, member_main, &works[started]);
-    if (errnum) {
-      status = error_set_errno(err, errnum, "cannot start a thread");
-      break;
-    }
-  }
-  for (uint32_t i = 0; i < started; i++) {
-    pthread_join(works[i].thread, NULL);
-    if (works[i].status == 0 || status < 0) continue;
-    status = works[i].status;
-    if (err) *err = works[i].error;
-  }
-  return status;
+  return service_on_monitor(service, postgres_state(service)->monitor, call, data, err);
 }
 
 void postgres_conninfo(const struct service_instance *service, uint32_t member,
@@ -268,7 +196,7 @@ int postgres_rest(const struct service_instance *service, uint32_t member, const
                   struct buf *ret, struct error *err) {
   const struct postgres_state *state = postgres_state(service);
   const struct host *host = service->members[member];
-  char url[256], user_password[sizeof PATRONI_REST_USER + POSTGRES_PASSWORD_SIZE], who[128];
+  char url[256], user_password[sizeof PATRONI_REST_USER + SECRET_SIZE], who[128];
   snprintf(url, sizeof url, "https://%s:%d%s", host->address, PATRONI_PORT, path);
   snprintf(who, sizeof who, "%s: Patroni %s", host->name, path);
   snprintf(user_password, sizeof user_password, "%s:%s", PATRONI_REST_USER, state->secrets.rest);

@@ -209,14 +209,14 @@ int postgres_streaming_start(struct service_instance *service, uint64_t deadline
                              struct error *err) {
   uint32_t instances = postgres_instances(postgres_config(service));
   const struct provider *provider = service->cluster->provider;
-  int status = postgres_each_member(service, instances, prepare_member, NULL, err);
+  int status = service_each_member(service, instances, prepare_member, NULL, err);
   if (status == 0) status = init_primary(service, err);
   if (status == 0)
     status = provider->unit_start(service->cluster, service->members[0], "postgres", err);
   if (status == 0) status = bootstrap_primary(service, deadline_ns, err);
-  if (status == 0) status = postgres_each_member(service, instances, start_replica, NULL, err);
+  if (status == 0) status = service_each_member(service, instances, start_replica, NULL, err);
   if (status == 0) status = postgres_wait_ready(service, "postgres", deadline_ns, err);
   if (status == 0) status = postgres_on_monitor(service, make_slots, NULL, err);
-  if (status == 0) status = postgres_each_member(service, instances, postgres_sync_disk, NULL, err);
+  if (status == 0) status = service_each_member(service, instances, postgres_sync_disk, NULL, err);
   return status;
 }

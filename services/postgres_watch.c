@@ -538,7 +538,7 @@ static int start_members(struct postgres_watcher *watcher, struct error *err) {
 int postgres_watch(struct service_instance *service, struct loop *loop, struct error *err) {
   struct postgres_watcher *watcher = calloc(1, sizeof *watcher);
   if (!watcher) return error_set(err, STATUS_MEMORY, "out of memory for watching");
-  postgres_block_sigpipe();
+  service_block_sigpipe();
   watcher->service = service;
   watcher->loop = loop;
   watcher->rule = postgres_redundancy_rule(postgres_config(service), service->lag_bound_bytes);

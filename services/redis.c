@@ -91,8 +91,8 @@ static int start(struct service_instance *service, struct error *err) {
     status = path_format(directory, sizeof directory, err, "%s/secrets",
                          service->cluster->run_directory);
   if (status == 0) status = directory_make(directory, 0700, err);
-  if (status == 0) status = redis_secrets_make(&state->secrets, err);
-  if (status == 0) status = redis_secrets_save(&state->secrets, secrets_path, err);
+  if (status == 0) status = secrets_make(&redis_secret_table, &state->secrets, err);
+  if (status == 0) status = secrets_save(&redis_secret_table, &state->secrets, secrets_path, err);
   if (status == 0) status = redis_bring_up(service, deadline_ns, err);
   if (status == 0) fill_access(service);
   return status;
@@ -101,7 +101,8 @@ static int start(struct service_instance *service, struct error *err) {
 static int attach(struct service_instance *service, struct error *err) {
   char secrets_path[PATH_MAX];
   int status = prepare_state(service, secrets_path, err);
-  if (status == 0) status = redis_secrets_load(secrets_path, &redis_state(service)->secrets, err);
+  if (status == 0)
+    status = secrets_load(&redis_secret_table, secrets_path, &redis_state(service)->secrets, err);
   if (status == 0) fill_access(service);
   return status;
 }

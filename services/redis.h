@@ -11,6 +11,8 @@
 #include "gameday/service.h"
 #include "services/redis_info.h"
 #include "services/redis_parameters.h"
+#include "services/remote.h"
+#include "services/secrets.h"
 
 #define REDIS_HOSTS_MAX (REDIS_INSTANCES_MAX + REDIS_SENTINELS_MAX)
 #define REDIS_UNIT "redis"
@@ -27,12 +29,11 @@
 #define REDIS_SENTINEL_USER "gameday-sentinel"
 #define REDIS_OBSERVER_USER "gameday-observer"
 
-#define REDIS_PASSWORD_SIZE 49 /* 24 random bytes in hexadecimal */
 struct redis_secrets {
-  char client[REDIS_PASSWORD_SIZE];
-  char replication[REDIS_PASSWORD_SIZE];
-  char sentinel[REDIS_PASSWORD_SIZE]; /* of Sentinels, to servers and to each other */
-  char observer[REDIS_PASSWORD_SIZE];
+  char client[SECRET_SIZE];
+  char replication[SECRET_SIZE];
+  char sentinel[SECRET_SIZE]; /* of Sentinels, to servers and to each other */
+  char observer[SECRET_SIZE];
 };
 
 /* What is installed on a host, found out at run time. */
@@ -96,24 +97,14 @@ int redis_write_sentinel_conf(const struct redis_plan *plan, uint32_t member, st
 int redis_write_sentinel_acl(const struct redis_plan *plan, struct buf *ret, struct error *err);
 
 /* --- redis_secrets.c --- */
-int redis_secrets_make(struct redis_secrets *ret, struct error *err);
-int redis_secrets_save(const struct redis_secrets *secrets, const char *path, struct error *err);
-int redis_secrets_load(const char *path, struct redis_secrets *ret, struct error *err);
+/* Of `struct redis_secrets`. */
+extern const struct secrets redis_secret_table;
 
 /* --- redis_remote.c: to the servers, blocking --- */
 
-typedef int redis_call(struct service_instance *service, void *data, struct error *err);
 /* Runs `call` on a thread of its own in the monitor host's network, and waits for it. */
-int redis_on_monitor(struct service_instance *service, redis_call *call, void *data,
+int redis_on_monitor(struct service_instance *service, monitor_call *call, void *data,
                      struct error *err);
-typedef int redis_member_call(struct service_instance *service, uint32_t member, void *data,
-                              struct error *err);
-/* Runs `call` for members 0 .. count - 1 at the same time; the first error in member order. */
-int redis_each_member(struct service_instance *service, uint32_t count, redis_member_call *call,
-                      void *data, struct error *err);
-/* A server that vanishes must not kill the process that writes to it: for the calling thread, for
- * good. */
-void redis_block_sigpipe(void);
 
 /* A connection as the observer's user. The caller's thread stands in the monitor's network. */
 struct redis_console {
@@ -154,7 +145,7 @@ void redis_log_read(const struct service_instance *service, const struct host *h
 
 /* --- starting; access is filled --- */
 
-/* redis_host.c: finds the programs, makes directories, files and units. For redis_each_member(). */
+/* redis_host.c: finds the programs, makes directories, files and units. A `member_call`. */
 int redis_prepare_member(struct service_instance *service, uint32_t member, void *data,
                          struct error *err);
 /* Flushes the file system with the data: what was set up must outlive a power cut. */

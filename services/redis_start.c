@@ -45,17 +45,17 @@ static int start_sentinel_topology(struct service_instance *service, uint64_t de
   int status = start_server(service, 0, NULL, err);
   if (status == 0) status = redis_wait(service, redis_first_answers, false, deadline_ns, err);
   if (status == 0)
-    status = redis_each_member(service, redis_instances(config), start_other_server, NULL, err);
+    status = service_each_member(service, redis_instances(config), start_other_server, NULL, err);
   if (status == 0) status = redis_wait(service, redis_replicas_follow, false, deadline_ns, err);
   if (status == 0)
-    status = redis_each_member(service, redis_sentinel_count(config), start_sentinel, NULL, err);
+    status = service_each_member(service, redis_sentinel_count(config), start_sentinel, NULL, err);
   if (status == 0) status = redis_wait(service, redis_sentinels_agree, true, deadline_ns, err);
   return status;
 }
 
 static int start_cluster(struct service_instance *service, uint64_t deadline_ns,
                          struct error *err) {
-  int status = redis_each_member(service, redis_data_count(service), start_server, NULL, err);
+  int status = service_each_member(service, redis_data_count(service), start_server, NULL, err);
   if (status == 0) status = redis_wait(service, redis_all_answer, false, deadline_ns, err);
   if (status == 0) status = redis_cluster_make(service, deadline_ns, err);
   return status;
@@ -70,13 +70,13 @@ static int start_single(struct service_instance *service, uint64_t deadline_ns, 
 int redis_bring_up(struct service_instance *service, uint64_t deadline_ns, struct error *err) {
   uint32_t hosts = redis_host_count(redis_config(service));
   int status = make_sentinel_ids(service, err);
-  if (status == 0) status = redis_each_member(service, hosts, redis_prepare_member, NULL, err);
+  if (status == 0) status = service_each_member(service, hosts, redis_prepare_member, NULL, err);
   if (status < 0) return status;
   switch ((enum redis_topology)redis_config(service)->topology) {
     case REDIS_SENTINEL: status = start_sentinel_topology(service, deadline_ns, err); break;
     case REDIS_CLUSTER: status = start_cluster(service, deadline_ns, err); break;
     case REDIS_SINGLE: status = start_single(service, deadline_ns, err); break;
   }
-  if (status == 0) status = redis_each_member(service, hosts, redis_sync_disk, NULL, err);
+  if (status == 0) status = service_each_member(service, hosts, redis_sync_disk, NULL, err);
   return status;
 }

@@ -238,16 +238,16 @@ static void test_secrets_survive_a_file(void **state) {
   struct stat info;
   assert_non_null(mkdtemp(directory));
   snprintf(path, sizeof path, "%s/postgres.json", directory);
-  assert_ok(postgres_secrets_make(&made, &err), &err);
-  assert_ok(postgres_secrets_save(&made, path, &err), &err);
+  assert_ok(secrets_make(&postgres_secret_table, &made, &err), &err);
+  assert_ok(secrets_save(&postgres_secret_table, &made, path, &err), &err);
   assert_int_equal(stat(path, &info), 0);
   assert_int_equal(info.st_mode & 0777, 0600);
-  assert_ok(postgres_secrets_load(path, &read, &err), &err);
+  assert_ok(secrets_load(&postgres_secret_table, path, &read, &err), &err);
   assert_memory_equal(&made, &read, sizeof made);
   assert_int_equal(strlen(made.superuser), 48);
   assert_string_not_equal(made.superuser, made.client);
   assert_ok(file_puts(path, "{\"superuser\": \"short\"}", 0600, &err), &err);
-  assert_int_equal(postgres_secrets_load(path, &read, &err), STATUS_USAGE);
+  assert_int_equal(secrets_load(&postgres_secret_table, path, &read, &err), STATUS_USAGE);
   directory_remove(directory, NULL);
 }
 
