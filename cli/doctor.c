@@ -47,6 +47,11 @@ static int main_doctor(struct cli *cli, const void *data, int argc, char **argv)
     int status = provider->probe(config, &err);
     error_format(&err, text, sizeof text);
     printf("provider %-12s %s\n", provider->plugin.name, status == 0 ? "works here" : text);
+    if (status == 0 && provider->probe_can &&
+        provider->probe_can(config, provider->can, &err) < 0) {
+      error_format(&err, text, sizeof text);
+      printf("provider %-12s cannot do everything here: %s\n", provider->plugin.name, text);
+    }
     /* The simulator works anywhere: that says nothing of this machine. */
     if (status == 0 && !provider->virtual_time) code = EXIT_MET;
   }

@@ -256,7 +256,7 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
   arena_init(&arena, 0);
   int status = choose_seed(options, scenario, &seed, &repeat, &err);
   /* Where it cannot be done, there is to be no run directory either. */
-  if (status == 0) status = scenario->provider->probe(scenario->provider_config, &err);
+  if (status == 0) status = hosts_probe(scenario, &err);
   if (status == 0) status = cli_make_run_directory(out, &err);
   if (status == 0 && repeat > 1) status = series_write(out, scenario, repeat, seed, &err);
   if (status < 0) return cli_fail(cli, &err);

@@ -264,6 +264,7 @@ const struct provider provider_local = {
     .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_EXEC | CAN_FILES |
            CAN_NETWORK | CAN_LINKS,
     .probe = local_probe,
+    .probe_can = local_probe_can,
     .up = local_up,
     .attach = local_attach,
     .detach = local_detach,

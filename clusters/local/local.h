@@ -290,6 +290,7 @@ int local_links_restore(const struct local_cluster *lc, const struct local_host 
 /* --- probe.c, destroy.c */
 
 int local_probe(const void *config, struct error *err);
+int local_probe_can(const void *config, uint32_t capabilities, struct error *err);
 /* "runc" or "crun", whichever can run with these control groups; NULL: none is installed. */
 const char *local_probe_runtime(const struct local_cgroups *cgroups);
 int local_probe_loop(struct error *err);

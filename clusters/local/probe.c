@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "filter.h"
 #include "local.h"
 #include "netlink.h"
 
@@ -126,4 +127,30 @@ int local_probe(const void *configuration, struct error *err) {
   if (config->storage == LOCAL_STORAGE_LOOP) status = local_probe_loop(err);
   if (status == 0) status = probe_image(image, err);
   return status < 0 ? status : probe_world(image, err);
+}
+
+struct trial_call {
+  struct error *err;
+  int status;
+};
+
+/* In a network namespace that ends with this thread. */
+static void *try_filter(void *data) {
+  struct trial_call *call = data;
+  if (unshare(CLONE_NEWNET) < 0)
+    call->status = error_set_errno(call->err, errno, "a network namespace");
+  else
+    call->status = filter_probe(call->err);
+  return NULL;
+}
+
+int local_probe_can(const void *config, uint32_t capabilities, struct error *err) {
+  struct trial_call call = {.err = err};
+  pthread_t thread;
+  (void)config;
+  if (!(capabilities & CAN_LINKS)) return 0;
+  int errnum = pthread_create(&thread, NULL, try_filter, &call);
+  if (errnum) return error_set_errno(err, errnum, "cannot start a thread");
+  pthread_join(thread, NULL);
+  return call.status < 0 ? error_wrap(err, "%s", capability_name(CAN_LINKS)) : 0;
 }

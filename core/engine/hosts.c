@@ -45,6 +45,16 @@ int hosts_plan(const struct scenario *scenario, struct arena *arena, struct host
   return 0;
 }
 
+int hosts_probe(const struct scenario *scenario, struct error *err) {
+  const struct provider *provider = scenario->provider;
+  uint32_t needs = 0;
+  for (uint32_t i = 0; i < scenario->timeline_count; i++)
+    needs |= scenario->timeline[i].injector->needs;
+  int status = provider->probe(scenario->provider_config, err);
+  if (status < 0 || !provider->probe_can) return status;
+  return provider->probe_can(scenario->provider_config, needs, err);
+}
+
 static const struct host *host_named(const struct cluster *cluster, const char *name) {
   for (uint32_t i = 0; i < cluster->host_count; i++)
     if (strcmp(cluster->hosts[i].name, name) == 0) return &cluster->hosts[i];

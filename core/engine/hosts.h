@@ -13,6 +13,10 @@
 int hosts_plan(const struct scenario *scenario, struct arena *arena, struct host_spec *ret_hosts,
                uint32_t *ret_count, struct error *err);
 
+/* Whether the scenario's provider can, on this machine, have its hosts and make its faults.
+ * STATUS_ENVIRONMENT says what is missing. */
+int hosts_probe(const struct scenario *scenario, struct error *err);
+
 /* Fills instances (zeroed, as many as the scenario has services) for a cluster that is up. */
 int hosts_bind(const struct scenario *scenario, struct cluster *cluster, struct arena *arena,
                struct sink *sink, const struct clock *clock, uint64_t start_ns,

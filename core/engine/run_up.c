@@ -23,7 +23,7 @@ static int bring_hosts_up(struct run *run, struct error *err) {
                               .loop = run->virtual.loop,
                               .seed = run->spec->seed};
   const struct provider *provider = run->scenario->provider;
-  status = provider->probe(run->scenario->provider_config, err);
+  status = hosts_probe(run->scenario, err);
   if (status < 0) return status;
   status = provider->up(run->scenario->provider_config, &spec, &run->cluster, err);
   if (status < 0) return error_wrap(err, "cannot bring the hosts up");

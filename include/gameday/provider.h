@@ -115,6 +115,9 @@ struct provider {
   /* Whether this machine can do it: STATUS_ENVIRONMENT says what is missing and how to get it.
    * Touches nothing. */
   int (*probe)(const void *config, struct error *err);
+  /* The same for what faults need of it, beyond having hosts: of these of its capabilities, whether
+   * this machine lets it. NULL: wherever it works, it can all that it `can`. */
+  int (*probe_can)(const void *config, uint32_t capabilities, struct error *err);
   /* Makes all hosts, running, reachable and without services. On failure nothing is left. Blocks.
    */
   int (*up)(const void *config, const struct cluster_spec *spec, struct cluster **ret_cluster,
