@@ -79,7 +79,8 @@ static void fill_access(struct service_instance *service) {
                                     .user = REDIS_CLIENT_USER,
                                     .password = state->secrets.client,
                                     .resolve = service->cluster->provider->can & CAN_NETWORK,
-                                    .context = &state->access};
+                                    .context = &state->access,
+                                    .shards = redis_shards(config)};
 }
 
 static int start(struct service_instance *service, struct error *err) {
