@@ -237,9 +237,9 @@ void redis_parse_message(const char *channel, const char *text, const char *mast
   struct span rest = {text, strlen(text)}, words[5];
   size_t count = 0;
   while (count < sizeof words / sizeof words[0] && next_word(&rest, &words[count])) count++;
-  *ret = (struct redis_message){.word = REDIS_WORD_OTHER};
+  *ret = (struct redis_message){.notice = REDIS_NOTICE_OTHER};
   if (strcmp(channel, "+switch-master") == 0 && count == 5 && span_is(words[0], master_name)) {
-    ret->word = REDIS_WORD_SWITCH;
+    ret->notice = REDIS_NOTICE_SWITCH;
     span_copy(words[1], ret->address, sizeof ret->address);
     span_copy(words[3], ret->new_address, sizeof ret->new_address);
     return;
@@ -248,6 +248,6 @@ void redis_parse_message(const char *channel, const char *text, const char *mast
   if ((!down && !back) || count < 4 || !span_is(words[0], "master") ||
       !span_is(words[1], master_name))
     return;
-  ret->word = down ? REDIS_WORD_DOWN : REDIS_WORD_BACK;
+  ret->notice = down ? REDIS_NOTICE_DOWN : REDIS_NOTICE_BACK;
   span_copy(words[2], ret->address, sizeof ret->address);
 }

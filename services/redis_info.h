@@ -64,11 +64,11 @@ bool redis_parse_cluster_info(const char *text, size_t length, struct redis_clus
 
 /* What a Sentinel publishes of its primary: "+odown" with "master NAME IP PORT ...", and
  * "+switch-master" with "NAME OLD-IP OLD-PORT NEW-IP NEW-PORT". */
-enum redis_word { REDIS_WORD_OTHER, REDIS_WORD_DOWN, REDIS_WORD_BACK, REDIS_WORD_SWITCH };
+enum redis_notice { REDIS_NOTICE_OTHER, REDIS_NOTICE_DOWN, REDIS_NOTICE_BACK, REDIS_NOTICE_SWITCH };
 struct redis_message {
-  enum redis_word word;
+  enum redis_notice notice;
   char address[REDIS_ADDRESS_SIZE];     /* of the primary that is spoken of */
-  char new_address[REDIS_ADDRESS_SIZE]; /* REDIS_WORD_SWITCH */
+  char new_address[REDIS_ADDRESS_SIZE]; /* REDIS_NOTICE_SWITCH */
 };
 void redis_parse_message(const char *channel, const char *text, const char *master_name,
                          struct redis_message *ret);

@@ -4,5 +4,6 @@
 #include "gameday/service.h"
 
 extern const struct service service_postgres;
+extern const struct service service_redis;
 
-const struct service *const services[] = {&service_postgres, NULL};
+const struct service *const services[] = {&service_postgres, &service_redis, NULL};

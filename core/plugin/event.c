@@ -124,6 +124,11 @@ const struct metric_info *metric_info(enum metric metric) {
       [METRIC_PROBE_READ] = {.name = "probe_read", .unit = "s"},
       [METRIC_PROBE_WRITE] = {.name = "probe_write", .unit = "s"},
       [METRIC_HARNESS_DELAY] = {.name = "harness_delay", .unit = "s"},
+      [METRIC_MEMORY_USED] = {.name = "memory_used", .unit = "B"},
+      [METRIC_EVICTED_KEYS] = {.name = "evicted_keys", .unit = "1"},
+      [METRIC_EXPIRED_KEYS] = {.name = "expired_keys", .unit = "1"},
+      [METRIC_KEYSPACE_HITS] = {.name = "keyspace_hits", .unit = "1"},
+      [METRIC_KEYSPACE_MISSES] = {.name = "keyspace_misses", .unit = "1"},
   };
   static const struct metric_info invalid = {.name = "invalid", .unit = "1"};
   return (unsigned)metric < METRIC_COUNT ? &infos[metric] : &invalid;

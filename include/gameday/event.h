@@ -85,6 +85,11 @@ enum metric {
   METRIC_PROBE_WRITE,        /* first write */
   METRIC_HARNESS_DELAY,      /* seconds by which a worker's timers fired late: is the harness itself
                                 starved? */
+  METRIC_MEMORY_USED,        /* bytes that a server of data in memory has allocated for them */
+  METRIC_EVICTED_KEYS,       /* removed for want of memory, since the server's start */
+  METRIC_EXPIRED_KEYS,       /* removed because their time was over, since the server's start */
+  METRIC_KEYSPACE_HITS,      /* reads that found their key, since the server's start */
+  METRIC_KEYSPACE_MISSES,    /* reads that found none, since the server's start */
   METRIC_COUNT,
 };
 struct sample {

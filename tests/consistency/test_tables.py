@@ -53,7 +53,10 @@ def listed(family):
 def parameters(family, name):
     """(key, default) of each; the default None when there is none."""
     text = run(["list", family, name]).stdout
-    rows = re.findall(r"^  (\S+) +(?:true or false|[a-z]+) +(\S+)(?: |$)", text, re.MULTILINE)
+    # A text may have spaces, and has no bounds behind it.
+    rows = re.findall(
+        r"^  (\S+) +(?:true or false|(?!text)[a-z]+) +(\S+)(?: |$)", text, re.MULTILINE)
+    rows += re.findall(r"^  (\S+) +text +(\S.*?) *$", text, re.MULTILINE)
     return [
         (key, None if default in ("-", "required") else default)
         for key, default in rows
@@ -170,11 +173,17 @@ def seconds(text):
 
 def example_scenario(block):
     """An example of a page, completed to a whole scenario."""
-    topology = "streaming" if "promote" in yaml.dump(block) else "patroni"
+    text = yaml.dump(block)
+    if "redis" in text:
+        service, workload = "redis", "redis-ledger"
+        topology = "cluster" if "redis.primary[" in text else "sentinel"
+    else:
+        service, workload = "postgres", "pg-ledger"
+        topology = "streaming" if "promote" in text else "patroni"
     whole = {
         "name": "example",
-        "cluster": {"provider": "local", "services": {"postgres": {"topology": topology}}},
-        "workloads": [{"pg-ledger": {}}],
+        "cluster": {"provider": "local", "services": {service: {"topology": topology}}},
+        "workloads": [{workload: {}}],
         "objectives": {"data_loss": 0},
     }
     for key, value in block.items():

@@ -1,0 +1,323 @@
+/* The service `redis` on real local hosts: every topology is started, watched and acted on. */
+#include "support/test.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "services/redis.h"
+#include "support/service_fixture.h"
+
+extern const struct service service_redis;
+
+static struct error err;
+
+static struct redis_config *config_of(struct service_fixture *f) {
+  return f->config;
+}
+
+static bool begin(struct service_fixture *f, enum redis_topology topology) {
+  assert_ok(service_fixture_init(f, &service_redis, &err), &err);
+  if (service_fixture_probe(f, &err) < 0) {
+    print_message("skipped: %s\n", err.message);
+    return false;
+  }
+  config_of(f)->topology = (int)topology;
+  return true;
+}
+
+static void start(struct service_fixture *f, const char *what) {
+  assert_ok(service_redis.plugin.validate(f->config, &err), &err);
+  assert_ok(service_fixture_up(f, &err), &err);
+  assert_ok(service_fixture_start(f, &err), &err);
+  print_message("%s: hosts up %.2f s, service ready %.2f s\n", what, f->up_s, f->start_s);
+}
+
+static void watch(struct service_fixture *f) {
+  assert_ok(service_fixture_watch(f, &err), &err);
+  assert_true(service_fixture_wait_redundant(f, 10 * NS_PER_S));
+}
+
+static uint8_t primary_of(struct service_fixture *f) {
+  struct service_view view;
+  service_redis.view(&f->service, &view);
+  return view.primary;
+}
+
+/* The primary of a shard, by the roles of its hosts; HOST_NONE when there is not exactly one. */
+static uint8_t primary_of_shard(struct service_fixture *f, uint8_t shard) {
+  struct service_view view;
+  uint8_t found = HOST_NONE;
+  service_redis.view(&f->service, &view);
+  for (uint32_t i = 0; i < f->service.member_count; i++) {
+    const struct host_view *host = &view.hosts[f->members[i]->index];
+    if (host->shard != shard || host->role != ROLE_PRIMARY) continue;
+    if (found != HOST_NONE) return HOST_NONE;
+    found = f->members[i]->index;
+  }
+  return found;
+}
+
+/* The settings are JSON, know versions and bounds, and hold no password. */
+static void read_settings(struct service_fixture *f, const char *topology, bool bounded) {
+  CLEANUP(buf_release) struct buf text;
+  buf_init(&text);
+  const struct redis_secrets *secrets = &redis_state(&f->service)->secrets;
+  const char *const words[] = {secrets->client, secrets->replication, secrets->sentinel,
+                               secrets->observer};
+  assert_ok(service_redis.settings(&f->service, &text, &err), &err);
+  if (getenv("GAMEDAY_TEST_VERBOSE")) print_message("%s\n", text.data);
+  for (size_t i = 0; i < 4; i++) assert_null(strstr(text.data, words[i]));
+  json_t *root = json_loads(text.data, 0, NULL);
+  const json_t *settings = json_object_get(root, "settings");
+  const json_t *bounds = json_object_get(root, "bounds");
+  const json_t *host = json_object_get(json_object_get(settings, "hosts"), "redis1");
+  const json_t *fsync = json_object_get(json_object_get(host, "parameters"), "appendfsync");
+  assert_string_equal(json_string_value(json_object_get(settings, "topology")), topology);
+  assert_string_equal(json_string_value(fsync), "everysec");
+  assert_true(json_object_size(json_object_get(settings, "versions")) == 1);
+  assert_non_null(json_object_get(bounds, "because"));
+  assert_int_equal(json_is_number(json_object_get(bounds, "failover_time_s")), bounded);
+  json_decref(root);
+}
+
+/* Programs' arguments and environments on every host, and all logs, hold no password. */
+static void find_no_secret(struct service_fixture *f) {
+  static const char *const argv[] = {
+      "/bin/sh", "-c",
+      "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n';"
+      "stat -c '%a %n' /etc/gameday/redis/*",
+      NULL};
+  const struct process_spec spec = {.argv = argv};
+  const struct redis_secrets *s = &redis_state(&f->service)->secrets;
+  const char *const secrets[] = {s->client, s->replication, s->sentinel, s->observer};
+  for (uint32_t i = 0; i < f->service.member_count; i++) {
+    CLEANUP(process_result_release) struct process_result result;
+    process_result_init(&result);
+    const struct host *host = f->members[i];
+    assert_ok(f->cluster->provider->exec(f->cluster, host, NULL, &spec, &result, &err), &err);
+    assert_non_null(strstr(result.out.data, "600 /etc/gameday/redis/users.acl"));
+    assert_null(strstr(result.out.data, "644 /etc"));
+    static const char *const units[] = {REDIS_UNIT, REDIS_SENTINEL_UNIT};
+    for (size_t u = 0; u < 2; u++) {
+      CLEANUP(buf_release) struct buf log;
+      char path[256];
+      buf_init(&log);
+      snprintf(path, sizeof path, "%s/logs/%s/%s.log", f->directory, host->name, units[u]);
+      if (file_exists(path)) assert_ok(file_read(path, 64u << 20, &log, &err), &err);
+      for (size_t j = 0; j < 4; j++) {
+        assert_null(strstr(result.out.data, secrets[j]));
+        assert_null(memmem(log.data, log.length, secrets[j], strlen(secrets[j])));
+      }
+    }
+  }
+}
+
+/* What the clients' user may do and what not. */
+static void try_rights(struct service_fixture *f) {
+  char line[1024];
+  snprintf(line, sizeof line,
+           "export REDISCLI_AUTH=%s; R='redis-cli --user %s --no-auth-warning';"
+           "$R set a 1; $R get a; $R eval 'return redis.call(\"incr\",KEYS[1])' 1 a;"
+           "$R wait 0 1; $R config get maxmemory; $R keys '*'; $R flushall; $R acl list;"
+           "unset REDISCLI_AUTH; redis-cli ping",
+           redis_state(&f->service)->secrets.client, REDIS_CLIENT_USER);
+  const char *const argv[] = {"/bin/sh", "-c", line, NULL};
+  const struct process_spec spec = {.argv = argv};
+  CLEANUP(process_result_release) struct process_result result;
+  process_result_init(&result);
+  assert_ok(f->cluster->provider->exec(f->cluster, f->members[0], NULL, &spec, &result, &err),
+            &err);
+  const char *out = result.out.data;
+  if (getenv("GAMEDAY_TEST_VERBOSE")) print_message("%s", out);
+  assert_true(strncmp(out, "OK\n1\n2\n", 7) == 0);
+  uint32_t refused = 0;
+  for (const char *at = out; (at = strstr(at, "NOPERM")); at++) refused++;
+  assert_int_equal(refused, 3); /* config, keys, acl */
+  assert_non_null(strstr(out, "NOAUTH"));
+}
+
+static void wait_event(struct service_fixture *f, uint32_t *from, enum event_kind kind,
+                       uint8_t host, uint64_t timeout_ns) {
+  uint32_t found = service_fixture_wait_event(f, *from, kind, host, timeout_ns);
+  if (found == UINT32_MAX) fail_msg("no %s of host %u in time", event_kind_name(kind), host);
+  *from = found;
+}
+
+static double since(const struct service_fixture *f, uint32_t event, uint64_t begin_ns) {
+  return ((double)f->events[event].time_ns - (double)(begin_ns - f->service.start_ns)) / 1e9;
+}
+
+/* Power off at a primary's host: its manager misses it, another is promoted; the host comes back
+ * with its units and follows. */
+static void crash(struct service_fixture *f, uint8_t old) {
+  const struct provider *provider = f->cluster->provider;
+  const struct host *host = service_fixture_host(f, old);
+  uint32_t begin = service_fixture_event_count(f), lost = begin;
+  uint64_t begin_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->host_stop(f->cluster, host, &err), &err);
+  wait_event(f, &lost, EVENT_LEADER_LOST, old, 30 * NS_PER_S);
+  uint32_t promoted = begin, leader = lost;
+  wait_event(f, &promoted, EVENT_PROMOTED, HOST_NONE, 20 * NS_PER_S);
+  wait_event(f, &leader, EVENT_LEADER, f->events[promoted].host, 20 * NS_PER_S);
+  assert_int_not_equal(f->events[promoted].host, old);
+  assert_true(f->events[promoted].number > 1);
+  print_message("host crash: lost after %.2f s, promoted after %.2f s, leader after %.2f s\n",
+                since(f, lost, begin_ns), since(f, promoted, begin_ns), since(f, leader, begin_ns));
+  begin_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->host_start(f->cluster, host, &err), &err);
+  assert_true(service_fixture_wait_redundant(f, 60 * NS_PER_S));
+  print_message("host returned: redundant after %.2f s\n",
+                (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9);
+  assert_true(service_fixture_wait_converged(f, 30 * NS_PER_S));
+}
+
+static void switchover(struct service_fixture *f, uint8_t old, const struct host *target) {
+  uint32_t from = service_fixture_event_count(f), lost = from;
+  uint64_t begin_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(service_redis.step(&f->service, STEP_SWITCHOVER, target, &err), &err);
+  print_message("switchover: %.2f s\n", (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9);
+  uint8_t wanted = target ? target->index : HOST_NONE;
+  wait_event(f, &from, EVENT_PROMOTED, wanted, 5 * NS_PER_S);
+  wait_event(f, &lost, EVENT_LEADER_LOST, old, 30 * NS_PER_S);
+  wait_event(f, &lost, EVENT_LEADER, f->events[from].host, 5 * NS_PER_S);
+  assert_true(service_fixture_wait_converged(f, 30 * NS_PER_S));
+  assert_true(service_fixture_wait_redundant(f, 20 * NS_PER_S));
+}
+
+static void test_sentinel(void **state) {
+  (void)state;
+  static struct service_fixture f;
+  if (!begin(&f, REDIS_SENTINEL)) skip();
+  config_of(&f)->down_after_ns = 2 * NS_PER_S;
+  config_of(&f)->failover_timeout_ns = 10 * NS_PER_S;
+  start(&f, "3 servers, 3 Sentinels");
+  watch(&f);
+  struct service_view view;
+  service_redis.view(&f.service, &view);
+  assert_int_equal(view.primary, f.members[0]->index);
+  assert_int_equal(view.leader, view.primary);
+  assert_int_equal(view.shards, 0);
+  assert_true(service_fixture_wait_converged(&f, 5 * NS_PER_S));
+  read_settings(&f, "sentinel", true);
+  try_rights(&f);
+  find_no_secret(&f);
+  crash(&f, primary_of(&f));
+  switchover(&f, primary_of(&f), NULL);
+  uint8_t old = primary_of(&f);
+  switchover(&f, old, f.members[(old + 1) % 3]);
+  assert_int_equal(primary_of(&f), f.members[(old + 1) % 3]->index);
+  assert_true(service_redis.step(&f.service, STEP_SWITCHOVER, f.members[(old + 1) % 3], &err) < 0);
+  assert_true(f.samples[METRIC_MEMORY_USED] > 0 && f.samples[METRIC_KEYSPACE_HITS] > 0);
+  assert_true(f.samples[METRIC_LAG_BYTES] > 0 && f.samples[METRIC_STREAMING] > 0);
+  service_fixture_down(&f);
+}
+
+static void test_cluster(void **state) {
+  (void)state;
+  static struct service_fixture f;
+  if (!begin(&f, REDIS_CLUSTER)) skip();
+  config_of(&f)->node_timeout_ns = 2 * NS_PER_S;
+  start(&f, "cluster of 3 masters and 3 replicas");
+  watch(&f);
+  struct service_view view;
+  service_redis.view(&f.service, &view);
+  assert_int_equal(view.primary, HOST_NONE);
+  assert_int_equal(view.shards, 3);
+  for (uint8_t shard = 1; shard <= 3; shard++)
+    assert_int_equal(primary_of_shard(&f, shard), f.members[shard - 1]->index);
+  assert_true(service_fixture_wait_converged(&f, 5 * NS_PER_S));
+  read_settings(&f, "cluster", true);
+  find_no_secret(&f);
+  crash(&f, primary_of_shard(&f, 2));
+  assert_int_equal(primary_of_shard(&f, 2), f.members[4]->index);
+  switchover(&f, f.members[0]->index, NULL);
+  assert_int_equal(primary_of_shard(&f, 1), f.members[3]->index);
+  switchover(&f, f.members[4]->index, f.members[1]);
+  assert_int_equal(primary_of_shard(&f, 2), f.members[1]->index);
+  service_fixture_down(&f);
+}
+
+/* A frozen server falls silent after a second and is heard again at once after the thaw. */
+static void freeze(struct service_fixture *f) {
+  const struct process_match *match = &service_redis.processes_for(f->config)[0].match;
+  const struct provider *provider = f->cluster->provider;
+  uint32_t from = service_fixture_event_count(f);
+  assert_ok(provider->freeze(f->cluster, f->members[0], match, true, &err), &err);
+  wait_event(f, &from, EVENT_ROLE, 0, 5 * NS_PER_S);
+  assert_int_equal(f->events[from].role, ROLE_NONE);
+  uint64_t thaw_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->freeze(f->cluster, f->members[0], match, false, &err), &err);
+  wait_event(f, &from, EVENT_PROMOTED, 0, 5 * NS_PER_S);
+  print_message("thawed server heard after %.0f ms\n", since(f, from, thaw_ns) * 1e3);
+}
+
+static void test_single(void **state) {
+  (void)state;
+  static struct service_fixture f;
+  if (!begin(&f, REDIS_SINGLE)) skip();
+  config_of(&f)->appendonly = true;
+  config_of(&f)->maxmemory_bytes = 64 << 20;
+  config_of(&f)->maxmemory_policy = 1;
+  start(&f, "single");
+  assert_int_equal(f.service.member_count, 1);
+  watch(&f);
+  assert_int_equal(primary_of(&f), 0);
+  read_settings(&f, "single", false);
+  freeze(&f);
+  uint32_t from = service_fixture_event_count(&f);
+  assert_ok(service_redis.step(&f.service, STEP_RESTART, NULL, &err), &err);
+  wait_event(&f, &from, EVENT_PROMOTED, 0, 10 * NS_PER_S);
+  assert_true(service_fixture_wait_converged(&f, 5 * NS_PER_S));
+
+  /* A second handle from the run directory knows the secrets. */
+  struct service_instance again = f.service;
+  again.state = calloc(1, sizeof(struct redis_state));
+  again.access = (struct access){.driver = NULL};
+  assert_ok(again.service->attach(&again, &err), &err);
+  assert_string_equal(again.access.password, f.service.access.password);
+  bool converged = false;
+  char why[128] = "";
+  assert_ok(again.service->converged(&again, &converged, why, sizeof why, &err), &err);
+  assert_true(converged);
+  again.service->release(&again);
+  free(again.state);
+  service_fixture_down(&f);
+}
+
+/* A server that cannot start: its own words, long before the deadline. */
+static void expect_refused(enum redis_topology topology, const char *name, const char *value,
+                           const char *words) {
+  static struct service_fixture f;
+  struct setting setting = {.name = name, .value = value};
+  if (!begin(&f, topology)) skip();
+  config_of(&f)->settings = (struct settings){.items = &setting, .count = 1};
+  assert_ok(service_fixture_up(&f, &err), &err);
+  int status = service_fixture_start(&f, &err);
+  print_message("%s = %s refused after %.2f s: %s\n", name, value, f.start_s, err.message);
+  assert_int_equal(status, STATUS_SERVER);
+  assert_non_null(strstr(err.message, words));
+  assert_true(f.start_s < 20); /* of 120 */
+  service_fixture_down(&f);
+}
+
+static void test_bad_setting(void **state) {
+  (void)state;
+  expect_refused(REDIS_SENTINEL, "repl-backlog-sise", "1mb", "repl-backlog-sise");
+  expect_refused(REDIS_CLUSTER, "hz", "many", "hz many");
+  expect_refused(REDIS_SINGLE, "loadmodule", "/nowhere.so", "/nowhere.so");
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1) cmocka_set_test_filter(argv[1]); /* one test by name: test_single */
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_sentinel),
+      cmocka_unit_test(test_cluster),
+      cmocka_unit_test(test_single),
+      cmocka_unit_test(test_bad_setting),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
