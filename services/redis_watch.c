@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gameday/tell.h"
+
 #define POLL_NS (100 * NS_PER_MS)
 #define FULL_NS NS_PER_S
 
@@ -20,12 +22,7 @@ void redis_event(struct service_instance *service, uint64_t now_ns, const struct
 
 static void sample(const struct redis_server_watch *server, uint64_t now_ns, enum metric metric,
                    double value) {
-  struct service_instance *service = server->watcher->service;
-  const struct sample one = {.time_ns = now_ns - service->start_ns,
-                             .value = value,
-                             .metric = (uint16_t)metric,
-                             .host = server->tap.host->index};
-  service->sink->sample(service->sink, &one);
+  service_sample(server->watcher->service, now_ns, metric, server->tap.host->index, value);
 }
 
 void redis_view(const struct service_instance *service, struct service_view *ret_view) {
