@@ -43,11 +43,11 @@ static int write_jsonl(void *data, const struct record_item *item, struct error 
           "\"identity\": %" PRIu32 ", \"sequence\": %" PRIu64 ", \"value\": %" PRIu64
           ", \"read_identity\": %" PRIu32 ", \"host\": \"%s\", \"timeline\": %" PRIu32
           ", \"code\": \"%s\", \"scheduled_ns\": %" PRIu64 ", \"sent_ns\": %" PRIu64
-          ", \"done_ns\": %" PRIu64 "}\n",
+          ", \"done_ns\": %" PRIu64 ", \"workload\": %u, \"shard\": %u}\n",
           operation_kind_name(op->kind), outcome_name(op->outcome), route_name(op->route),
           op->client, op->identity, op->sequence, op->value, op->read_identity,
           host_name(writer, op->host), op->timeline, code, op->scheduled_ns, op->sent_ns,
-          op->done_ns);
+          op->done_ns, op->workload, op->shard);
   return check_output(writer, err);
 }
 
@@ -58,11 +58,11 @@ static int write_csv(void *data, const struct record_item *item, struct error *e
   code_unpack(op->code, code);
   fprintf(writer->out,
           "%s,%s,%s,%u,%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32 ",%s,%" PRIu32 ",%s,%" PRIu64
-          ",%" PRIu64 ",%" PRIu64 "\n",
+          ",%" PRIu64 ",%" PRIu64 ",%u,%u\n",
           operation_kind_name(op->kind), outcome_name(op->outcome), route_name(op->route),
           op->client, op->identity, op->sequence, op->value, op->read_identity,
           host_name(writer, op->host), op->timeline, code, op->scheduled_ns, op->sent_ns,
-          op->done_ns);
+          op->done_ns, op->workload, op->shard);
   return check_output(writer, err);
 }
 
@@ -121,11 +121,13 @@ static void write_entry(FILE *out, const struct operation *op, const struct hist
           : op->kind == OPERATION_READ_OWN ? "read-own"
                                            : "read-newest");
   if (write)
-    fprintf(out, "[%" PRIu32 " %" PRIu64 "]}\n", op->identity, op->sequence);
+    fprintf(out, "[%" PRIu32 " %" PRIu64 "]", op->identity, op->sequence);
   else if (entry->done && outcome == OUTCOME_OK)
-    fprintf(out, "[%" PRIu32 " %" PRIu64 "]}\n", op->read_identity, op->value);
+    fprintf(out, "[%" PRIu32 " %" PRIu64 "]", op->read_identity, op->value);
   else
-    fprintf(out, "nil}\n");
+    fprintf(out, "nil");
+  if (op->shard > 0) fprintf(out, ", :shard %u", op->shard);
+  fprintf(out, "}\n");
 }
 
 static int write_history(const struct record *record, FILE *out, struct error *err) {
@@ -190,7 +192,7 @@ static int main_export(struct cli *cli, const void *data, int argc, char **argv)
   if (visit == write_csv)
     printf(
         "kind,outcome,route,client,identity,sequence,value,read_identity,host,timeline,code,"
-        "scheduled_ns,sent_ns,done_ns\n");
+        "scheduled_ns,sent_ns,done_ns,workload,shard\n");
   int status = history ? write_history(&record, stdout, &err)
                        : record_visit_all(&record, WANTS_OPERATIONS, visit, &writer, &err);
   record_close(&record);

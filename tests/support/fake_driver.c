@@ -78,7 +78,8 @@ static void answer_fired(struct timer *timer, uint64_t now_ns) {
   struct fake_database *database = session->database;
   if (database->stalled || session->base.in_flight == 0) return;
   struct request *request = take_oldest(session);
-  struct reply reply = {.outcome = OUTCOME_OK, .done_ns = now_ns, .host = 0, .timeline = 1};
+  struct reply reply = {
+      .outcome = OUTCOME_OK, .done_ns = now_ns, .host = 0, .timeline = 1, .shard = database->shard};
   if (request->number_count == 2) {
     __atomic_add_fetch(&database->row_count, 1, __ATOMIC_RELAXED);
   } else {

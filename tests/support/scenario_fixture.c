@@ -120,6 +120,12 @@ static uint32_t store_connections(const void *config, char *because, size_t size
   return 38;
 }
 
+/* One that is called a ring has three shards. */
+static uint32_t store_shards(const void *config) {
+  const struct store_config *store = config;
+  return store->suite && strcmp(store->suite, "ring") == 0 ? 3 : 0;
+}
+
 static const struct service_process store_processes[] = {
     {.name = "server"}, {.name = "manager"}, {.name = NULL}};
 static const struct service service_store = {
@@ -132,6 +138,7 @@ static const struct service service_store = {
     .processes = store_processes,
     .plan = store_plan,
     .can_step = store_can_step,
+    .shards = store_shards,
     .connections = store_connections,
 };
 

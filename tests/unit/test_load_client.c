@@ -72,6 +72,19 @@ static void test_even_gaps_are_even_and_the_rate_is_kept(void **state) {
   load_bench_free(bench);
 }
 
+static void test_the_shard_of_the_key_is_recorded(void **state) {
+  (void)state;
+  struct load_bench *bench = load_bench_new(3, 300);
+  bench->database.shard = 2;
+  load_bench_start(bench, SEED);
+  load_bench_run(bench, NS_PER_S);
+  load_bench_finish(bench);
+  assert_true(bench->count > 200);
+  for (uint32_t i = 0; i < bench->count; i++)
+    if (bench->operations[i].outcome == OUTCOME_OK) assert_int_equal(bench->operations[i].shard, 2);
+  load_bench_free(bench);
+}
+
 static void test_random_gaps_have_the_right_mean(void **state) {
   (void)state;
   struct load_bench *bench = load_bench_new(2, 500);
@@ -206,6 +219,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_schedule_depends_on_the_seed_alone),
       cmocka_unit_test(test_even_gaps_are_even_and_the_rate_is_kept),
+      cmocka_unit_test(test_the_shard_of_the_key_is_recorded),
       cmocka_unit_test(test_random_gaps_have_the_right_mean),
       cmocka_unit_test(test_latency_counts_from_the_schedule_when_the_server_stalls),
       cmocka_unit_test(test_late_timers_become_a_sample),

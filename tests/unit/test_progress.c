@@ -126,6 +126,53 @@ static void test_writes_that_hang_are_no_success(void **state) {
   assert_true(recovered(f));
 }
 
+static void write_to(struct fixture *f, uint8_t workload, uint8_t shard) {
+  struct operation operation = {.scheduled_ns = f->time.now_ns - f->start_ns,
+                                .done_ns = f->time.now_ns - f->start_ns,
+                                .kind = OPERATION_WRITE,
+                                .workload = workload,
+                                .shard = shard,
+                                .outcome = OUTCOME_OK,
+                                .route = ROUTE_PRIMARY};
+  assert_true(recorder_operation(f->recorder, 0, &operation));
+}
+
+/* Writes on one shard hang: nothing has failed yet, and the others' succeed. */
+static void test_a_shard_that_hangs_is_no_success(void **state) {
+  struct fixture *f = *state;
+  for (uint32_t periods = 0; periods < 120; periods++) {
+    bool hangs = periods >= 50 && periods < 90;
+    for (uint8_t shard = 1; shard <= 3; shard++)
+      for (uint32_t n = 0; n < 5 && !(hangs && shard == 2); n++) write_to(f, 0, shard);
+    pass(f, 1, 0, 0);
+    if (periods == 49) assert_true(recovered(f));
+    if (periods >= 70 && periods < 90) assert_false(recovered(f));
+  }
+  assert_true(recovered(f));
+}
+
+static void test_a_workload_that_hangs_is_no_success(void **state) {
+  struct fixture *f = *state;
+  for (uint32_t periods = 0; periods < 90; periods++) {
+    for (uint32_t n = 0; n < 5; n++) write_to(f, 0, 0);
+    for (uint32_t n = 0; n < 5 && periods < 50; n++) write_to(f, 1, 0);
+    pass(f, 1, 0, 0);
+    if (periods == 49) assert_true(recovered(f));
+  }
+  assert_false(recovered(f));
+}
+
+/* One write in ten seconds tells nothing of two seconds without any. */
+static void test_a_shard_that_nobody_asks_is_not_waited_for(void **state) {
+  struct fixture *f = *state;
+  for (uint32_t periods = 0; periods < 90; periods++) {
+    for (uint32_t n = 0; n < 5; n++) write_to(f, 0, 1);
+    if (periods == 10) write_to(f, 0, 2);
+    pass(f, 1, 0, 0);
+  }
+  assert_true(recovered(f));
+}
+
 static void test_slow_load_recovers_too(void **state) {
   struct fixture *f = *state;
   for (uint32_t i = 0; i < 8; i++) {
@@ -179,6 +226,27 @@ static void test_status_line_has_a_bar_and_is_erased(void **state) {
   assert_memory_equal(text + strlen(text) - 3, "\033[K", 3);
 }
 
+static void test_shards_are_shown(void **state) {
+  struct fixture *f = *state;
+  f->log.live = true;
+  f->fake.view.shards = 2;
+  f->fake.view.hosts[0].shard = 1;
+  f->fake.view.hosts[1].shard = f->fake.view.hosts[2].shard = 2;
+  f->fake.view.hosts[2].role = ROLE_PRIMARY;
+  pass(f, 2, 1, 0);
+  assert_non_null(strstr(screen(f), " db1:P1 db2:r2 db3:P2"));
+}
+
+static void test_every_service_is_shown(void **state) {
+  struct fixture *f = *state;
+  const struct service_instance both[] = {f->fake.service, f->fake.service};
+  f->log.live = true;
+  f->progress.service_count = 2;
+  f->time.now_ns += PROGRESS_PERIOD_NS;
+  progress_tick(&f->progress, f->time.now_ns, both, "");
+  assert_non_null(strstr(screen(f), " db1:P db2:r db3:r db1:P db2:r db3:r"));
+}
+
 static void test_no_service_yet(void **state) {
   struct fixture *f = *state;
   f->log.live = true;
@@ -195,6 +263,11 @@ int main(void) {
       TEST(test_too_short_a_time_is_no_success),
       TEST(test_one_failure_is_no_success),
       TEST(test_writes_that_hang_are_no_success),
+      TEST(test_a_shard_that_hangs_is_no_success),
+      TEST(test_a_workload_that_hangs_is_no_success),
+      TEST(test_a_shard_that_nobody_asks_is_not_waited_for),
+      TEST(test_shards_are_shown),
+      TEST(test_every_service_is_shown),
       TEST(test_slow_load_recovers_too),
       TEST(test_gap_of_ticks_is_no_success),
       TEST(test_other_routes_do_not_count),

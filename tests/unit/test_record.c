@@ -247,6 +247,16 @@ static void test_damaged_run_json(void **state) {
        "run.json: dropped must be a whole number from 0 to 9223372036854775807"},
       {"{\"schema\": \"gameday/run/v1\", \"hosts\": [], \"faults\": [], \"write_rate\": \"x\"}",
        "run.json: write_rate must be operations a second"},
+      {"{\"schema\": \"gameday/run/v1\", \"services\": {}}",
+       "run.json: services must be a list of at most 16"},
+      {"{\"schema\": \"gameday/run/v1\", \"services\": [1]}",
+       "run.json: a service's name must be text"},
+      {"{\"schema\": \"gameday/run/v1\", \"services\": [\"a\"], \"hosts\": [{\"name\": \"x\","
+       "\"kind\": \"server\", \"service\": \"b\"}]}",
+       "run.json: a host's service is not in services"},
+      {"{\"schema\": \"gameday/run/v1\", \"hosts\": [], \"workloads\": [\"w\"],"
+       "\"workload_facts\": [{\"service\": \"b\"}]}",
+       "run.json: a workload's service is not in services"},
   };
   struct synthetic it;
   (void)state;
@@ -388,6 +398,7 @@ static void test_damaged_operations_are_located(void **state) {
       {offsetof(struct operation, outcome), 4, "outcome 4 is not known"},
       {offsetof(struct operation, route), 200, "route 200 is not known"},
       {offsetof(struct operation, host), 4, "host 4 is not in run.json"},
+      {offsetof(struct operation, shard), 65, "shard 65 is out of range"},
       {offsetof(struct operation, done_ns) + 7, 255, "a time is out of range"},
       {offsetof(struct operation, scheduled_ns) + 7, 1, "a time is out of range"},
       {offsetof(struct operation, sent_ns) + 5, 40, "it was done before it was sent"},

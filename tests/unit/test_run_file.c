@@ -94,6 +94,63 @@ static void test_hosts_and_settings(void **state) {
   json_decref(root);
 }
 
+static int plan_two(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
+                    struct error *err) {
+  (void)config;
+  (void)err;
+  ret_hosts[0].name = "db1";
+  ret_hosts[1].name = "db3";
+  *ret_count = 2;
+  return 0;
+}
+
+static int plan_one(const void *config, struct host_spec *ret_hosts, uint32_t *ret_count,
+                    struct error *err) {
+  (void)config;
+  (void)err;
+  ret_hosts[0].name = "db2";
+  *ret_count = 1;
+  return 0;
+}
+
+static int read_nothing(struct workload_env *env, const struct endpoint *host,
+                        struct final_reader *reader, struct error *err) {
+  (void)env;
+  (void)host;
+  (void)reader;
+  (void)err;
+  return 0;
+}
+
+static void test_who_is_of_which_service(void **state) {
+  struct fixture *f = *state;
+  const struct service first = {.plugin = {.name = "first"}, .plan = plan_two};
+  const struct service second = {.plugin = {.name = "second"}, .plan = plan_one};
+  const struct workload cached = {.plugin = {.name = "cached"}, .service = "second"};
+  const struct workload kept = {
+      .plugin = {.name = "kept"}, .service = "first", .final_read = read_nothing};
+  struct scenario_service rows[] = {{.service = &first}, {.service = &second}};
+  struct scenario_workload loads[] = {{.workload = &cached}, {.workload = &kept}};
+  f->file.cluster = &f->fake.cluster;
+  f->scenario.services = rows;
+  f->scenario.service_count = 2;
+  f->scenario.workloads = loads;
+  f->scenario.workload_count = 2;
+  json_t *root = write_and_read(f);
+  const json_t *hosts = json_object_get(root, "hosts");
+  assert_string_equal(json_string_value(json_array_get(json_object_get(root, "services"), 1)),
+                      "second");
+  assert_string_equal(text_of(json_array_get(hosts, 0), "service"), "first");
+  assert_string_equal(text_of(json_array_get(hosts, 1), "service"), "second");
+  assert_string_equal(text_of(json_array_get(hosts, 2), "service"), "first");
+  assert_null(json_object_get(json_array_get(hosts, 3), "service"));
+  const json_t *facts = json_object_get(root, "workload_facts");
+  assert_string_equal(text_of(json_array_get(facts, 0), "service"), "second");
+  assert_true(json_is_false(json_object_get(json_array_get(facts, 0), "reads_back")));
+  assert_true(json_is_true(json_object_get(json_array_get(facts, 1), "reads_back")));
+  json_decref(root);
+}
+
 /* JSON takes no other bytes, and the reason why a run had stopped was lost. */
 static void test_bytes_that_are_no_text(void **state) {
   struct fixture *f = *state;
@@ -125,9 +182,9 @@ static void test_directory_that_is_not_there(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(test_before_there_is_a_cluster),   TEST(test_hosts_and_settings),
-      TEST(test_bytes_that_are_no_text),      TEST(test_text_in_utf8_stays),
-      TEST(test_directory_that_is_not_there),
+      TEST(test_before_there_is_a_cluster), TEST(test_hosts_and_settings),
+      TEST(test_who_is_of_which_service),   TEST(test_bytes_that_are_no_text),
+      TEST(test_text_in_utf8_stays),        TEST(test_directory_that_is_not_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

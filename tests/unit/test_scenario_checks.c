@@ -105,6 +105,35 @@ static void test_single_host_has_no_replica(void **state) {
   free(found);
 }
 
+static void check_ring(const char *target, const char *expected) {
+  char *timeline = NULL;
+  assert_true(asprintf(&timeline, "  - at: 10s\n    host-crash: {target: \"%s\"}\n", target) > 0);
+  char *found = mistakes_of("lab", "{store: {suite: ring, instances: 6}}", LEDGER, timeline, BOUND);
+  assert_string_equal(found, expected);
+  free(found);
+  free(timeline);
+}
+
+static void test_a_shard_has_a_primary_of_its_own(void **state) {
+  (void)state;
+  check_ring("store.primary", "");
+  check_ring("store.primary[2]", "");
+  check_ring("store.replica[2]", "");
+  check_ring("store.primary[3]",
+             "s.yaml:9:26: target: primary[3] is beyond the 3 shards of store; expected primary[0] "
+             "to primary[2]\n");
+  check_ring("store.replica[3]",
+             "s.yaml:9:26: target: replica[3] is beyond the replicas of store, which has 6 hosts "
+             "and 3 shards\n");
+  check_ring(
+      "store.primary[x]",
+      "s.yaml:9:26: target: \"store.primary[x]\" is no target; expected of which shard as an "
+      "index below 64, as in primary[0]\n");
+  check_timeline("  - at: 10s\n    host-crash: {target: \"store.primary[1]\"}\n",
+                 "s.yaml:9:26: target: primary[1]: store has no shards and so one primary; "
+                 "expected store.primary\n");
+}
+
 static void test_impossible_scenario_is_refused(void **state) {
   (void)state;
   char *found = mistakes_of("glass", "{store: {}}", LEDGER,
@@ -319,6 +348,7 @@ int main(void) {
       cmocka_unit_test(test_possible_timelines_pass),
       cmocka_unit_test(test_targets_must_exist),
       cmocka_unit_test(test_single_host_has_no_replica),
+      cmocka_unit_test(test_a_shard_has_a_primary_of_its_own),
       cmocka_unit_test(test_impossible_scenario_is_refused),
       cmocka_unit_test(test_workload_needs_its_service),
       cmocka_unit_test(test_more_clients_than_a_host_has_connections_for),

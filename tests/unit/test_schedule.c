@@ -239,6 +239,34 @@ static void test_all_kinds_and_targets_come_up(void **state) {
   bench_release(&bench);
 }
 
+static void test_every_shard_is_aimed_at(void **state) {
+  (void)state;
+  struct bench bench;
+  uint32_t primaries[3] = {0}, replicas[3] = {0};
+  bench_init(&bench, "{store: {suite: ring, instances: 6}}", "{}");
+  assert_int_equal(bench.rules.services[0].shards, 3);
+  assert_int_equal(bench.rules.services[0].down_max, 1);
+  for (uint64_t seed = 0; seed < 300; seed++) {
+    struct schedule schedule;
+    assert_ok(schedule_draw(&bench.rules, seed, &schedule, &bench.err), &bench.err);
+    for (uint32_t i = 0; i < schedule.count; i++) {
+      const struct schedule_fault *fault = &schedule.faults[i];
+      if (fault->target == TARGET_HOST) continue;
+      assert_true(fault->index < 3);
+      (fault->target == TARGET_PRIMARY ? primaries : replicas)[fault->index]++;
+    }
+  }
+  for (int i = 0; i < 3; i++) assert_true(primaries[i] > 20 && replicas[i] > 20);
+  struct buf text;
+  const struct schedule_fault fault = {
+      .kind = 1, .target = TARGET_PRIMARY, .index = 2, .at_ns = SECONDS(10), .for_ns = SECONDS(3)};
+  buf_init(&text);
+  schedule_print_fault(&bench.rules, &fault, &text);
+  assert_string_equal(text.data, "process-kill server store.primary[2] at 10s for 3s");
+  buf_release(&text);
+  bench_release(&bench);
+}
+
 /* --- what contradicts itself ----------------------------------------------------------------- */
 
 static bool allowed(const struct bench *bench, struct schedule_fault first,
@@ -305,6 +333,7 @@ int main(void) {
       cmocka_unit_test(test_other_bounds),
       cmocka_unit_test(test_bounds_that_leave_no_room_are_an_error),
       cmocka_unit_test(test_all_kinds_and_targets_come_up),
+      cmocka_unit_test(test_every_shard_is_aimed_at),
       cmocka_unit_test(test_contradictions),
       cmocka_unit_test(test_a_schedule_in_words),
   };

@@ -126,6 +126,61 @@ static void test_fault_without_for_recovers_before_it_is_healed(void **state) {
   assert_int_equal(faults_open(f), 0);
 }
 
+/* db1 and db3 are primaries of the two shards, db2 is a replica of the second. */
+static void make_shards(struct faults *f) {
+  f->fake.view.primary = HOST_NONE;
+  f->fake.view.shards = 2;
+  f->fake.view.hosts[0].shard = 1;
+  f->fake.view.hosts[1].shard = f->fake.view.hosts[2].shard = 2;
+  f->fake.view.hosts[2].role = ROLE_PRIMARY;
+  f->fake.view.hosts[2].writable = true;
+}
+
+static void test_the_primary_of_a_shard_is_hit(void **state) {
+  struct faults *f = *state;
+  struct target second = faults_primary;
+  second.index = 1;
+  make_shards(f);
+  faults_add(f, &faults_power, second, 5, 1);
+  faults_add(f, &faults_power, faults_primary, 8, 1);
+  faults_begin(f);
+  faults_go_on(f, 300);
+  assert_true(f->done);
+  assert_int_equal(f->status, 0);
+  assert_int_equal(fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host, 2);
+  assert_int_equal(fake_event(&f->fake, EVENT_FAULT_INJECTED, 1)->host, 0);
+  /* Nobody is the one primary, and recovery was seen all the same. */
+  assert_int_equal(fake_count(&f->fake, EVENT_WARNING), 0);
+}
+
+/* The replaced primary of the shard still calls itself one, and refuses writes. */
+static void test_of_two_primaries_of_a_shard_the_one_that_writes_is_hit(void **state) {
+  struct faults *f = *state;
+  struct target second = faults_primary;
+  second.index = 1;
+  make_shards(f);
+  f->fake.view.hosts[1].role = ROLE_PRIMARY;
+  faults_add(f, &faults_power, second, 5, 1);
+  faults_begin(f);
+  faults_go_on(f, 300);
+  assert_int_equal(fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host, 2);
+}
+
+static void test_a_shard_without_a_primary_is_waited_for(void **state) {
+  struct faults *f = *state;
+  struct target second = faults_primary;
+  second.index = 1;
+  make_shards(f);
+  f->fake.view.hosts[2].role = ROLE_REPLICA;
+  faults_add(f, &faults_power, second, 5, 1);
+  faults_begin(f);
+  faults_go_on(f, 20);
+  assert_int_equal(fake_count(&f->fake, EVENT_FAULT_INJECTED), 0);
+  f->fake.view.hosts[1].role = ROLE_PRIMARY;
+  faults_go_on(f, 300);
+  assert_int_equal(fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host, 1);
+}
+
 /* A kill that is never healed on purpose used to count as broken for ever: what came after it did
  * not wait for redundancy, and hit a cluster that was not whole. */
 static void test_what_a_manager_restarts_is_healed_and_redundancy_awaited(void **state) {
@@ -373,6 +428,9 @@ int main(void) {
       cmocka_unit_test(test_any_is_no_host_without_a_server),
       TEST(test_unknown_process_does_not_hit_the_whole_host),
       TEST(test_process_of_a_host_without_a_service),
+      TEST(test_the_primary_of_a_shard_is_hit),
+      TEST(test_of_two_primaries_of_a_shard_the_one_that_writes_is_hit),
+      TEST(test_a_shard_without_a_primary_is_waited_for),
       TEST(test_process_is_found_and_journaled),
       TEST(test_step_is_taken_and_never_journaled),
       TEST(test_failed_step_ends_the_timeline),
