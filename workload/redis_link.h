@@ -1,8 +1,10 @@
 /* One connection of a Redis session: the socket, what is to be sent, what is waited for.
  *
  * Why not hiredis' asynchronous context, which the watcher of the service uses. Measured at a
- * pipeline depth of 16 it costs more client time for an operation than all of redis-benchmark does:
- * it allocates a callback for each command and two objects for each "+OK". And it keeps to itself
+ * pipeline depth of 16, sending and receiving with it alone costs 0.3 us of user time an operation:
+ * it allocates a callback for each command and two objects for each "+OK". All that a client of
+ * redis-ledger does, payload, checksum and record included, costs about that without it, and all of
+ * redis-benchmark 0.2 us, which is what this is held against. And it keeps to itself
  * how much of its buffer the kernel has taken, which here decides between FAIL (the end of the
  * command was never sent) and UNKNOWN. So the socket is ours and the protocol is hiredis' reader's,
  * but for the three answers that nearly every operation gets, which are read in place when they
