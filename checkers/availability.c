@@ -2,6 +2,7 @@
  * succeeded at all. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "behind.h"
@@ -281,7 +282,8 @@ static int give_intervals(const struct scope *scope, int class, struct finding *
                                       .fault = outage->fault,
                                       .host = HOST_NONE,
                                       .other_host = HOST_NONE,
-                                      .shard = scope->shard};
+                                      .shard = scope->shard,
+                                      .of = scope->of[0] ? scope->of + strlen(" of ") : NULL};
     status = finding_interval(finding, &interval, err);
     if (status < 0) break;
     double begin = seconds_of(outage->begin_ns);

@@ -215,13 +215,15 @@ static int give_overlap(const struct dual_primary *it, const struct overlap *ove
                         struct finding *finding, struct error *err) {
   const struct reign *reign = &it->reigns[overlap->reign];
   uint8_t shard = reign->set == SET_NONE ? 0 : set_shard(it->info, reign->set);
+  const char *of = reign->set < it->info->set_count ? it->info->sets[reign->set].name : "";
   const struct interval interval = {.what = "dual_primary",
                                     .begin_ns = overlap->begin_ns,
                                     .end_ns = overlap->end_ns,
                                     .fault = fault_at_set(it->info, reign->set, overlap->begin_ns),
                                     .host = reign->host,
                                     .other_host = it->reigns[overlap->by].host,
-                                    .shard = shard};
+                                    .shard = shard,
+                                    .of = of[0] ? of : NULL};
   return finding_interval(finding, &interval, err);
 }
 

@@ -237,16 +237,17 @@ static int give_values(const struct slot_coverage *it, int32_t fault, struct fin
 static int give_interval(const struct slot_coverage *it, const struct unserved *one,
                          struct finding *finding, struct error *err) {
   const struct part *part = &it->parts[one->part];
+  const char *name = part->set < it->info->set_count ? it->info->sets[part->set].name : "";
   const struct interval interval = {.what = "slots_unserved",
                                     .begin_ns = one->begin_ns,
                                     .end_ns = one->open ? TIME_NEVER : one->end_ns,
                                     .fault = one->fault,
                                     .host = HOST_NONE,
                                     .other_host = HOST_NONE,
-                                    .shard = part->shard};
+                                    .shard = part->shard,
+                                    .of = name[0] ? name : NULL};
   int status = finding_interval(finding, &interval, err);
   if (status < 0) return status;
-  const char *name = part->set < it->info->set_count ? it->info->sets[part->set].name : "";
   if (!name[0]) name = part->set == SET_NONE ? "any shard" : "the shard";
   return witness_add(finding, "slots_unserved", one->begin_ns, err,
                      "from %.6f s %s %.6f s, for %.3f s, no primary of %s acknowledged anything",

@@ -116,8 +116,11 @@ struct list {
 static void outage(void *data, const struct interval *interval) {
   struct list *list = data;
   struct html_page *page = list->page;
+  char name[128];
+  snprintf(name, sizeof name, "%s%s%.80s", list->name, interval->of ? " of " : "",
+           interval->of ? interval->of : "");
   html_row(page);
-  html_cell(page, list->name);
+  html_cell(page, name);
   html_seconds(page, facts_span_s(page->result, interval));
   html_moment(page, interval->begin_ns);
   if (interval->end_ns == TIME_NEVER) {

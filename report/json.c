@@ -155,6 +155,7 @@ static void interval_push(void *data, const struct interval *interval) {
   maker_put(list->maker, object, "open", json_boolean(interval->end_ns == TIME_NEVER));
   bool charged = interval->fault >= 0;
   maker_put(list->maker, object, "fault", charged ? json_integer(interval->fault) : json_null());
+  if (interval->of) maker_put(list->maker, object, "of", text_json(interval->of));
   if (list->hosts) {
     maker_put(list->maker, object, "host", host_json(list->result, interval->host));
     maker_put(list->maker, object, "other_host", host_json(list->result, interval->other_host));

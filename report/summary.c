@@ -194,6 +194,10 @@ static void outage(void *data, const struct interval *interval) {
   columns_cell(list->out, span, 14, true);
   buf_printf(list->out, "   from %s to %s", begin,
              interval->end_ns == TIME_NEVER ? "the end of the run" : end);
+  if (interval->of) {
+    buf_puts(list->out, ", ");
+    escape_plain(list->out, interval->of);
+  }
   if (interval->fault != FAULT_NONE) {
     buf_puts(list->out, ", ");
     escape_plain(list->out, facts_fault(list->result, interval->fault));

@@ -47,7 +47,9 @@ int finding_measure(struct finding *finding, const struct measure *measure, stru
 int finding_interval(struct finding *finding, const struct interval *interval, struct error *err) {
   assert(interval->what && interval->begin_ns <= interval->end_ns);
   struct interval copy = *interval;
-  if (!copy_text(finding->arena, interval->what, &copy.what)) return no_memory(err);
+  if (!copy_text(finding->arena, interval->what, &copy.what) ||
+      !copy_text(finding->arena, interval->of, &copy.of))
+    return no_memory(err);
   struct interval *array = room_for_one(finding->arena, finding->intervals, finding->interval_count,
                                         &finding->interval_capacity, sizeof *array);
   if (!array) return no_memory(err);

@@ -31,6 +31,8 @@ struct interval {
   int32_t fault; /* the fault it is charged to, or FAULT_NONE */
   uint8_t host, other_host;
   uint8_t shard; /* of which it is, from 1; 0: no single one */
+  const char
+      *of; /* whose it is, where there are several: "shard 2", "redis"; NULL: the only one's */
 };
 
 /* A fact that a person can check by hand: "row (identity 7, sequence 4312), acknowledged by pg1 at

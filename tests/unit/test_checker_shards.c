@@ -69,6 +69,7 @@ static void test_the_outage_of_one_shard_is_found(void **state) {
   NEAR(synthetic_value_of(&it, "write_outage.count", FAULT_NONE), 1);
   const struct interval *outage = interval_of(&it, "availability", "write_outage");
   assert_int_equal(outage->shard, 2);
+  assert_string_equal(outage->of, "shard 2");
   assert_int_equal(outage->fault, 0);
   assert_string_equal(synthetic_witness(&it, "write_outage"),
                       "writes of shard 2 were scheduled from 30.000000 s on, and the next success "
