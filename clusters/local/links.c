@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,10 +58,6 @@ static int send_inside(void *argument, struct error *err) {
   return filter_send(argument, err);
 }
 
-static int remove_inside(void *argument, struct error *err) {
-  return filter_remove(argument, err);
-}
-
 int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
                    const struct host *to, const struct link_rule *rule, const char *tag,
                    struct error *err) {
@@ -78,17 +75,57 @@ int local_link_cut(struct cluster *cluster, const struct host *const froms[], ui
   return status < 0 ? error_wrap(err, "cut links to %s", to->name) : 0;
 }
 
-int local_link_mend(struct cluster *cluster, const struct host *to, const char *tag,
-                    struct error *err) {
-  struct local_host *lh = local_host_of(cluster, to);
-  char table[TABLE_SIZE];
-  int status = table_of(tag, table, err);
+/* One host's part of a mending, in a thread of its own: the kernel lets a deletion wait until no
+ * processor can still be using the rules, and all hosts can wait for that together. */
+struct mending {
+  const struct local_cluster *lc;
+  struct local_host *lh;
+  const char *tag, *table;
+  pthread_t thread;
+  bool started;
+  int status;
+  struct error error;
+};
+
+static int mend_locked(struct mending *m) {
+  int status = 0;
+  if (m->lh->host->kind == HOST_SERVER) status = strike_out(m->lc, m->lh->host, m->tag, &m->error);
   if (status < 0) return status;
-  pthread_mutex_lock(&lh->lock);
-  if (to->kind == HOST_SERVER) status = strike_out(local_of(cluster), to, tag, err);
-  if (status == 0) status = local_call_on_network(lh->netns, remove_inside, table, err);
-  pthread_mutex_unlock(&lh->lock);
-  return status < 0 ? error_wrap(err, "mend links to %s", to->name) : 0;
+  if (setns(m->lh->netns, CLONE_NEWNET) < 0)
+    return error_set_errno(&m->error, errno, "enter the network of host %s", m->lh->host->name);
+  return filter_remove(m->table, &m->error);
+}
+
+static void *mend_host(void *data) {
+  struct mending *m = data;
+  pthread_mutex_lock(&m->lh->lock);
+  m->status = mend_locked(m);
+  pthread_mutex_unlock(&m->lh->lock);
+  if (m->status < 0) (void)error_wrap(&m->error, "mend links to %s", m->lh->host->name);
+  return NULL;
+}
+
+int local_link_mend(struct cluster *cluster, const char *tag, struct error *err) {
+  struct local_cluster *lc = local_of(cluster);
+  struct mending mendings[HOSTS_MAX];
+  char table[TABLE_SIZE];
+  int first = table_of(tag, table, err);
+  if (first < 0) return first;
+  for (uint32_t i = 0; i < cluster->host_count; i++) {
+    struct mending *m = &mendings[i];
+    *m = (struct mending){.lc = lc, .lh = &lc->locals[i], .tag = tag, .table = table};
+    int errnum = pthread_create(&m->thread, NULL, mend_host, m);
+    if (errnum) m->status = error_set_errno(&m->error, errnum, "cannot start a thread");
+    m->started = errnum == 0;
+  }
+  for (uint32_t i = 0; i < cluster->host_count; i++) {
+    struct mending *m = &mendings[i];
+    if (m->started) pthread_join(m->thread, NULL);
+    if (m->status == 0 || first < 0) continue;
+    first = m->status;
+    if (err) *err = m->error;
+  }
+  return first;
 }
 
 static void cleanup_closedir(DIR **directory) {

@@ -279,8 +279,7 @@ int local_frozen(struct cluster *cluster, const struct host *host,
 int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
                    const struct host *to, const struct link_rule *rule, const char *tag,
                    struct error *err);
-int local_link_mend(struct cluster *cluster, const struct host *to, const char *tag,
-                    struct error *err);
+int local_link_mend(struct cluster *cluster, const char *tag, struct error *err);
 int local_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
                       const struct link_rule *rule, bool *ret_passes, struct error *err);
 /* What is cut at this server, in its new network namespace; before it is plugged in. */

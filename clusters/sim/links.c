@@ -76,12 +76,12 @@ int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uin
   return status;
 }
 
-int sim_mend_links(struct cluster *cluster, const struct host *to, const char *tag,
-                   struct error *err) {
+int sim_mend_links(struct cluster *cluster, const char *tag, struct error *err) {
   struct sim_cluster *sim = sim_cluster_of(cluster);
   (void)err;
   for (uint32_t from = 0; from < sim->world.host_count; from++)
-    sim_link_mend_all(sim_link(&sim->world, (uint8_t)from, to->index), tag);
+    for (uint32_t to = 0; to < sim->world.host_count; to++)
+      sim_link_mend_all(sim_link(&sim->world, (uint8_t)from, (uint8_t)to), tag);
   return 0;
 }
 

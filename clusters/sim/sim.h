@@ -79,8 +79,7 @@ int sim_frozen(struct cluster *cluster, const struct host *host, const struct pr
 int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uint32_t count,
                   const struct host *to, const struct link_rule *rule, const char *tag,
                   struct error *err);
-int sim_mend_links(struct cluster *cluster, const struct host *to, const char *tag,
-                   struct error *err);
+int sim_mend_links(struct cluster *cluster, const char *tag, struct error *err);
 int sim_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
                     const struct link_rule *rule, bool *ret_passes, struct error *err);
 int sim_unit_define(struct cluster *cluster, const struct host *host, const struct host_unit *unit,

@@ -190,10 +190,9 @@ struct provider {
   int (*link_cut)(struct cluster *cluster, const struct host *const froms[], uint32_t count,
                   const struct host *to, const struct link_rule *rule, const char *tag,
                   struct error *err);
-  /* Takes back all cuts of `tag` at `to`, whoever they were from. Fine when there are none, and
-   * when the host is off. */
-  int (*link_mend)(struct cluster *cluster, const struct host *to, const char *tag,
-                   struct error *err);
+  /* Takes back all cuts of `tag`, wherever they are. Goes on after a failure and returns the first.
+   * Fine when there are none, and when hosts are off. */
+  int (*link_mend)(struct cluster *cluster, const char *tag, struct error *err);
   /* Whether a packet such as `rule` is about, sent now from `from`, gets to `to` (its action is not
    * looked at): found out by sending one where that is possible and not by asking for the rules.
    * The way back is not judged. A host that is off gets nothing. */

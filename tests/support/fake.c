@@ -161,12 +161,11 @@ static int fake_link_cut(struct cluster *cluster, const struct host *const froms
   return status;
 }
 
-static int fake_link_mend(struct cluster *cluster, const struct host *to, const char *tag,
-                          struct error *err) {
+static int fake_link_mend(struct cluster *cluster, const char *tag, struct error *err) {
   struct fake *fake = cluster->state;
   assert_non_null(tag);
-  int status = enter(cluster, to, "link_mend", CAN_LINKS, err);
-  if (status == 0 && !fake->stubborn) fake->cut[to->index] = 0;
+  int status = enter(cluster, NULL, "link_mend", CAN_LINKS, err);
+  if (status == 0 && !fake->stubborn) memset(fake->cut, 0, sizeof fake->cut);
   return status;
 }
 
