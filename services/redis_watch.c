@@ -70,6 +70,7 @@ void redis_publish(struct redis_watcher *watcher, uint64_t now_ns) {
     host->shard = word->shard;
     host->position = word->offset;
     host->lag_bytes = word->primary ? 0 : word->lag;
+    host->seen_ns = watcher->servers[i].seen_ns;
   }
   uint32_t primary =
       view.shards ? UINT32_MAX : redis_one_primary(watcher->words, watcher->server_count, 0);
@@ -194,6 +195,7 @@ static void take_info(struct redis_tap *tap, const redisReply *reply) {
   uint64_t now_ns = loop_now_ns(watcher->loop);
   struct redis_word *word = &watcher->words[server->member];
   const struct redis_word before = *word;
+  server->seen_ns = now_ns;
   if (info.has_stats) server->loading = info.loading;
   take_word(server, &info);
   if (role_of(word) != role_of(&before) || word->history != before.history)

@@ -68,6 +68,7 @@ struct redis_server_watch {
   struct redis_tap tap;
   struct timer tick;
   uint64_t tick_ns, full_ns; /* next questions; next INFO of everything */
+  uint64_t seen_ns;          /* clock time of its last answer */
   bool promoted;             /* it was told that it is a writable primary */
   bool loading;
   bool cluster_known, cluster_ok; /* by its last CLUSTER INFO */
