@@ -208,11 +208,13 @@ static int operation_add(struct builder *builder, const struct operation *operat
     return load_add(builder, operation, SERIES_READS, err);
   }
   if (operation->outcome != OUTCOME_OK) return 0;
+  uint8_t set = operation_set(&builder->result->info, operation);
+  if (set >= series->beats_count) return 0;
   if (operation->kind == OPERATION_HEARTBEAT_WRITE) {
-    return beats_written(series->beats, operation->sequence, operation->done_ns, err);
+    return beats_written(series->beats[set], operation->sequence, operation->done_ns, err);
   }
   if (operation->kind == OPERATION_HEARTBEAT_READ && operation->host != HOST_NONE) {
-    double age_s = beats_age_s(series->beats, operation->value, operation->sent_ns);
+    double age_s = beats_age_s(series->beats[set], operation->value, operation->sent_ns);
     return lag_add(series, LAG_HEARTBEAT, operation->host, operation->sent_ns, age_s, err);
   }
   return 0;
@@ -275,7 +277,12 @@ static int series_alloc(struct series *series, const struct record_info *info, s
     series->lag[i] = calloc((size_t)info->host_count + 1, sizeof *series->lag[i]);
     complete = complete && series->lag[i];
   }
-  series->beats = beats_new();
+  uint32_t sets = info->set_count > 1 ? info->set_count : 1;
+  series->beats = calloc(sets, sizeof(struct beats *));
+  for (uint32_t i = 0; i < sets && series->beats; i++, series->beats_count++) {
+    series->beats[i] = beats_new();
+    complete = complete && series->beats[i];
+  }
   if (!complete || !series->beats) {
     return error_set(err, STATUS_MEMORY, "no memory for the plots' data");
   }
@@ -330,6 +337,7 @@ void series_release(struct series *series) {
   }
   for (uint32_t i = 0; i < series->warning_count; i++) free(series->warnings[i].text);
   free(series->counts);
-  beats_free(series->beats);
+  for (uint32_t i = 0; i < series->beats_count; i++) beats_free(series->beats[i]);
+  free(series->beats);
   *series = (struct series){.host_count = 0};
 }

@@ -69,7 +69,8 @@ struct series {
   uint32_t warning_count;
   uint64_t warnings_total;
   uint64_t operations, samples, events; /* visited */
-  struct beats *beats;                  /* private */
+  struct beats **beats;                 /* private: by set of hosts, each with its heart */
+  uint32_t beats_count;
 };
 
 /* Visits the record once. On failure nothing is left to release. */
