@@ -2,6 +2,7 @@
 #include "support/test.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -216,6 +217,40 @@ static void test_sentinel(void **state) {
   service_fixture_down(&f);
 }
 
+/* Two servers could not lose either Sentinel, so a third host has one. */
+static void test_sentinel_on_its_own_host(void **state) {
+  (void)state;
+  static struct service_fixture f;
+  if (!begin(&f, REDIS_SENTINEL)) skip();
+  config_of(&f)->instances = 2;
+  config_of(&f)->down_after_ns = NS_PER_S;
+  config_of(&f)->min_replicas_to_write = 1;
+  config_of(&f)->min_replicas_max_lag_ns = 2 * NS_PER_S;
+  start(&f, "2 servers, 3 Sentinels");
+  assert_int_equal(f.service.member_count, 3);
+  assert_int_equal(f.service.access.endpoint_count, 2);
+  watch(&f);
+  /* Without its replica the primary takes no writes after a while, and it is not promoted when it
+   * takes them again. */
+  uint32_t from = service_fixture_event_count(&f);
+  const struct provider *provider = f.cluster->provider;
+  assert_ok(provider->host_stop(f.cluster, f.members[1], &err), &err);
+  wait_event(&f, &from, EVENT_ROLE, 1, 5 * NS_PER_S);
+  struct service_view view;
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + 10 * NS_PER_S;
+  do {
+    poll(NULL, 0, 20); /* a server's state can only be asked for */
+    service_redis.view(&f.service, &view);
+    assert_true(clock_now_ns(&clock_monotonic) < deadline_ns);
+  } while (view.hosts[0].writable);
+  assert_int_equal(view.hosts[0].role, ROLE_PRIMARY);
+  assert_int_equal(view.primary, HOST_NONE);
+  assert_ok(provider->host_start(f.cluster, f.members[1], &err), &err);
+  assert_true(service_fixture_wait_redundant(&f, 30 * NS_PER_S));
+  assert_int_equal(service_fixture_wait_event(&f, from, EVENT_PROMOTED, HOST_NONE, 0), UINT32_MAX);
+  service_fixture_down(&f);
+}
+
 static void test_cluster(void **state) {
   (void)state;
   static struct service_fixture f;
@@ -314,9 +349,8 @@ static void test_bad_setting(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]); /* one test by name: test_single */
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_sentinel),
-      cmocka_unit_test(test_cluster),
-      cmocka_unit_test(test_single),
+      cmocka_unit_test(test_sentinel),    cmocka_unit_test(test_sentinel_on_its_own_host),
+      cmocka_unit_test(test_cluster),     cmocka_unit_test(test_single),
       cmocka_unit_test(test_bad_setting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
