@@ -79,20 +79,18 @@ static const struct param params[] = {
     {.key = "connect_timeout",
      .type = PARAM_DURATION,
      FIELD(options.connect_timeout_ns),
-     .default_text = "2s",
+     .default_text = "1s",
      .minimum = "10ms",
      .maximum = "10min",
-     .help = "One attempt on one server or sentinel: name, TCP, authentication, role. 2 s is what "
-             "Jedis takes."},
+     .help = "One attempt on one server or sentinel: name, TCP, authentication, role."},
     {.key = "operation_timeout",
      .type = PARAM_DURATION,
      FIELD(options.operation_timeout_ns),
-     .default_text = "5s",
+     .default_text = "2s",
      .minimum = "10ms",
      .maximum = "1h",
-     .help =
-         "From the scheduled time until the client gives up; when sent, its connection is closed "
-         "and the outcome is unknown."},
+     .help = "From the scheduled time until the client gives up; when sent, its connection is "
+             "closed and the outcome is unknown. 2 s is what Jedis waits for an answer."},
     {.key = "reconnect_delay",
      .type = PARAM_DURATION,
      FIELD(options.reconnect_delay_ns),
