@@ -73,6 +73,9 @@ int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uin
                      "from others: use all or new connections, or the provider local");
   for (uint32_t i = 0; i < count && status == 0; i++)
     status = refuse(sim_link(&sim->world, froms[i]->index, to->index), rule, tag, err);
+  for (uint32_t i = 0; i < count && status == 0; i++)
+    sim_truth_note(sim->truth, SIM_TRUTH_CUT, froms[i]->index, 0);
+  sim_truth_note(sim->truth, SIM_TRUTH_CUT, to->index, 0);
   return status;
 }
 

@@ -30,6 +30,7 @@ enum sim_truth_kind {
   SIM_TRUTH_POWER_OFF,
   SIM_TRUTH_POWER_ON, /* asked for: it boots from now */
   SIM_TRUTH_KILLED,
+  SIM_TRUTH_CUT, /* a link of this host, by a rule */
   SIM_TRUTH_FROZEN,
   SIM_TRUTH_THAWED,
   SIM_TRUTH_PROMOTED,  /* number: timeline */

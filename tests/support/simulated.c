@@ -16,7 +16,8 @@ const char *const simulated_postgres[SIMULATED_POSTGRES] = {
     "scenarios/postgres/primary-process-kill.yaml", "scenarios/postgres/primary-freeze.yaml",
     "scenarios/postgres/manager-freeze.yaml",       "scenarios/postgres/replica-crash.yaml",
     "scenarios/postgres/switchover.yaml",           "scenarios/postgres/rolling-restart.yaml",
-    "scenarios/postgres/streaming-promote.yaml",
+    "scenarios/postgres/streaming-promote.yaml",    "scenarios/network/primary-isolated.yaml",
+    "scenarios/network/primary-from-replicas.yaml",
 };
 
 static int measure_names(const char ***ret_names, struct error *err) {

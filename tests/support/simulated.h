@@ -8,7 +8,7 @@
 #include "scenario/scenario.h"
 
 /* The paths of all shipped scenarios for PostgreSQL that the simulator can run. */
-#define SIMULATED_POSTGRES 9
+#define SIMULATED_POSTGRES 11
 extern const char *const simulated_postgres[SIMULATED_POSTGRES];
 
 /* A scenario with its overrides; `provider` is sim whatever the file says. */
