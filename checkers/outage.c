@@ -15,8 +15,12 @@
 #define DELAY_PERIOD_NS NS_PER_S
 
 void outage_init(struct outage_tracker *tracker, const struct record_info *info, uint8_t set) {
-  *tracker = (struct outage_tracker){
-      .info = info, .set = set, .last_success_ns = info->load_begin_ns, .tail_ns = TIME_NEVER};
+  bool shard = info->set_count > 1 && set < info->set_count && info->sets[set].shard > 0;
+  *tracker = (struct outage_tracker){.by_sent = shard,
+                                     .info = info,
+                                     .set = set,
+                                     .last_success_ns = info->load_begin_ns,
+                                     .tail_ns = TIME_NEVER};
 }
 
 void outage_release(struct outage_tracker *tracker) {
@@ -62,6 +66,7 @@ int outage_operation_from(struct outage_tracker *tracker, const struct operation
                           uint64_t demand_ns, struct error *err) {
   const struct record_info *info = tracker->info;
   uint64_t done_ns = operation->done_ns;
+  if (tracker->by_sent && operation->sent_ns > demand_ns) demand_ns = operation->sent_ns;
   bool success = operation->outcome == OUTCOME_OK;
   bool measured = is_measured(info, operation);
   /* What was scheduled before the measured time is no demand, but when it succeeds late it is a

@@ -18,7 +18,9 @@ struct outage_delay {
 
 struct outage_tracker {
   const struct record_info *info;
-  uint8_t set; /* of hosts, whose operations these are; SET_NONE: of several */
+  uint8_t set;  /* of hosts, whose operations these are; SET_NONE: of several */
+  bool by_sent; /* of one shard: what waited behind another's operations in the client asked for
+                   nothing until it was sent */
   uint64_t last_success_ns;
   uint64_t tail_ns;       /* the earliest operation scheduled since, TIME_NEVER: none */
   struct outage *outages; /* while collecting: gaps; begin_ns TIME_NEVER without demand */

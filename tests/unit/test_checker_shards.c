@@ -174,6 +174,48 @@ static void test_what_was_never_sent_is_demand_on_all(void **state) {
   synthetic_release(&it);
 }
 
+/* A client with one operation at a time waits for shard 2 from 30 to 35 s. What it has for shard 1
+ * is sent, and answered, after that: shard 1 was not out, the service was for those who use it so.
+ */
+static void test_waiting_behind_another_shard_is_no_outage_of_this_one(void **state) {
+  struct synthetic it;
+  struct synthetic_span ok = shard_ok(0, PG1, 1, 1), waited = shard_ok(0, PG1, 1, 1);
+  const struct synthetic_span two[] = {shard_ok(0, PG2, 2, 2), shard_down(30),
+                                       shard_ok(35.01, PG2, 2, 2)};
+  struct synthetic_load load = {.kind = OPERATION_WRITE,
+                                .route = ROUTE_PRIMARY,
+                                .shard = 1,
+                                .rate = 50,
+                                .from_s = 10,
+                                .to_s = 30,
+                                .spans = &ok,
+                                .span_count = 1};
+  (void)state;
+  waited.until_s = 35.01;
+  shards_begin(&it, 0);
+  synthetic_add_load(&it, &load);
+  load.from_s = 35.02;
+  load.to_s = 70;
+  synthetic_add_load(&it, &load);
+  load.from_s = 30;
+  load.to_s = 35;
+  load.spans = &waited;
+  synthetic_add_load(&it, &load);
+  shards_load(&it, 2, OPERATION_WRITE, two, 3);
+  judge(&it);
+  const struct finding *finding = synthetic_finding(&it, "slot-coverage");
+  assert_int_equal(finding->interval_count, 1);
+  assert_int_equal(finding->intervals[0].shard, 2);
+  finding = synthetic_finding(&it, "availability");
+  bool whole = false;
+  for (uint32_t i = 0; i < finding->interval_count; i++) {
+    assert_int_not_equal(finding->intervals[i].shard, 1);
+    whole = whole || finding->intervals[i].shard == 0;
+  }
+  assert_true(whole);
+  synthetic_release(&it);
+}
+
 /* Reads of one shard wait behind nothing and are answered by nobody. */
 static void test_reads_of_a_shard_have_their_own_outage(void **state) {
   struct synthetic it;
@@ -294,6 +336,7 @@ int main(void) {
       cmocka_unit_test(test_a_fault_of_another_shard_is_not_blamed),
       cmocka_unit_test(test_a_fault_of_all_lasts_as_long_as_the_worst),
       cmocka_unit_test(test_what_was_never_sent_is_demand_on_all),
+      cmocka_unit_test(test_waiting_behind_another_shard_is_no_outage_of_this_one),
       cmocka_unit_test(test_reads_of_a_shard_have_their_own_outage),
       cmocka_unit_test(test_load_is_needed_on_the_shard_that_was_hit),
       cmocka_unit_test(test_an_unserved_shard_is_found_by_its_operations),
