@@ -175,6 +175,7 @@ static int take_lost(struct loss *it, struct truth_set *set, const struct operat
   }
   it->lost_count++;
   it->window_end_ns = operation->done_ns;
+  if (operation->route < ROUTE_COUNT) it->lost_by[operation->route]++;
   if (hosts == 0) it->lost_everywhere++;
   lost_write(&set->lost, operation);
   if (!notes_want(&it->notes, "lost")) return 0;
@@ -258,6 +259,7 @@ static int take_acknowledged(struct loss *it, struct truth_set *set, bool there,
                              struct error *err) {
   it->acknowledged++;
   set->acknowledged++;
+  if (operation->route < ROUTE_COUNT) it->acknowledged_by[operation->route]++;
   int status = place->page ? compare_value(it, operation, place, err) : 0;
   if (status < 0 || set->truth == TRUTH_NONE) return status;
   if (!there) return take_lost(it, set, operation, place, err);
@@ -279,6 +281,7 @@ static int take_operation(struct loss *it, const struct operation *operation, st
   bool elsewhere = false;
   if (index == SET_NONE) { /* sent to nobody knows whom, and nowhere now */
     if (operation->outcome == OUTCOME_UNKNOWN) it->unknown_vanished++;
+    if (operation->outcome == OUTCOME_OK) it->unplaced++;
     return 0;
   }
   struct truth_set *set = &it->sets[index];
@@ -351,19 +354,13 @@ static void release(void *state) {
   notes_release(&it->notes);
 }
 
-static const char *const measures[] = {"data_loss",
-                                       "recovery_point",
-                                       "lost_everywhere",
-                                       "lost_after_fault",
-                                       "loss_window",
-                                       "phantom",
-                                       "duplicate",
-                                       "corrupt",
-                                       "unknown_survived",
-                                       "unknown_vanished",
-                                       "diverged",
-                                       "misplaced",
-                                       NULL};
+static const char *const measures[] = {
+    "data_loss",         "recovery_point",   "lost_everywhere",
+    "lost_after_fault",  "loss_window",      "data_loss.primary",
+    "data_loss.pinned",  "loss_ratio",       "loss_ratio.primary",
+    "loss_ratio.pinned", "phantom",          "duplicate",
+    "corrupt",           "unknown_survived", "unknown_vanished",
+    "diverged",          "misplaced",        NULL};
 
 const struct checker checker_loss = {
     .plugin = {.name = "loss",

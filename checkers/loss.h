@@ -36,6 +36,8 @@ struct loss {
   int32_t row_host;    /* whose rows are being read; -1: none yet */
   uint32_t host_count; /* read completely */
   uint64_t acknowledged, lost_count, lost_everywhere;
+  uint64_t acknowledged_by[ROUTE_COUNT], lost_by[ROUTE_COUNT];
+  uint64_t unplaced; /* acknowledged, on no host, and nobody knows whose they were */
   uint64_t unknown_survived, unknown_vanished, refused_present, duplicates, twice_written;
   uint64_t window_begin_ns, window_end_ns; /* of the lost writes */
   uint64_t diverged, misplaced;

@@ -1,5 +1,6 @@
 /* What the checker `loss` says of what it counted: its measures, witnesses and verdict. */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "checkers.h"
 #include "loss.h"
@@ -102,6 +103,31 @@ static int give_losses(const struct loss *it, struct finding *finding, struct er
   return status;
 }
 
+/* Clients that follow the primary feel another loss than those that are bound to an old one. */
+static int give_route(const struct loss *it, struct finding *finding, enum route route,
+                      struct error *err) {
+  char name[48], why[96];
+  uint64_t acknowledged = it->acknowledged_by[route], lost = it->lost_by[route];
+  snprintf(why, sizeof why, "no write of the route %s was acknowledged", route_name(route));
+  snprintf(name, sizeof name, "data_loss.%s", route_name(route));
+  int status = acknowledged
+                   ? give_count(it, finding, name, UNIT_COUNT, (double)lost, FAULT_NONE, err)
+                   : measure_none(finding, name, UNIT_COUNT, FAULT_NONE, why, err);
+  if (status < 0) return status;
+  snprintf(name, sizeof name, "loss_ratio.%s", route_name(route));
+  if (!acknowledged) return measure_none(finding, name, UNIT_RATIO, FAULT_NONE, why, err);
+  return give_count(it, finding, name, UNIT_RATIO, (double)lost / (double)acknowledged, FAULT_NONE,
+                    err);
+}
+
+static int give_shares(const struct loss *it, struct finding *finding, struct error *err) {
+  double ratio = it->acknowledged ? (double)it->lost_count / (double)it->acknowledged : 0;
+  int status = give_count(it, finding, "loss_ratio", UNIT_RATIO, ratio, FAULT_NONE, err);
+  if (status == 0) status = give_route(it, finding, ROUTE_PRIMARY, err);
+  if (status == 0) status = give_route(it, finding, ROUTE_PINNED, err);
+  return status;
+}
+
 /* Rows that no write of the record accounts for, and damaged ones; both show in the table only. */
 static int look_through(struct loss *it, uint64_t *ret_nobody, uint64_t *ret_corrupt,
                         struct error *err) {
@@ -193,6 +219,12 @@ static int judge(const struct loss *it, struct finding *finding, uint64_t nobody
     status = finding_raise(finding, VERDICT_UNKNOWN, err, "%s", it->unread_why);
   if (status == 0 && why && (it->acknowledged > 0 || it->read_any))
     status = finding_raise(finding, VERDICT_UNKNOWN, err, "%s", why);
+  if (status == 0 && it->unplaced > 0)
+    status = finding_raise(finding, VERDICT_UNKNOWN, err,
+                           "%" PRIu64
+                           " acknowledged writes are nowhere, and it is not known which "
+                           "hosts should have them",
+                           it->unplaced);
   if (status == 0 && it->twice_written > 0)
     status = finding_raise(finding, VERDICT_UNKNOWN, err,
                            "the record has %" PRIu64 " writes under a number that was used before",
@@ -204,6 +236,7 @@ int loss_conclude(struct loss *it, struct finding *finding, struct error *err) {
   uint64_t nobody = 0, corrupt = 0;
   int status = look_through(it, &nobody, &corrupt, err);
   if (status == 0) status = give_losses(it, finding, err);
+  if (status == 0) status = give_shares(it, finding, err);
   if (status == 0) status = give_rows(it, finding, nobody, corrupt, err);
   if (status == 0) status = judge(it, finding, nobody, corrupt, err);
   /* A write is not called lost where it is not known what survived. */

@@ -13,8 +13,15 @@
 static const struct {
   const char *measure, *label;
   bool optional; /* not listed when no checker gave it */
+  bool of_loss;  /* not listed when nothing was lost */
 } data_value_table[] = {
     {.measure = "data_loss", .label = "acknowledged writes lost"},
+    {.measure = "data_loss.primary",
+     .label = "- by clients that follow the primary",
+     .of_loss = true},
+    {.measure = "loss_ratio.primary", .label = "- of what they had acknowledged", .of_loss = true},
+    {.measure = "data_loss.pinned", .label = "- by clients bound to one host", .of_loss = true},
+    {.measure = "loss_ratio.pinned", .label = "- of what they had acknowledged", .of_loss = true},
     {.measure = "recovery_point", .label = "recovery point before the fault", .optional = true},
     {.measure = "unknown_survived", .label = "unknown writes that survived"},
     {.measure = "unknown_vanished", .label = "unknown writes that did not", .optional = true},
@@ -29,9 +36,12 @@ static const struct {
 };
 
 void data_values(const struct run_result *result, data_value *each, void *data) {
+  const struct measure *loss = facts_worst(result, "data_loss");
+  bool any_loss = loss && loss->known && loss->value > 0;
   for (size_t i = 0; i < sizeof data_value_table / sizeof data_value_table[0]; i++) {
     const struct measure *measure = facts_worst(result, data_value_table[i].measure);
     if (!measure && data_value_table[i].optional) continue;
+    if (data_value_table[i].of_loss && (!measure || !measure->known || !any_loss)) continue;
     each(data, data_value_table[i].label, measure);
   }
 }

@@ -70,6 +70,9 @@ static void test_guilty_of_loss(void **state) {
   synthetic_begin(&it, NULL);
   add_crash_with_loss(&it);
   judge(&it);
+  NEAR(VALUE("data_loss.primary", FAULT_NONE), 50);
+  assert_true(VALUE("loss_ratio", FAULT_NONE) > 0 && VALUE("loss_ratio", FAULT_NONE) < 1);
+  NEAR(VALUE("loss_ratio.primary", FAULT_NONE), VALUE("loss_ratio", FAULT_NONE));
   NEAR(VALUE("data_loss", FAULT_NONE), 50);
   NEAR(VALUE("lost_everywhere", FAULT_NONE), 50);
   NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
