@@ -135,6 +135,7 @@ const struct service service_redis = {
     .plan = redis_plan_hosts,
     .can_step = redis_can_step,
     .shards = count_shards,
+    .store_ports = redis_store_ports,
     .connections = redis_connections,
     .start = start,
     .attach = attach,

@@ -273,6 +273,19 @@ bool redis_can_step(const void *data, enum service_step step) {
   return false;
 }
 
+/* Nobody keeps a lease here: who is primary is voted for, by the Sentinels or over the cluster's
+ * bus. */
+const uint16_t *redis_store_ports(const void *data) {
+  static const uint16_t sentinel[] = {REDIS_SENTINEL_PORT, 0}, bus[] = {REDIS_BUS_PORT, 0};
+  const struct redis_config *config = data;
+  switch ((enum redis_topology)config->topology) {
+    case REDIS_SENTINEL: return sentinel;
+    case REDIS_CLUSTER: return bus;
+    case REDIS_SINGLE: break;
+  }
+  return NULL;
+}
+
 /* Each Sentinel has two connections to a server, for commands and for the channel on which they
  * find each other; a replica has one to its primary. A cluster's bus is not counted by the server.
  * The observer has one, and one more at times: reading settings back, steps. */

@@ -183,6 +183,7 @@ static void the_action_decides_what_the_sender_learns(void **state) {
   struct local_test test;
   local_test_begin(&test);
   CLEANUP_CLOSE int listener = listen_on(&test, test.two, 7001);
+  assert_true(listener >= 0);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (int both = 0; both < 2; both++) {
       const struct link_rule rule = {.action = cases[i].action};
@@ -210,6 +211,7 @@ static void a_cut_port_is_that_of_either_end(void **state) {
   CLEANUP_CLOSE int here = listen_on(&test, test.one, 7001);
   CLEANUP_CLOSE int beside = listen_on(&test, test.two, 7002);
   CLEANUP_CLOSE int fd = -1;
+  assert_true(there >= 0 && here >= 0 && beside >= 0);
   cut(&test, test.one, test.two, &rule);
   assert_false(passes(&test, test.one, test.two, &rule));
   assert_true(passes(&test, test.one, test.two, &other));
