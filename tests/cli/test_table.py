@@ -8,6 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from gameday import SOURCE, Checks, Place, run  # noqa: E402
 
 GOOD = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
+CUT = os.path.join(SOURCE, "scenarios/network/primary-isolated.yaml")
 TEN = os.path.join(SOURCE, "tests/cli/ten-mistakes.yaml")
 MET, MISSED, USAGE, ENVIRONMENT, UNTRUSTED = 0, 1, 2, 3, 4
 
@@ -92,6 +93,14 @@ ROWS = [
     ("validate {good} --set timeline[x].at=1s", USAGE, [], ["--set timeline\\[x\\].at=1s: "]),
     ("validate {good} --set seed=7 --print", MET, ["\nseed: 7\n"], []),
     ("validate {good} --set=seed=7 --print", MET, ["\nseed: 7\n"], []),
+    # Faults that this cluster is too small for.
+    ("validate {cut} --set timeline[0].net-partition.hosts=3", USAGE, [],
+     ["hosts: postgres has 3 hosts, and somebody must be on the other side; expected 1 to 2"]),
+    ("validate {cut} --set timeline[0].net-partition.shape=ring", USAGE, [],
+     ["shape: ring needs 4 hosts of postgres or more, which has 3"]),
+    ("validate {cut} --set timeline[0].net-partition.clients=2", USAGE, [],
+     ["clients: there are 1 client hosts; expected 0 to 1"]),
+    ("validate {cut} --set timeline[0].net-partition.shape=from-store", MET, [], ["valid"]),
     # Searches.
     ("explore", USAGE, [], ["usage: gameday explore SCENARIO.yaml"]),
     ("explore {good} {good}", USAGE, [], ["usage: gameday explore SCENARIO.yaml"]),
@@ -239,7 +248,7 @@ def main():
     with Place() as place:
         prepare(place)
         for row in ROWS:
-            check_row(checks, row, {"place": place, "good": GOOD})
+            check_row(checks, row, {"place": place, "good": GOOD, "cut": CUT})
         check_help(checks)
         check_ten_mistakes(checks, place)
     checks.finish()
