@@ -288,9 +288,10 @@ static void write_run(struct synthetic *it) {
            " \"wall_start_ns\": 1700000000000000000, \"gameday_version\": \"0\","
            " \"versions\": {},");
   if (it->options.redis_from > 0)
-    buf_puts(&text,
-             " \"services\": [\"postgres\", \"redis\"], \"workload_facts\":"
-             " [{\"service\": \"postgres\"}, {\"service\": \"redis\"}],");
+    buf_printf(&text,
+               " \"services\": [\"postgres\", \"redis\"], \"workload_facts\":"
+               " [{\"service\": \"postgres\"}, {\"service\": \"redis\", \"reads_back\": %s}],",
+               it->options.redis_unread ? "false" : "true");
   buf_puts(&text, " \"hosts\": [");
   for (uint32_t h = 0; h < host_count(it); h++) {
     bool redis = it->options.redis_from > 0 && h >= it->options.redis_from;

@@ -36,6 +36,7 @@ struct synthetic_options {
   /* > 0: the hosts from here on (pg3 ...) are of a second service, `redis`, and so is workload 1.
    */
   uint32_t redis_from;
+  bool redis_unread; /* its workload does not read its rows back */
 };
 extern const struct synthetic_options synthetic_defaults;
 

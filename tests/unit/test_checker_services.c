@@ -185,6 +185,29 @@ static void test_rows_are_compared_within_a_service(void **state) {
   synthetic_release(&it);
 }
 
+/* A cache may forget: nobody looks for what was written to it. */
+static void test_what_is_not_read_back_is_not_missed(void **state) {
+  struct synthetic it;
+  struct synthetic_options options = synthetic_defaults;
+  struct synthetic_span span = ok_on(0, REDIS1, 1);
+  (void)state;
+  span.rows = 0;
+  options.hosts = 5;
+  options.redis_from = REDIS1;
+  options.faults = 0;
+  for (int unread = 0; unread <= 1; unread++) {
+    options.redis_unread = unread;
+    synthetic_begin(&it, &options);
+    synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
+    synthetic_role(&it, 5, REDIS1, ROLE_PRIMARY);
+    postgres_well(&it);
+    add_writes(&it, 1, &span, 1);
+    judge(&it);
+    NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), unread ? 0 : 3000);
+    synthetic_release(&it);
+  }
+}
+
 static void test_load_is_needed_on_the_service_that_was_hit(void **state) {
   struct synthetic it;
   (void)state;
@@ -205,6 +228,7 @@ int main(void) {
       cmocka_unit_test(test_redundancy_is_that_of_the_service),
       cmocka_unit_test(test_a_synchronous_replica_is_not_missed_by_the_other_service),
       cmocka_unit_test(test_rows_are_compared_within_a_service),
+      cmocka_unit_test(test_what_is_not_read_back_is_not_missed),
       cmocka_unit_test(test_load_is_needed_on_the_service_that_was_hit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
