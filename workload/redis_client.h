@@ -171,10 +171,9 @@ void redis_cluster_follow(struct redis_session *session, const struct redis_flig
 uint64_t redis_cluster_tick(struct redis_session *session, uint64_t now_ns);
 /* Fails what is parked: the session ends. */
 void redis_cluster_abandon(struct redis_session *session);
-/* CLUSTER SLOTS: the map into session->ranges; `ret_own` gets the first slot of the link's own
- * shard, UINT32_MAX when it is in none; NULL: not wanted. */
-int redis_cluster_read_map(struct redis_session *session, const struct redis_link *link,
-                           const redisReply *reply, uint32_t *ret_own, struct error *err);
+/* From an answer to CLUSTER NODES: a slot of the shard that the server itself belongs to. Not from
+ * CLUSTER SLOTS, which leaves out a replica that has not received anything yet. False: none. */
+bool redis_cluster_own_slot(const char *nodes, uint16_t *ret_slot);
 
 /* redis_client_reply.c */
 

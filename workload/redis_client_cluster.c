@@ -55,43 +55,67 @@ static uint32_t read_node(const struct redis_session *session, const struct redi
 
 /* [first, last, primary, replica...] */
 static bool read_range(const struct redis_session *session, const struct redis_link *link,
-                       const redisReply *entry, struct redis_range *ret_range, bool *ret_own) {
+                       const redisReply *entry, struct redis_range *ret_range) {
   if (entry->type != REDIS_REPLY_ARRAY || entry->elements < 3) return false;
   int64_t first = entry->element[0]->integer, last = entry->element[1]->integer;
   if (first < 0 || last < first || last >= (int64_t)REDIS_SLOTS) return false;
   *ret_range = (struct redis_range){.first = (uint16_t)first,
                                     .last = (uint16_t)last,
                                     .endpoint = read_node(session, link, entry->element[2])};
-  uint32_t self = (uint32_t)(link->endpoint - session->base.spec.access->endpoints);
-  *ret_own = false;
-  for (size_t i = 2; i < (size_t)entry->elements; i++) {
-    if (read_node(session, link, entry->element[i]) == self) *ret_own = true;
-  }
   return true;
 }
 
-int redis_cluster_read_map(struct redis_session *session, const struct redis_link *link,
-                           const redisReply *reply, uint32_t *ret_own, struct error *err) {
+/* CLUSTER SLOTS: the map into session->ranges. */
+static int read_map(struct redis_session *session, const struct redis_link *link,
+                    const redisReply *reply, struct error *err) {
   int status = redis_reply_check(reply, "CLUSTER SLOTS", err);
   if (status < 0) return status;
   struct redis_range ranges[REDIS_RANGES_MAX];
-  uint32_t count = 0, own = UINT32_MAX;
+  uint32_t count = 0;
   if (reply->type != REDIS_REPLY_ARRAY || (size_t)reply->elements > REDIS_RANGES_MAX) {
     return error_set(err, STATUS_SERVER, "CLUSTER SLOTS: an answer that is not understood");
   }
   for (size_t i = 0; i < (size_t)reply->elements; i++) {
-    bool mine = false;
-    if (!read_range(session, link, reply->element[i], &ranges[count], &mine)) {
+    if (!read_range(session, link, reply->element[i], &ranges[count++])) {
       return error_set(err, STATUS_SERVER, "CLUSTER SLOTS: a range that is not understood");
     }
-    if (mine && own == UINT32_MAX) own = ranges[count].first;
-    count++;
   }
   if (count == 0) return error_set(err, STATUS_SERVER, "CLUSTER SLOTS: no slot is served");
   memcpy(session->ranges, ranges, count * sizeof *ranges);
   session->range_count = count;
-  if (ret_own) *ret_own = own;
   return 0;
+}
+
+/* The first slot on a line of CLUSTER NODES, its ninth word; false: it has none. */
+static bool first_slot(const char *line, uint16_t *ret_slot) {
+  size_t length = strcspn(line, "\n");
+  for (uint32_t words = 0; words < 8; words++) {
+    const char *space = memchr(line, ' ', length);
+    if (!space) return false;
+    length -= (size_t)(space + 1 - line);
+    line = space + 1;
+  }
+  if (length == 0 || *line < '0' || *line > '9') return false; /* "[93->-..." is on the move */
+  unsigned long slot = strtoul(line, NULL, 10);
+  *ret_slot = (uint16_t)slot;
+  return slot < REDIS_SLOTS;
+}
+
+bool redis_cluster_own_slot(const char *nodes, uint16_t *ret_slot) {
+  char id[REDIS_ID_SIZE] = "", flags[64], primary[REDIS_ID_SIZE];
+  for (const char *line = nodes; line && *line; line = strchr(line, '\n')) {
+    if (*line == '\n') line++;
+    if (sscanf(line, "%40s %*s %63s %40s", id, flags, primary) != 3) continue;
+    if (!strstr(flags, "myself")) continue;
+    if (first_slot(line, ret_slot)) return true;
+    if (strlen(primary) != REDIS_ID_SIZE - 1) return false;
+    break;
+  }
+  for (const char *line = nodes; line && *line; line = strchr(line, '\n')) {
+    if (*line == '\n') line++;
+    if (strncmp(line, primary, REDIS_ID_SIZE - 1) == 0) return first_slot(line, ret_slot);
+  }
+  return false;
 }
 
 /* As soon as it is allowed: never more often than one asks who has lost a connection. */
@@ -276,7 +300,7 @@ void redis_cluster_connect(struct redis_session *session) {
 static void seed_answered(struct redis_link *link, const redisReply *reply) {
   struct redis_session *session = link->owner;
   struct error err = ERROR_INIT;
-  if (redis_cluster_read_map(session, link, reply, NULL, &err) < 0) {
+  if (read_map(session, link, reply, &err) < 0) {
     redis_link_lose(link, err.message);
     return;
   }
@@ -362,7 +386,7 @@ static void map_answered(struct redis_link *link, const redisReply *reply) {
     session->map_link = NULL;
     session->map_ns = TIME_NEVER;
   }
-  if (redis_cluster_read_map(session, link, reply, NULL, NULL) == 0) {
+  if (read_map(session, link, reply, NULL) == 0) {
     open_owners(session);
     if (session->epoch == epoch) unpark(session);
   }

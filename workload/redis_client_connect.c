@@ -95,17 +95,17 @@ static void identity_answered(struct redis_link *link, const redisReply *reply) 
 }
 
 /* Of a session at one host of a cluster: which keys are its shard's. */
-static void own_map_answered(struct redis_link *link, const redisReply *reply) {
+static void nodes_answered(struct redis_link *link, const redisReply *reply) {
   struct redis_session *session = link->owner;
   struct error err = ERROR_INIT;
-  uint32_t slot = UINT32_MAX;
-  if (redis_cluster_read_map(session, link, reply, &slot, &err) < 0) {
+  if (redis_reply_check(reply, "CLUSTER NODES", &err) < 0) {
     redis_link_lose(link, err.message);
     return;
   }
-  if (slot == UINT32_MAX) return; /* left out of the map while it fails: as it was before */
+  uint16_t slot = 0;
+  if (!reply->str || !redis_cluster_own_slot(reply->str, &slot)) return; /* as it was before */
   uint8_t shards = session->redis->shards;
-  redis_shard_tag(redis_slot_shard((uint16_t)slot, shards), shards, session->tag);
+  redis_shard_tag(redis_slot_shard(slot, shards), shards, session->tag);
   session->tag_length = strlen(session->tag);
 }
 
@@ -117,7 +117,7 @@ static void server_opened(struct redis_link *link) {
   if (asked && cluster && session->mode == REDIS_MODE_ONE) {
     /* So that a replica serves its shard's keys; to a primary it says nothing. */
     asked = redis_link_ask(link, must_be_ok, (const char *[]){"READONLY"}, 1) &&
-            redis_link_ask(link, own_map_answered, (const char *[]){"CLUSTER", "SLOTS"}, 2);
+            redis_link_ask(link, nodes_answered, (const char *[]){"CLUSTER", "NODES"}, 2);
   }
   if (asked && link == session->seed) asked = redis_cluster_ask_seed(link);
   asked =

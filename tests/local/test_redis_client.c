@@ -191,9 +191,11 @@ static void test_wait_counts_replicas(void **state) {
   start_pair(&place);
   redis_bench_session(bench, ROUTE_PRIMARY, 1);
   redis_bench_connect(bench);
+  bench->wait_ms = 10000;
   redis_bench_append_wait(bench, 1, 1);
   redis_bench_assert_reply(bench, OUTCOME_OK, "");
   redis_server_signal(&place.servers[1], SIGSTOP);
+  bench->wait_ms = 10;
   redis_bench_append_wait(bench, 1, 2);
   redis_bench_assert_reply(bench, OUTCOME_UNKNOWN, CODE_NOT_REPLICATED);
   redis_server_signal(&place.servers[1], SIGCONT);
@@ -209,7 +211,9 @@ static void test_promotion_is_seen_with_the_first_success(void **state) {
   redis_bench_session(bench, ROUTE_PRIMARY, 1);
   redis_bench_connect(bench);
   assert_int_equal(bench->session->base.host, 0);
-  redis_bench_append(bench, 1, 1);
+  bench->wait_ms = 10000;
+  redis_bench_append_wait(bench, 1, 1);
+  redis_bench_assert_reply(bench, OUTCOME_OK, "");
   driver_redis.session_release(&bench->session->base);
   free(bench->session);
   place.endpoints[0].host = 1;

@@ -12,7 +12,7 @@ static const char *const names[REDIS_BENCH_FAKES] = {"redis1", "redis2", "redis3
 void redis_bench_init(struct redis_bench *bench, uint32_t fakes) {
   struct error err = ERROR_INIT;
   assert_true(fakes <= REDIS_BENCH_FAKES);
-  *bench = (struct redis_bench){.fake_count = fakes, .timeout_ns = PATIENCE_NS};
+  *bench = (struct redis_bench){.fake_count = fakes, .timeout_ns = PATIENCE_NS, .wait_ms = 100};
   assert_ok(loop_new(&bench->loop, &err), &err);
   assert_ok(redis_histories_init(&bench->histories, &err), &err);
   for (uint32_t i = 0; i < fakes; i++) {
@@ -135,8 +135,8 @@ void redis_bench_append(struct redis_bench *bench, int64_t identity, int64_t seq
 
 void redis_bench_append_wait(struct redis_bench *bench, int64_t identity, int64_t sequence) {
   uint32_t replies = bench->replies;
-  redis_bench_send(bench, REDIS_LEDGER_APPEND_WAIT, (int64_t[]){identity, sequence, 5, 1, 100}, 5,
-                   "xyz");
+  redis_bench_send(bench, REDIS_LEDGER_APPEND_WAIT,
+                   (int64_t[]){identity, sequence, 5, 1, bench->wait_ms}, 5, "xyz");
   redis_bench_await(bench, &bench->replies, replies + 1);
 }
 

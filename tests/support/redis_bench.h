@@ -21,6 +21,7 @@ struct redis_bench {
   struct client_options options; /* short timeouts; likewise */
   struct redis_session *session;
   uint64_t timeout_ns; /* of requests */
+  int64_t wait_ms;     /* of WAIT */
   struct request requests[REDIS_BENCH_REQUESTS];
   uint32_t sent;
 
@@ -51,7 +52,7 @@ void redis_bench_say(struct redis_bench *bench, uint32_t fake, const char *bytes
 
 void redis_bench_send(struct redis_bench *bench, enum redis_ledger_statement statement,
                       const int64_t *numbers, uint32_t count, const char *text);
-/* Append a row and wait for the reply; the other waits for one replica, 100 ms. */
+/* Append a row and wait for the reply; the other waits for one replica. */
 void redis_bench_append(struct redis_bench *bench, int64_t identity, int64_t sequence);
 void redis_bench_append_wait(struct redis_bench *bench, int64_t identity, int64_t sequence);
 /* The last reply. */

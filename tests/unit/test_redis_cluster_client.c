@@ -280,6 +280,37 @@ static void test_closing_gives_back_what_waits(void **state) {
   release(&cluster);
 }
 
+#define FIRST_SLOTS "1 connected 0-8191\n"
+#define SECOND_SLOTS "2 connected 8192-16383\n"
+
+static void test_own_slot_of_primaries_and_replicas(void **state) {
+  (void)state;
+  static const char nodes[] = FAKE_REDIS_ID_A
+      " 127.0.0.1:1@2 master - 0 0 " FIRST_SLOTS
+      "cccccccccccccccccccccccccccccccccccccccc 127.0.0.1:3@4 %sslave " FAKE_REDIS_ID_B
+      " 0 0 2 connected\n" FAKE_REDIS_ID_B " 127.0.0.1:5@6 %smaster - 0 0 " SECOND_SLOTS;
+  char text[512];
+  uint16_t slot = 0;
+  snprintf(text, sizeof text, nodes, "", "myself,");
+  assert_true(redis_cluster_own_slot(text, &slot));
+  assert_int_equal(slot, 8192);
+  slot = 0;
+  snprintf(text, sizeof text, nodes, "myself,", "");
+  assert_true(redis_cluster_own_slot(text, &slot));
+  assert_int_equal(slot, 8192);
+  static const char *const unknown[] = {
+      "",
+      "\n",
+      "what",
+      FAKE_REDIS_ID_A " 127.0.0.1:1@2 myself,master - 0 0 1 connected\n",
+      FAKE_REDIS_ID_A " :0@0 myself,slave " FAKE_REDIS_ID_B " 0 0 1 connected\n",
+      FAKE_REDIS_ID_A " :0@0 myself,master - 0 0 1 connected [93->-" FAKE_REDIS_ID_B "]\n",
+      FAKE_REDIS_ID_A " :0@0 myself,master - 0 0 1 connected 99999\n"};
+  for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+    assert_false(redis_cluster_own_slot(unknown[i], &slot));
+  }
+}
+
 static void test_pinned_session_writes_keys_of_its_shard(void **state) {
   (void)state;
   struct cluster_bench cluster;
@@ -287,10 +318,15 @@ static void test_pinned_session_writes_keys_of_its_shard(void **state) {
   struct redis_bench *bench = &cluster.bench;
   driver_redis.session_release(&bench->session->base);
   free(bench->session);
+  static const char nodes_first[] =
+      "$85\r\n" FAKE_REDIS_ID_A " :0@0 myself,master - 0 0 " FIRST_SLOTS "\r\n";
+  static const char nodes_second[] =
+      "$89\r\n" FAKE_REDIS_ID_A " :0@0 myself,master - 0 0 " SECOND_SLOTS "\r\n";
   for (uint32_t i = 0; i < 2; i++) {
     /* The pinned host is number 0: the first fake, then the second. */
     bench->endpoints[0].host = (uint8_t)i;
     bench->endpoints[1].host = (uint8_t)(1 - i);
+    fake_redis_reply_to(&bench->fakes[i], "CLUSTER NODES", i == 0 ? nodes_first : nodes_second);
     redis_bench_session(bench, ROUTE_PINNED, 1);
     redis_bench_connect(bench);
     uint32_t replies = bench->replies;
@@ -341,6 +377,7 @@ int main(void) {
       cmocka_unit_test(test_cluster_down_fails_and_asks_for_the_map),
       cmocka_unit_test(test_all_lost_ends_the_session),
       cmocka_unit_test(test_closing_gives_back_what_waits),
+      cmocka_unit_test(test_own_slot_of_primaries_and_replicas),
       cmocka_unit_test(test_pinned_session_writes_keys_of_its_shard),
       cmocka_unit_test(test_pinned_session_follows_no_redirection),
   };
