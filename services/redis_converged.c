@@ -61,9 +61,9 @@ static bool follows(struct service_instance *service, uint32_t member, uint32_t 
   const char *name = service->members[member]->name;
   const char *primary_name = service->members[primary]->name;
   if (!read_member(service, member, &info, agreement)) return false;
-  if (info.primary || strcmp(info.from, service->members[primary]->address) != 0)
-    return disagree(agreement, "%s does not follow %s", name, primary_name);
-  if (!info.link_up) return disagree(agreement, "%s has no link to %s", name, primary_name);
+  /* It may follow through another replica: then it has the same history all the same. */
+  if (info.primary) return disagree(agreement, "%s is primary too", name);
+  if (!info.link_up) return disagree(agreement, "%s has no link to %s", name, info.from);
   if (strcmp(info.history, primary_info->history) != 0)
     return disagree(agreement, "%s has another history than %s", name, primary_name);
   if (info.offset < primary_info->offset)

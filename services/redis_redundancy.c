@@ -3,12 +3,25 @@
  * its link as long; but neither end of a cut link hears the other. */
 #include "services/redis_redundancy.h"
 
-bool redis_follows(const struct redis_word *words, uint32_t member, uint32_t primary) {
-  const struct redis_word *replica = &words[member], *from = &words[primary];
+/* Whether a replica has the stream of the one it names, by what both said last. */
+static bool hears(const struct redis_word *words, uint32_t member) {
+  const struct redis_word *replica = &words[member];
   uint32_t bit = UINT32_C(1) << member;
-  return replica->answers && !replica->primary && replica->link_up && replica->from == primary &&
-         from->answers && from->primary && replica->history == from->history &&
-         (from->listed & bit) && !(from->overdue & bit);
+  if (!replica->answers || replica->primary || !replica->link_up || replica->from == UINT32_MAX)
+    return false;
+  const struct redis_word *from = &words[replica->from];
+  return from->answers && replica->history == from->history && (from->listed & bit) &&
+         !(from->overdue & bit);
+}
+
+bool redis_follows(const struct redis_word *words, uint32_t member, uint32_t primary) {
+  /* As many steps as there may be members: replicas can follow each other in a circle. */
+  for (uint32_t i = 0; i < REDIS_INSTANCES_MAX && member != primary; i++) {
+    if (!hears(words, member)) return false;
+    member = words[member].from;
+    if (member == primary) return words[primary].primary;
+  }
+  return false;
 }
 
 uint32_t redis_one_primary(const struct redis_word *words, uint32_t count, uint8_t shard) {

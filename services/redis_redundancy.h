@@ -23,11 +23,12 @@ struct redis_word {
   uint64_t lag;     /* of a replica that follows: bytes that it lacks */
   uint32_t from;    /* a replica's: the member that it follows; UINT32_MAX: none */
   bool link_up;     /* a replica's: it has the primary's data and its stream */
-  uint32_t listed;  /* a primary's: bit m: lists member m as online */
-  uint32_t overdue; /* a primary's: bit m: member m has not acknowledged for too long */
+  uint32_t listed;  /* bit m: lists member m as online */
+  uint32_t overdue; /* bit m: member m has not acknowledged for too long */
 };
 
-/* Whether `member` follows `primary`, by what both said last. */
+/* Whether `member` follows `primary` by what all said last, itself or through another replica:
+ * after a split Sentinels leave such a chain as it is for failover_timeout. */
 bool redis_follows(const struct redis_word *words, uint32_t member, uint32_t primary);
 /* The one member that is a writable primary of the shard (0: of all); UINT32_MAX: none, or several
  * claim to be primary and can be written to. */

@@ -50,6 +50,25 @@ static void test_each_end_must_say_so(void **state) {
   }
 }
 
+/* After a split the old primary follows the new one, and its replica still follows it. */
+static void test_through_another_replica(void **state) {
+  (void)state;
+  struct redis_word words[3];
+  healthy(words);
+  words[0].listed = 1u << 1;
+  words[1].listed = 1u << 2;
+  words[2].from = 1;
+  assert_true(redis_follows(words, 2, 0));
+  assert_true(redis_words_redundant(words, 3, 0, BOUND));
+  words[1].link_up = false; /* the one between hears nothing itself */
+  assert_false(redis_follows(words, 2, 0));
+  words[1].link_up = true;
+  words[1].from = 2; /* a circle */
+  words[2].listed = 1u << 1;
+  assert_false(redis_follows(words, 2, 0));
+  assert_false(redis_follows(words, 1, 0));
+}
+
 static void test_too_far_behind(void **state) {
   (void)state;
   struct redis_word words[3];
@@ -104,6 +123,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_healthy),
       cmocka_unit_test(test_each_end_must_say_so),
+      cmocka_unit_test(test_through_another_replica),
       cmocka_unit_test(test_too_far_behind),
       cmocka_unit_test(test_two_primaries),
       cmocka_unit_test(test_each_shard_has_its_own),
