@@ -44,8 +44,8 @@ static void ignore_sample(struct sink *sink, const struct sample *sample) {
 
 static void print_access(const struct service_instance *service) {
   const struct access *access = &service->access;
-  printf("service %s: user %s, database %s", service->service->plugin.name, access->user,
-         access->database);
+  printf("service %s: user %s", service->service->plugin.name, access->user);
+  if (access->database) printf(", database %s", access->database);
   printf(", certificate authority %s\n", access->ca_file ? access->ca_file : "none (no TLS)");
   for (uint32_t i = 0; i < access->endpoint_count; i++)
     printf("  %-10s %s:%u\n", access->endpoints[i].name, access->endpoints[i].address,

@@ -14,6 +14,7 @@ static const struct {
     {"openssl", "openssl", "the certificates of a run"},
     {"patroni", "patroni", "scenarios with the topology patroni"},
     {"etcd", "etcd-server", "scenarios with the topology patroni"},
+    {"redis-server", "redis-server", "scenarios with the service redis"},
     {"gnuplot", "gnuplot-nox", "the plots of a report"},
     {"rsvg-convert", "librsvg2-bin", "PNG pictures where gnuplot cannot draw them"},
 };
