@@ -135,6 +135,8 @@ static int init_links(struct redis_session *session, struct error *err) {
         redis_link_init(&session->links[i], session, &redis_server_events, session->base.loop,
                         &session->cork, spec->options->pipeline_depth, err);
     if (status < 0) return status;
+    redis_link_use(&session->links[i], session->redis ? session->redis->transport : NULL,
+                   spec->from_host);
   }
   return 0;
 }

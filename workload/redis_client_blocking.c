@@ -104,6 +104,11 @@ static int run_words(redisContext *context, const struct patience *patience,
 
 /* --- connecting ------------------------------------------------------------------------------ */
 
+static const struct redis_transport *transport_of(const struct access *access) {
+  const struct redis_access *redis = access->context;
+  return redis ? redis->transport : NULL;
+}
+
 static bool is_cluster(const struct access *access) {
   const struct redis_access *redis = access->context;
   return redis && redis->topology == REDIS_CLUSTER;
@@ -296,6 +301,8 @@ static struct patience patience_for(const struct access *access, uint64_t timeou
 
 int redis_execute(const struct access *access, const struct endpoint *endpoint, const char *text,
                   uint64_t timeout_ns, struct error *err) {
+  const struct redis_transport *transport = transport_of(access);
+  if (transport) return transport->execute(access, endpoint, text, timeout_ns, err);
   struct patience patience = patience_for(access, timeout_ns);
   if (!endpoint) return execute_everywhere(&patience, text, err);
   CLEANUP(cleanup_context) redisContext *context = NULL;
@@ -330,6 +337,8 @@ static int read_found(redisContext *context, const struct patience *patience,
 
 int redis_read_rows(const struct access *access, const struct endpoint *endpoint, const char *text,
                     uint64_t timeout_ns, row_callback *row, void *data, struct error *err) {
+  const struct redis_transport *transport = transport_of(access);
+  if (transport) return transport->read_rows(access, endpoint, text, timeout_ns, row, data, err);
   struct patience patience = patience_for(access, timeout_ns);
   struct row_reader reader = {.row = row, .data = data};
   if (!endpoint) {

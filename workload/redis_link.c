@@ -92,8 +92,20 @@ static void set_interest(struct redis_link *link, unsigned interest) {
   }
 }
 
+static void send_on_wire(struct redis_link *link) {
+  size_t length = link->out_end - link->out_start;
+  if (length == 0) return;
+  link->transport->send(link->wire, link->out + link->out_start, length);
+  link->sent += length;
+  link->out_start = link->out_end = 0;
+}
+
 void redis_link_flush(struct redis_link *link) {
   if (link->cork->in || link->phase < LINK_SETUP) return;
+  if (link->wire) {
+    send_on_wire(link);
+    return;
+  }
   unsigned interest = LOOP_READ; /* also takes LOOP_WRITE away, of the connect or of a send */
   while (link->out_start < link->out_end && !link->broken) {
     size_t length = link->out_end - link->out_start;
@@ -223,6 +235,14 @@ static void take_bytes(struct redis_link *link, const char *bytes, size_t size) 
   }
 }
 
+static void received(struct redis_link *link, const char *bytes, size_t size) {
+  link->cork->received_ns = loop_now_ns(link->loop);
+  link->cork->in = true;
+  take_bytes(link, bytes, size);
+  link->cork->in = false;
+  link->events->settled(link);
+}
+
 static void receive(struct redis_link *link) {
   char bytes[RECEIVE_SIZE];
   ssize_t size = recv(link->watch.fd, bytes, sizeof bytes, 0);
@@ -234,11 +254,7 @@ static void receive(struct redis_link *link) {
   } else if (size == 0) {
     redis_link_lose(link, "the server closed the connection");
   } else {
-    link->cork->received_ns = loop_now_ns(link->loop);
-    link->cork->in = true;
-    take_bytes(link, bytes, (size_t)size);
-    link->cork->in = false;
-    link->events->settled(link);
+    received(link, bytes, (size_t)size);
   }
 }
 
@@ -275,8 +291,11 @@ static void set_options(const struct redis_link *link, int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
 }
 
+static int dial_wire(struct redis_link *link, struct error *err);
+
 /* Begins to connect to the next of the addresses. */
 static int dial(struct redis_link *link, struct error *err) {
+  if (link->transport) return dial_wire(link, err);
   struct sockaddr_storage to;
   socklen_t size = 0;
   const char *address = link->addresses[link->address_next++];
@@ -299,6 +318,8 @@ static int dial(struct redis_link *link, struct error *err) {
 }
 
 static void close_socket(struct redis_link *link) {
+  if (link->wire) link->transport->close(link->wire);
+  link->wire = NULL;
   if (link->watch.fd < 0) return;
   /* Taking a descriptor away cannot fail in a way that matters: it is closed next. */
   loop_watch_set(link->loop, &link->watch, 0, NULL);
@@ -318,6 +339,13 @@ static void dial_next(struct redis_link *link, const char *why) {
   redis_link_lose(link, last);
 }
 
+static void set_up(struct redis_link *link) {
+  link->connected_ns = loop_now_ns(link->loop);
+  link->phase = LINK_SETUP;
+  link->events->opened(link);
+  redis_link_flush(link);
+}
+
 static void connected(struct redis_link *link) {
   int errnum = 0;
   socklen_t size = sizeof errnum;
@@ -330,10 +358,42 @@ static void connected(struct redis_link *link) {
     dial_next(link, err.message);
     return;
   }
-  link->connected_ns = loop_now_ns(link->loop);
-  link->phase = LINK_SETUP;
-  link->events->opened(link);
-  redis_link_flush(link);
+  set_up(link);
+}
+
+/* --- by a transport -------------------------------------------------------------------------- */
+
+static void wire_connected(void *owner, const char *why) {
+  struct redis_link *link = owner;
+  if (!why) {
+    set_up(link);
+    return;
+  }
+  link->wire = NULL;
+  dial_next(link, why);
+}
+
+static void wire_received(void *owner, const char *bytes, size_t size) {
+  received(owner, bytes, size);
+}
+
+static void wire_ended(void *owner, const char *why) {
+  struct redis_link *link = owner;
+  link->wire = NULL;
+  redis_link_lose(link, why);
+}
+
+static int dial_wire(struct redis_link *link, struct error *err) {
+  const struct redis_dial dial = {.from_host = link->from_host,
+                                  .endpoint = link->endpoint,
+                                  .tcp_user_timeout_ns = link->tcp_user_timeout_ns,
+                                  .owner = link,
+                                  .connected = wire_connected,
+                                  .received = wire_received,
+                                  .ended = wire_ended};
+  link->address_next++;
+  link->phase = LINK_CONNECTING;
+  return link->transport->open(link->transport->data, &dial, &link->wire, err);
 }
 
 static void socket_ready(struct watch *watch, unsigned events) {
@@ -424,6 +484,12 @@ int redis_link_init(struct redis_link *link, void *owner, const struct redis_lin
   link->capacity = 2 * flights + QUESTIONS;
   link->flights = calloc(link->capacity, sizeof *link->flights);
   return link->flights ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a session");
+}
+
+void redis_link_use(struct redis_link *link, const struct redis_transport *transport,
+                    uint8_t from_host) {
+  link->transport = transport;
+  link->from_host = from_host;
 }
 
 void redis_link_release(struct redis_link *link) {

@@ -15,7 +15,7 @@
 #include <hiredis/hiredis.h>
 
 #include "base/resolver.h"
-#include "gameday/driver.h"
+#include "gameday/redis_access.h"
 
 enum redis_link_phase {
   LINK_CLOSED,
@@ -90,6 +90,9 @@ struct redis_link {
   char addresses[RESOLVER_ADDRESSES_MAX][RESOLVER_ADDRESS_SIZE]; /* numeric */
   uint32_t address_count, address_next;
   uint64_t tcp_user_timeout_ns;
+  const struct redis_transport *transport; /* NULL: a socket */
+  uint8_t from_host;                       /* for the transport */
+  void *wire;                              /* the transport's; NULL: not open */
 
   redisReader *reader; /* for what is not read in place; NULL: none yet */
   bool reading;        /* the reader holds a part of an answer */
@@ -107,6 +110,9 @@ struct redis_link {
 int redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
                     struct loop *loop, struct redis_cork *cork, uint32_t flights,
                     struct error *err);
+/* Connections of it are made by `transport` (NULL: sockets), as of a client on `from_host`. */
+void redis_link_use(struct redis_link *link, const struct redis_transport *transport,
+                    uint8_t from_host);
 void redis_link_release(struct redis_link *link); /* closes; a zeroed one is fine */
 
 /* Begins to connect: to `address` (numeric) when it is not NULL, else by the endpoint's name

@@ -27,6 +27,19 @@ static const struct command commands[] = {
      .program = "sh",
      .line = "/bin/sh /etc/gameday/start-postgres",
      .units = {"postgres"}},
+    {.kind = "redis",
+     .program = "redis-server",
+     .line = "/usr/bin/redis-server *:6379",
+     .units = {"redis"}},
+    /* The same process at another port. */
+    {.kind = "redis-bus",
+     .program = "redis-server",
+     .line = "/usr/bin/redis-server *:6379",
+     .units = {"redis"}},
+    {.kind = "redis-sentinel",
+     .program = "redis-sentinel",
+     .line = "/usr/bin/redis-sentinel *:26379 [sentinel]",
+     .units = {"redis-sentinel"}},
 };
 
 static const struct command *command_of(const struct sim_process *process) {

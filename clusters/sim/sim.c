@@ -91,6 +91,24 @@ static const struct param params[] = {
      .default_text = "8ms",
      .maximum = "10s",
      .help = "PostgreSQL: TLS and password of a new connection, after TCP."},
+    {.key = "redis_start",
+     .type = PARAM_DURATION,
+     .offset = FIELD(redis.start_ns),
+     .default_text = "30ms",
+     .maximum = "1h",
+     .help = "Redis: from its start until it serves, without loading its data; a Sentinel too."},
+    {.key = "redis_copy",
+     .type = PARAM_DURATION,
+     .offset = FIELD(redis.copy_ns),
+     .default_text = "150ms",
+     .maximum = "1d",
+     .help = "Redis: a full resynchronization of a replica."},
+    {.key = "redis_execute",
+     .type = PARAM_DURATION,
+     .offset = FIELD(redis.execute_ns),
+     .default_text = "30us",
+     .maximum = "10s",
+     .help = "Redis: one command, without a flush; a flush takes as long as fsync says."},
     {.key = "patroni_version",
      .type = PARAM_CHOICE,
      .offset = FIELD(patroni),
@@ -178,7 +196,9 @@ static int sim_up(const void *config, const struct cluster_spec *spec, struct cl
                                .run_directory = spec->run_directory,
                                .hosts = sim->hosts,
                                .state = sim};
-  sim->config = settings;
+  sim->settings = *settings;
+  sim->settings.redis.fsync_ns = settings->postgres.fsync_ns; /* one disk */
+  sim->config = &sim->settings;
   prng_init(&sim->guilt, spec->seed, "sim/guilt");
   int status = take_hosts(sim, spec, err);
   if (status == 0)
@@ -221,8 +241,10 @@ static int sim_trustworthy(const struct cluster *cluster, struct error *err) {
 }
 
 static const struct service *sim_model(const struct service *service) {
-  return strcmp(service->plugin.name, sim_service_postgres.plugin.name) == 0 ? &sim_service_postgres
-                                                                             : NULL;
+  static const struct service *const models[] = {&sim_service_postgres, &sim_service_redis};
+  for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+    if (strcmp(service->plugin.name, models[i]->plugin.name) == 0) return models[i];
+  return NULL;
 }
 
 const struct provider provider_sim = {

@@ -6,6 +6,7 @@
 #include "gameday/service.h"
 #include "sim/patroni.h"
 #include "sim/postgres.h"
+#include "sim/redis.h"
 #include "sim/truth.h"
 #include "sim/world.h"
 
@@ -28,6 +29,7 @@ struct sim_config {
   uint64_t latency_ns, jitter_ns; /* of every link, one way */
   uint64_t boot_ns;               /* power on until the units start */
   struct sim_postgres_costs postgres;
+  struct sim_redis_costs redis;
   int patroni; /* enum sim_patroni_version */
   int guilty;  /* enum sim_guilt */
   bool truth;  /* write truth.bin */
@@ -43,7 +45,8 @@ struct sim_boot {
 struct sim_cluster {
   struct cluster base; /* first: `struct cluster *` is a `struct sim_cluster *` */
   struct host hosts[HOSTS_MAX];
-  const struct sim_config *config;
+  struct sim_config settings;
+  const struct sim_config *config; /* `settings` */
   struct sim_world world;
   struct prng guilt;       /* for the bugs' own choices */
   struct sim_truth *truth; /* NULL: nobody wants to know */
@@ -61,6 +64,7 @@ static inline struct sim_cluster *sim_cluster_of(const struct cluster *cluster) 
 extern const struct provider provider_sim;
 /* The models of services: what provider_sim.model() gives. sim/service_postgres.c ... */
 extern const struct service sim_service_postgres;
+extern const struct service sim_service_redis;
 /* The driver of its clients; access.context is the `struct sim_postgres_cluster`. sim/driver.c */
 extern const struct driver driver_sim_postgres;
 

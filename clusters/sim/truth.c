@@ -21,7 +21,9 @@ struct sim_truth {
   struct sim_world *world;
   uint64_t start_ns;
   struct sim_postgres_cluster *servers;
-  uint8_t hosts[POSTGRES_INSTANCES_MAX]; /* by member */
+  struct sim_redis_cluster *redis;
+  uint32_t redis_count;
+  uint8_t hosts[HOSTS_MAX]; /* by member */
   struct list acks, events, rows;
   bool full;
 };
@@ -90,6 +92,80 @@ void sim_truth_listen(struct sim_truth *truth, struct sim_postgres_cluster *serv
   sim_postgres_observe(servers, &listener);
 }
 
+/* --- Redis ----------------------------------------------------------------------------------- */
+
+/* "gd:w:IDENTITY:SEQUENCE", a tag before it or not, and "CHECKSUM:..."; false: no ledger's row. */
+static bool read_entry(const struct sim_redis_entry *entry, struct sim_truth_row *ret) {
+  char *end = NULL;
+  const char *at = entry->key;
+  if (strncmp(at, "gd:w:", 5) != 0) return false;
+  at += 5;
+  if (*at == '{') {
+    at = strstr(at, "}:");
+    if (!at) return false;
+    at += 2;
+  }
+  *ret = (struct sim_truth_row){.identity = (uint32_t)strtoul(at, &end, 10)};
+  if (*end != ':') return false;
+  ret->sequence = strtoull(end + 1, NULL, 10);
+  ret->checksum = (uint32_t)strtoul(entry->value, NULL, 10);
+  return true;
+}
+
+static void redis_received(void *data, const struct sim_redis_entry *entry, uint32_t member) {
+  struct sim_truth *truth = data;
+  struct sim_truth_row row;
+  if (!read_entry(entry, &row)) return;
+  struct sim_truth_ack *ack = add(truth, &truth->acks);
+  if (!ack) return;
+  ack->time_ns = now_ns(truth);
+  ack->sequence = row.sequence;
+  ack->identity = row.identity;
+  ack->host = truth->hosts[member];
+}
+
+void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *servers,
+                            uint32_t count, const struct host *const *members) {
+  truth->redis = servers;
+  truth->redis_count = count;
+  for (uint32_t i = 0; i < count; i++) truth->hosts[i] = members[i]->index;
+  const struct sim_redis_truth listener = {
+      .data = truth, .received = redis_received, .promoted = promoted, .accepting = accepting};
+  sim_redis_observe(servers, &listener);
+}
+
+static int take_entry(void *data, const struct sim_redis_entry *entry, struct error *err) {
+  struct sim_truth *truth = data;
+  struct sim_truth_row read;
+  if (!read_entry(entry, &read)) return 0;
+  struct sim_truth_row *row = add(truth, &truth->rows);
+  if (!row) return error_set(err, STATUS_MEMORY, "out of memory for the truth");
+  *row = read;
+  return 0;
+}
+
+/* Of each set of servers what its one primary holds; of a cluster with a set without one, nothing
+ * is known. */
+static int take_entries(struct sim_truth *truth, uint8_t *ret_primary, struct error *err) {
+  uint32_t primaries = 0, shards = 1;
+  for (uint32_t i = 0; i < truth->redis_count; i++) {
+    struct sim_redis_view view;
+    sim_redis_view(truth->redis, i, &view);
+    if (view.shard > shards) shards = view.shard;
+    primaries += view.answers && view.primary;
+  }
+  if (primaries != shards) return 0;
+  int status = 0;
+  for (uint32_t i = 0; i < truth->redis_count && status == 0; i++) {
+    struct sim_redis_view view;
+    sim_redis_view(truth->redis, i, &view);
+    if (!view.answers || !view.primary) continue;
+    *ret_primary = truth->hosts[i];
+    status = sim_redis_rows(truth->redis, i, take_entry, truth, err);
+  }
+  return status;
+}
+
 /* --- the file -------------------------------------------------------------------------------- */
 
 static int take_row(void *data, const struct sim_record *record, struct error *err) {
@@ -123,6 +199,7 @@ int sim_truth_write(struct sim_truth *truth, const char *run_directory, struct e
   char path[PATH_MAX];
   int status = path_format(path, sizeof path, err, "%s/%s", run_directory, SIM_TRUTH_FILE);
   if (status == 0 && truth->servers) status = take_rows(truth, &head.primary, err);
+  if (status == 0 && truth->redis) status = take_entries(truth, &head.primary, err);
   if (status < 0) return status;
   if (truth->full) return error_set(err, STATUS_MEMORY, "out of memory for the truth");
   memcpy(head.magic, SIM_TRUTH_MAGIC, sizeof head.magic);

@@ -5,6 +5,7 @@
 #define GAMEDAY_CLUSTERS_SIM_TRUTH_H
 
 #include "sim/postgres.h"
+#include "sim/redis.h"
 
 #define SIM_TRUTH_FILE "truth.bin"
 #define SIM_TRUTH_MAGIC "GDTRU\0\0\1"
@@ -58,6 +59,8 @@ void sim_truth_free(struct sim_truth *truth); /* NULL is fine */
 /* Listens to the servers; `members` by member. */
 void sim_truth_listen(struct sim_truth *truth, struct sim_postgres_cluster *servers,
                       const struct host *const *members);
+void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *servers,
+                            uint32_t count, const struct host *const *members);
 /* NULL truth: nothing. What memory has no room for makes the writing fail. */
 void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint8_t host,
                     uint32_t number);

@@ -28,6 +28,31 @@ void redis_histories_release(struct redis_histories *histories);
  * is none. Any thread. */
 uint32_t redis_histories_number(struct redis_histories *histories, const char *id);
 
+/* Connections that are no sockets: to the simulator's servers, which speak the protocol too. All in
+ * the session's loop's thread. */
+struct redis_dial {
+  uint8_t from_host; /* the client host */
+  const struct endpoint *endpoint;
+  uint64_t tcp_user_timeout_ns; /* 0: the system's */
+  void *owner;
+  /* The connection is there, or (`why`) it could not be made and is closed. */
+  void (*connected)(void *owner, const char *why);
+  void (*received)(void *owner, const char *bytes, size_t size);
+  void (*ended)(void *owner, const char *why); /* it broke and is closed */
+};
+struct redis_transport {
+  void *data;
+  /* Begins to connect; told later, never from the call. STATUS_MEMORY, STATUS_USAGE. */
+  int (*open)(void *data, const struct redis_dial *dial, void **ret_wire, struct error *err);
+  void (*send)(void *wire, const char *bytes, size_t size); /* takes all of it */
+  void (*close)(void *wire);
+  /* As those of struct driver. */
+  int (*execute)(const struct access *access, const struct endpoint *endpoint, const char *text,
+                 uint64_t timeout_ns, struct error *err);
+  int (*read_rows)(const struct access *access, const struct endpoint *endpoint, const char *text,
+                   uint64_t timeout_ns, row_callback *row, void *data, struct error *err);
+};
+
 struct redis_access {
   enum redis_topology topology;
   /* REDIS_SENTINEL: */
@@ -39,6 +64,7 @@ struct redis_access {
    * [s * 16384 / shards, (s + 1) * 16384 / shards), and nothing moves them between shards. */
   uint8_t shards;
   struct redis_histories *histories;
+  const struct redis_transport *transport; /* NULL: sockets */
 };
 
 /* The hash slot of a key, hash tags ({...}) respected: CRC16 (XMODEM) modulo 16384, as in the

@@ -1,0 +1,258 @@
+/* The models of Redis servers, Sentinels and cluster nodes among their own.
+ *
+ * Everything happens in the loop's thread. A data set is a list of entries, each of which knows the
+ * one before it: two that end with the same entry are the same. So "may it go on from here" is a
+ * comparison of pointers, and a message that names an entry carries all up to it. */
+#ifndef GAMEDAY_CLUSTERS_SIM_REDIS_INTERNAL_H
+#define GAMEDAY_CLUSTERS_SIM_REDIS_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/prng.h"
+#include "gameday/event.h"
+#include "sim/redis.h"
+#include "sim/redis_wire.h"
+
+#define MEMBER_NONE SIM_REDIS_NONE
+
+/* --- data sets ------------------------------------------------------------------------------- */
+
+struct sim_data {
+  const struct sim_redis_entry **entries;
+  uint64_t count, capacity;
+  const struct sim_redis_entry **places; /* by hash of the key: the newest; a power of two, or 0 */
+  uint64_t place_count, used, mapped;    /* entries that are in it */
+  uint32_t table;                        /* of what is in it */
+};
+
+/* --- servers --------------------------------------------------------------------------------- */
+
+enum sim_redis_state { REDIS_DOWN, REDIS_LOADING, REDIS_UP };
+
+/* A replica's way to its primary (replication.c, repl_state). */
+enum sim_follow_state {
+  FOLLOW_NONE,       /* a primary */
+  FOLLOW_CONNECT,    /* to be connected, by the next cron */
+  FOLLOW_CONNECTING, /* until the answer to PSYNC */
+  FOLLOW_TRANSFER,   /* a full copy */
+  FOLLOW_CONNECTED,
+};
+struct sim_follow {
+  uint32_t from; /* replicaof; MEMBER_NONE: primary. Kept in the configuration file */
+  uint8_t state;
+  struct sim_wire *wire;
+  uint64_t heard_ns; /* the last byte from the primary */
+  uint64_t down_ns;  /* since when the link is down; 0: never was up */
+};
+
+/* A replica as its primary knows it. */
+struct sim_feed {
+  bool active, online; /* it gets the stream */
+  struct sim_wire *wire;
+  uint64_t number;       /* of its wire */
+  uint64_t sent;         /* entries */
+  uint64_t acknowledged; /* entries */
+  uint64_t acknowledged_ns;
+};
+
+/* What survives: the last snapshot, and the append-only file as far as it is on the disk. */
+struct sim_disk {
+  uint64_t saved;         /* entries in the last snapshot */
+  uint64_t saved_history; /* replication id in it; 0: none */
+  uint64_t saved_ns;
+  uint64_t saving;       /* entries of the snapshot that is being written; UINT64_MAX: none */
+  uint64_t flushed;      /* entries of the append-only file on the disk */
+  uint64_t flush_end_ns; /* appendfsync always: when the flush under way ends */
+};
+
+#define SAVE_RULES_MAX 16
+
+struct sim_node; /* of a cluster */
+struct client;   /* of a server: redis_command.c */
+struct dialed;   /* redis_transport.c */
+
+struct sim_redis {
+  struct sim_program program; /* redis-server; first */
+  struct sim_program bus;     /* the same process at its cluster bus */
+  struct sim_redis_cluster *cluster;
+  uint32_t member;
+  uint8_t host;
+  uint8_t state;                      /* enum sim_redis_state */
+  uint64_t run;                       /* the run id: a new one with each start */
+  uint64_t history, history2, second; /* replid, replid2 and how many entries belong to it */
+  struct sim_data data;
+  struct sim_disk disk;
+  struct sim_follow follow;
+  struct sim_feed feeds[REDIS_INSTANCES_MAX]; /* by member */
+  uint32_t good_replicas;
+  uint32_t client_count;
+  bool told_accepting, was_writable;
+  struct prng prng;
+  struct sim_node *node; /* NULL: no cluster */
+};
+
+struct sim_sentinel;
+
+struct sim_redis_guilt {
+  int kind; /* enum sim_guilt */
+  struct prng prng;
+  uint32_t member;
+  uint64_t since_ns;
+  uint64_t done;
+};
+
+struct sim_redis_cluster {
+  struct sim_world *world;
+  const struct redis_config *config;
+  struct sim_redis_costs costs;
+  struct arena arena;
+  struct sim_wires wires;
+  struct sim_redis servers[REDIS_INSTANCES_MAX];
+  uint32_t count;
+  struct sim_sentinel *sentinels; /* sentinel_count of them */
+  uint32_t sentinel_count;
+  const struct host *members[REDIS_INSTANCES_MAX + REDIS_SENTINELS_MAX];
+  struct sim_redis *by_host[HOSTS_MAX];
+  struct sim_process *clients[HOSTS_MAX];
+  struct client *free_clients;
+  struct dialed *free_dialed;
+  struct redis_histories histories;
+  bool histories_ready;
+  uint64_t ids;   /* of histories and runs, handed out so far */
+  uint32_t table; /* how often all keys were removed */
+  bool starting;  /* bootstrap: no process has a start of its own */
+  struct {
+    uint64_t seconds, changes;
+  } saves[SAVE_RULES_MAX];
+  uint32_t save_count;
+  void (*changed)(void *data);
+  void *changed_data;
+  struct sim_redis_truth truth;
+  struct sim_redis_guilt guilt;
+  const struct redis_transport *transport; /* made once */
+};
+
+static inline uint64_t redis_now_ns(const struct sim_redis *server) {
+  return sim_now_ns(server->cluster->world);
+}
+static inline const struct redis_config *redis_config_of(const struct sim_redis *server) {
+  return server->cluster->config;
+}
+static inline bool redis_is_primary(const struct sim_redis *server) {
+  return server->follow.from == MEMBER_NONE;
+}
+
+/* --- redis_data.c --- */
+
+const struct sim_redis_entry *data_last(const struct sim_data *data);
+uint64_t data_offset(const struct sim_data *data, uint64_t count);
+/* Puts a new entry behind the last; NULL: out of memory, noted. */
+const struct sim_redis_entry *data_append(struct sim_redis *server, const char *key,
+                                          size_t key_length, const char *value,
+                                          size_t value_length);
+/* Makes it what ends with `last` (NULL: empty); false: out of memory, noted. */
+bool data_become(struct sim_redis *server, const struct sim_redis_entry *last);
+void data_truncate(struct sim_data *data, uint64_t count);
+/* Whether what ends with `last` (`count` entries) is a beginning of it. */
+bool data_has(const struct sim_data *data, const struct sim_redis_entry *last);
+/* The newest entry of a key; NULL: there is none. */
+const struct sim_redis_entry *data_find(struct sim_redis *server, const char *key, size_t length);
+bool data_is_newest(struct sim_redis *server, const struct sim_redis_entry *entry);
+void data_release(struct sim_data *data);
+
+/* --- redis_server.c: life, roles, what is on the disk --- */
+
+void redis_init(struct sim_redis *server, uint32_t member);
+/* Something that can be seen has changed. */
+void redis_changed(struct sim_redis *server);
+/* SLAVEOF: `from` MEMBER_NONE is NO ONE. */
+void redis_replicaof(struct sim_redis *server, uint32_t from);
+bool redis_answers(const struct sim_redis *server);
+bool redis_takes_writes(const struct sim_redis *server);
+/* An entry was written: what becomes of it on the disk. How long the answer must wait for that. */
+uint64_t redis_write_delay_ns(struct sim_redis *server);
+/* All that it has is on the disk now, as a copy leaves it. */
+void redis_settle(struct sim_redis *server);
+void redis_count_good_replicas(struct sim_redis *server);
+void redis_shut_down(struct sim_redis *server);
+uint64_t redis_new_id(struct sim_redis_cluster *cluster);
+void redis_id_text(uint64_t id, char ret_text[REDIS_ID_SIZE]);
+/* The number of the server's history in the record. */
+uint32_t redis_history(const struct sim_redis *server);
+
+/* --- redis_stream.c --- */
+
+void stream_cron(struct sim_redis *server);                   /* every second */
+void stream_push(struct sim_redis *server, bool acknowledge); /* new entries; asks for ACKs */
+void stream_connect(struct sim_redis *replica);               /* at once */
+void stream_disconnect(struct sim_redis *replica);
+void stream_drop_replicas(struct sim_redis *server);
+void stream_forget(struct sim_redis *server); /* the process has died */
+/* How many replicas have acknowledged so many entries. */
+uint32_t stream_count(const struct sim_redis *server, uint64_t entries);
+void stream_join(struct sim_redis *replica, struct sim_redis *primary); /* bootstrap */
+
+/* --- redis_command.c: clients of servers --- */
+
+/* Bytes of clients have arrived at a server; `number2`: how many. */
+void command_bytes(struct sim_process *self, const struct sim_args *args);
+/* Replicas have acknowledged more: who waits for that. */
+void command_acknowledged(struct sim_redis *server);
+/* CLIENT KILL TYPE normal. */
+void command_kill_clients(struct sim_redis *server);
+/* It has become a replica: who is in WAIT is told. */
+void command_unblock(struct sim_redis *server);
+void command_forget(struct sim_redis *server); /* the process has died */
+/* Answers of a server or Sentinel to a client: put into wire->out, then sent after a while. */
+void command_put(struct sim_wire *wire, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void command_send(struct sim_wire *wire, size_t size, uint64_t delay_ns,
+                  const struct sim_redis_entry *acknowledges);
+/* The words of the next whole command in wire->in, taken off; 0: there is none; the texts are valid
+ * until more arrives. */
+#define COMMAND_WORDS_MAX 16
+struct command_word {
+  const char *text;
+  size_t length;
+};
+uint32_t command_next(struct sim_wire *wire, struct command_word words[COMMAND_WORDS_MAX]);
+bool command_is(const struct command_word *word, const char *text); /* case is not looked at */
+
+/* --- redis_transport.c: the clients' side --- */
+
+const struct redis_transport *transport_new(struct sim_redis_cluster *cluster);
+
+/* --- redis_sentinel*.c --- */
+
+int sentinels_new(struct sim_redis_cluster *cluster, struct error *err);
+void sentinels_bootstrap(struct sim_redis_cluster *cluster);
+struct sim_program *sentinel_program(struct sim_redis_cluster *cluster, uint32_t index);
+/* Bytes of clients have arrived; `number2`: how many. */
+void sentinel_bytes(struct sim_process *self, const struct sim_args *args);
+
+/* --- redis_node*.c: a cluster's nodes --- */
+
+int nodes_new(struct sim_redis_cluster *cluster, struct error *err);
+void nodes_bootstrap(struct sim_redis_cluster *cluster);
+void node_started(struct sim_redis *server);
+void node_died(struct sim_redis *server);
+bool node_ok(const struct sim_redis *server);
+/* Whether the node serves the slot: else the error that it answers, and false. */
+bool node_serves(struct sim_redis *server, uint16_t slot, bool write, bool readonly,
+                 char *ret_error, size_t size);
+/* CLUSTER SLOTS, in the protocol. */
+void node_put_slots(struct sim_redis *server, struct sim_wire *wire);
+uint8_t node_shard(const struct sim_redis *server);
+bool node_switchover(struct sim_redis_cluster *cluster, uint32_t member);
+
+/* --- redis_guilt.c: each does nothing in an innocent cluster --- */
+
+/* A server that is to become a replica goes on as it is. */
+bool redis_guilt_stays_primary(struct sim_redis *server);
+/* What a replica shows of its data: entries. */
+const struct sim_redis_entry *redis_guilt_seen(struct sim_redis *server, const char *key,
+                                               size_t length, const struct sim_redis_entry *entry);
+/* A write is acknowledged and not done. */
+bool redis_guilt_drops(struct sim_redis *server, const char *key, size_t length);
+
+#endif
