@@ -313,14 +313,12 @@ static int cut_at(struct injection *in, const struct net_partition_state *state,
   const struct host *froms[HOSTS_MAX];
   uint32_t count = 0;
   char tag[32];
-  int status = 0;
   tag_of(in, tag);
   for (uint32_t i = 0; i < in->cluster->host_count; i++)
     if (state->from[to] >> i & 1) froms[count++] = &in->cluster->hosts[i];
-  for (uint32_t r = 0; r < state->rule_count && count > 0 && status == 0; r++)
-    status = in->cluster->provider->link_cut(in->cluster, froms, count, &in->cluster->hosts[to],
-                                             &state->rules[r], tag, err);
-  return status;
+  if (count == 0) return 0;
+  return in->cluster->provider->link_cut(in->cluster, froms, count, &in->cluster->hosts[to],
+                                         state->rules, state->rule_count, tag, err);
 }
 
 static int net_partition_inject(struct injection *in, struct error *err) {

@@ -324,7 +324,8 @@ static void add_set(const struct cut *cut) {
   end(b, at);
 }
 
-static void add_table(const struct cut *cut) {
+static void add_table(const struct cut *cut, const struct link_rule rules[], uint32_t rule_count) {
+  bool established_only = false;
   struct buf *b = cut->batch;
   size_t at = begin_request(b, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ACK, cut->family);
   add_text(b, NFTA_TABLE_NAME, cut->table);
@@ -339,7 +340,9 @@ static void add_table(const struct cut *cut) {
   add_number(b, NFTA_CHAIN_POLICY, NF_ACCEPT);
   add_text(b, NFTA_CHAIN_TYPE, "filter");
   end(b, at);
-  if (cut->rule->established_only) add_set(cut);
+  for (uint32_t r = 0; r < rule_count; r++)
+    established_only = established_only || rules[r].established_only;
+  if (established_only) add_set(cut);
 }
 
 static void add_frame(struct buf *b, uint16_t type) {
@@ -354,20 +357,24 @@ static const struct family *family_of(const char *address, uint8_t bytes[16]) {
 }
 
 int filter_add_cut(struct buf *batch, const char *table, const struct host *const froms[],
-                   uint32_t count, const struct link_rule *rule, struct error *err) {
+                   uint32_t from_count, const struct link_rule rules[], uint32_t rule_count,
+                   struct error *err) {
   add_frame(batch, NFNL_MSG_BATCH_BEGIN);
   for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
-    struct cut cut = {.batch = batch, .table = table, .family = &families[f], .rule = rule};
+    struct cut cut = {.batch = batch, .table = table, .family = &families[f]};
     bool made = false;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < from_count; i++) {
       const struct family *family = family_of(froms[i]->address, cut.address);
       if (!family)
         return error_set(err, STATUS_USAGE, "host %s has the address '%s', which is none",
                          froms[i]->name, froms[i]->address);
       if (family != cut.family) continue;
-      if (!made) add_table(&cut);
+      if (!made) add_table(&cut, rules, rule_count);
       made = true;
-      add_rules(&cut);
+      for (uint32_t r = 0; r < rule_count; r++) {
+        cut.rule = &rules[r];
+        add_rules(&cut);
+      }
     }
   }
   add_frame(batch, NFNL_MSG_BATCH_END);
@@ -484,14 +491,13 @@ int filter_remove(const char *table, struct error *err) {
 
 int filter_probe(struct error *err) {
   static const struct host nobody = {.name = "nobody", .address = "192.0.2.1"};
-  static const enum link_action actions[] = {LINK_DROP, LINK_REJECT, LINK_RESET};
+  static const struct link_rule rules[] = {{.action = LINK_DROP, .established_only = true},
+                                           {.action = LINK_REJECT, .port = 1},
+                                           {.action = LINK_RESET}};
   const struct host *from = &nobody;
   CLEANUP(buf_release) struct buf batch;
   buf_init(&batch);
-  int status = 0;
-  for (size_t i = 0; status == 0 && i < sizeof actions / sizeof *actions; i++) {
-    const struct link_rule rule = {.action = actions[i], .port = 1, .established_only = true};
-    status = filter_add_cut(&batch, "gameday-probe", &from, 1, &rule, err);
-  }
+  int status =
+      filter_add_cut(&batch, "gameday-probe", &from, 1, rules, sizeof rules / sizeof *rules, err);
   return status < 0 ? status : filter_send(&batch, err);
 }

@@ -10,7 +10,8 @@
  * all of it or nothing. The table is made when it is not there; what it refuses already, it goes on
  * to refuse. STATUS_MEMORY; STATUS_USAGE for an address that is none. */
 int filter_add_cut(struct buf *batch, const char *table, const struct host *const froms[],
-                   uint32_t count, const struct link_rule *rule, struct error *err);
+                   uint32_t from_count, const struct link_rule rules[], uint32_t rule_count,
+                   struct error *err);
 /* Sends transactions, one or several, to the packet filter of the calling thread's network
  * namespace. Returns when they are in effect; STATUS_ENVIRONMENT when the kernel has no such
  * filter. */

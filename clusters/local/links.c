@@ -58,16 +58,17 @@ static int send_inside(void *argument, struct error *err) {
   return filter_send(argument, err);
 }
 
-int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
-                   const struct host *to, const struct link_rule *rule, const char *tag,
-                   struct error *err) {
+int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t from_count,
+                   const struct host *to, const struct link_rule rules[], uint32_t rule_count,
+                   const char *tag, struct error *err) {
   struct local_host *lh = local_host_of(cluster, to);
   char table[TABLE_SIZE];
   CLEANUP(buf_release) struct buf batch;
   buf_init(&batch);
   int status = table_of(tag, table, err);
-  if (status == 0) status = filter_add_cut(&batch, table, froms, count, rule, err);
-  if (status < 0 || count == 0) return status;
+  if (status == 0)
+    status = filter_add_cut(&batch, table, froms, from_count, rules, rule_count, err);
+  if (status < 0 || from_count == 0) return status;
   pthread_mutex_lock(&lh->lock);
   if (to->kind == HOST_SERVER) status = write_down(local_of(cluster), to, tag, &batch, err);
   if (status == 0) status = local_call_on_network(lh->netns, send_inside, &batch, err);

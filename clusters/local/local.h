@@ -276,9 +276,9 @@ int local_frozen(struct cluster *cluster, const struct host *host,
 
 /* --- links.c, link_probe.c */
 
-int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
-                   const struct host *to, const struct link_rule *rule, const char *tag,
-                   struct error *err);
+int local_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t from_count,
+                   const struct host *to, const struct link_rule rules[], uint32_t rule_count,
+                   const char *tag, struct error *err);
 int local_link_mend(struct cluster *cluster, const char *tag, struct error *err);
 int local_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
                       const struct link_rule *rule, bool *ret_passes, struct error *err);

@@ -60,20 +60,22 @@ void sim_link_mend_all(struct sim_link *link, const char *tag) {
 
 /* --- the primitives */
 
-int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uint32_t count,
-                  const struct host *to, const struct link_rule *rule, const char *tag,
-                  struct error *err) {
+int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uint32_t from_count,
+                  const struct host *to, const struct link_rule rules[], uint32_t rule_count,
+                  const char *tag, struct error *err) {
   struct sim_cluster *sim = sim_cluster_of(cluster);
   int status = 0;
   if (strlen(tag) >= sizeof(((struct sim_refusal *)NULL)->tag))
     return error_set(err, STATUS_USAGE, "'%s' is no tag of a fault", tag);
-  if (rule->established_only)
-    return error_set(err, STATUS_ENVIRONMENT,
-                     "the simulator does not tell the connections that were there before a cut "
-                     "from others: use all or new connections, or the provider local");
-  for (uint32_t i = 0; i < count && status == 0; i++)
-    status = refuse(sim_link(&sim->world, froms[i]->index, to->index), rule, tag, err);
-  for (uint32_t i = 0; i < count && status == 0; i++)
+  for (uint32_t r = 0; r < rule_count && status == 0; r++) {
+    if (rules[r].established_only)
+      return error_set(err, STATUS_ENVIRONMENT,
+                       "the simulator does not tell the connections that were there before a cut "
+                       "from others: use all or new connections, or the provider local");
+    for (uint32_t i = 0; i < from_count && status == 0; i++)
+      status = refuse(sim_link(&sim->world, froms[i]->index, to->index), &rules[r], tag, err);
+  }
+  for (uint32_t i = 0; i < from_count && status == 0; i++)
     sim_truth_note(sim->truth, SIM_TRUTH_CUT, froms[i]->index, 0);
   sim_truth_note(sim->truth, SIM_TRUTH_CUT, to->index, 0);
   return status;

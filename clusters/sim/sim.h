@@ -80,9 +80,9 @@ int sim_freeze(struct cluster *cluster, const struct host *host, const struct pr
                bool frozen, struct error *err);
 int sim_frozen(struct cluster *cluster, const struct host *host, const struct process_match *match,
                bool *ret_frozen, struct error *err);
-int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uint32_t count,
-                  const struct host *to, const struct link_rule *rule, const char *tag,
-                  struct error *err);
+int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uint32_t from_count,
+                  const struct host *to, const struct link_rule rules[], uint32_t rule_count,
+                  const char *tag, struct error *err);
 int sim_mend_links(struct cluster *cluster, const char *tag, struct error *err);
 int sim_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
                     const struct link_rule *rule, bool *ret_passes, struct error *err);

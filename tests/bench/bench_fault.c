@@ -35,6 +35,7 @@ static const struct row rows[] = {
      .servers = 3,
      .given = {"connections=established", "action=reset"},
      .target_ms = 20},
+    {.injector = "net-partition", .servers = 3, .given = {"shape=from-store"}, .target_ms = 20},
     {.injector = "process-pause", .servers = 3, .target_ms = 10},
 };
 
@@ -98,9 +99,15 @@ static void print(const char *what, double *values_ms, uint32_t count, double ta
          values_ms[(count * 95 + 99) / 100 - 1], count, target);
 }
 
+static const uint16_t *store_ports(const void *config) {
+  static const uint16_t ports[] = {2379, 2380, 0};
+  (void)config;
+  return ports;
+}
+
 static void measure(const struct row *row, struct cluster *cluster, struct arena *arena,
                     uint32_t rounds) {
-  static const struct service nothing = {.plugin = {.name = "nothing"}};
+  static const struct service nothing = {.plugin = {.name = "nothing"}, .store_ports = store_ports};
   const struct injector *injector = injector_named(row->injector);
   const struct host *members[SERVERS_MAX];
   double effect_ms[ROUNDS_MAX], gone_ms[ROUNDS_MAX];

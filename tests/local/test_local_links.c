@@ -24,7 +24,7 @@ static double since_ms(uint64_t begin_ns) {
 static void cut(const struct local_test *test, const struct host *from, const struct host *to,
                 const struct link_rule *rule) {
   uint64_t begin_ns = clock_now_ns(&clock_monotonic);
-  assert_ok(provider_local.link_cut(test->cluster, &from, 1, to, rule, "fault-1", &err), &err);
+  assert_ok(provider_local.link_cut(test->cluster, &from, 1, to, rule, 1, "fault-1", &err), &err);
   print_message("link_cut: %.2f ms\n", since_ms(begin_ns));
 }
 
@@ -101,9 +101,9 @@ static void faults_do_not_mend_each_others_cuts(void **state) {
   struct local_test test;
   local_test_begin(&test);
   cut(&test, test.one, test.two, &everything);
-  assert_ok(
-      provider_local.link_cut(test.cluster, &test.one, 1, test.two, &everything, "fault-2", &err),
-      &err);
+  assert_ok(provider_local.link_cut(test.cluster, &test.one, 1, test.two, &everything, 1, "fault-2",
+                                    &err),
+            &err);
   mend(&test);
   assert_false(passes(&test, test.one, test.two, &everything));
   assert_ok(provider_local.link_mend(test.cluster, "fault-2", &err), &err);

@@ -147,14 +147,13 @@ static int fake_unit_start(struct cluster *cluster, const struct host *host, con
 }
 
 /* One rule and one tag are enough here. */
-static int fake_link_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
-                         const struct host *to, const struct link_rule *rule, const char *tag,
-                         struct error *err) {
+static int fake_link_cut(struct cluster *cluster, const struct host *const froms[],
+                         uint32_t from_count, const struct host *to, const struct link_rule rules[],
+                         uint32_t rule_count, const char *tag, struct error *err) {
   struct fake *fake = cluster->state;
-  assert_non_null(rule);
-  assert_true(count > 0 && strlen(tag) > 0 && strlen(tag) <= 32);
+  assert_true(rules && rule_count > 0 && from_count > 0 && strlen(tag) > 0 && strlen(tag) <= 32);
   int status = enter(cluster, to, "link_cut", CAN_LINKS, err);
-  for (uint32_t i = 0; i < count && status == 0 && !fake->stubborn; i++) {
+  for (uint32_t i = 0; i < from_count && status == 0 && !fake->stubborn; i++) {
     assert_ptr_not_equal(froms[i], to);
     fake->cut[to->index] |= 1u << froms[i]->index;
   }

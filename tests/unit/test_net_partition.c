@@ -15,22 +15,24 @@ struct lab {
   struct endpoint endpoints[HOSTS_MAX];
   struct service_instance service;
   uint64_t cut[HOSTS_MAX]; /* by receiver */
-  uint16_t ports[8];       /* of the rules, in the order of the calls for the first receiver */
-  uint32_t port_count, calls;
+  uint16_t ports[8];       /* of the rules */
+  uint32_t port_count;
   uint64_t off; /* hosts that are switched off */
   struct arena arena;
   struct injection in;
 };
 
-static int lab_cut(struct cluster *cluster, const struct host *const froms[], uint32_t count,
-                   const struct host *to, const struct link_rule *rule, const char *tag,
-                   struct error *err) {
+static int lab_cut(struct cluster *cluster, const struct host *const froms[], uint32_t from_count,
+                   const struct host *to, const struct link_rule rules[], uint32_t rule_count,
+                   const char *tag, struct error *err) {
   struct lab *lab = cluster->state;
   (void)err;
   assert_string_equal(tag, "partition-5");
   assert_int_not_equal(to->kind, HOST_MONITOR);
-  if (lab->calls++ == 0 || lab->cut[to->index]) lab->ports[lab->port_count++ % 8] = rule->port;
-  for (uint32_t i = 0; i < count; i++) {
+  assert_int_equal(lab->cut[to->index], 0); /* one call a host */
+  lab->port_count = 0;
+  for (uint32_t r = 0; r < rule_count; r++) lab->ports[lab->port_count++] = rules[r].port;
+  for (uint32_t i = 0; i < from_count; i++) {
     assert_int_not_equal(froms[i]->kind, HOST_MONITOR);
     assert_ptr_not_equal(froms[i], to);
     lab->cut[to->index] |= UINT64_C(1) << froms[i]->index;

@@ -92,8 +92,8 @@ static void send_two(struct lab *lab) {
 static void cut(struct lab *lab, const struct link_rule *rule) {
   struct error err = ERROR_INIT;
   const struct host *h1 = &lab->cluster->hosts[0], *h2 = &lab->cluster->hosts[1];
-  assert_ok(provider_sim.link_cut(lab->cluster, &h1, 1, h2, rule, "one", &err), &err);
-  assert_ok(provider_sim.link_cut(lab->cluster, &h2, 1, h1, rule, "one", &err), &err);
+  assert_ok(provider_sim.link_cut(lab->cluster, &h1, 1, h2, rule, 1, "one", &err), &err);
+  assert_ok(provider_sim.link_cut(lab->cluster, &h2, 1, h1, rule, 1, "one", &err), &err);
 }
 
 static void mend(struct lab *lab, const char *tag) {
@@ -152,8 +152,9 @@ static void test_one_direction_lets_data_arrive_and_no_connection_open(void **st
   struct error err = ERROR_INIT;
   lab_init(&lab, &kind);
   const struct host *h2 = &lab.cluster->hosts[1];
-  assert_ok(provider_sim.link_cut(lab.cluster, &h2, 1, &lab.cluster->hosts[0], &rule, "one", &err),
-            &err);
+  assert_ok(
+      provider_sim.link_cut(lab.cluster, &h2, 1, &lab.cluster->hosts[0], &rule, 1, "one", &err),
+      &err);
   assert_true(passes(&lab, 0, 1, &rule));
   assert_false(passes(&lab, 1, 0, &rule));
   connect_two(&lab);
@@ -214,7 +215,7 @@ static void test_what_it_does_not_know_is_refused(void **state) {
   lab_init(&lab, &kind);
   const struct host *h1 = &lab.cluster->hosts[0];
   assert_int_equal(
-      provider_sim.link_cut(lab.cluster, &h1, 1, &lab.cluster->hosts[1], &rule, "one", &err),
+      provider_sim.link_cut(lab.cluster, &h1, 1, &lab.cluster->hosts[1], &rule, 1, "one", &err),
       STATUS_ENVIRONMENT);
   lab_end(&lab);
 }
