@@ -21,8 +21,10 @@
 #include "base/prng.h"
 #include "local.h"
 
-#define WAIT_NS (200 * NS_PER_MS) /* for the second segment, on a busy machine */
-#define NOBODYS_PORT 9            /* "discard" */
+/* For the second segment: it comes at once unless a host is off; on a busy machine later. */
+#define FIRST_WAIT_NS (5 * NS_PER_MS)
+#define LAST_WAIT_NS (200 * NS_PER_MS)
+#define NOBODYS_PORT 9 /* "discard" */
 #define SEGMENT_SIZE (sizeof(struct iphdr) + sizeof(struct tcphdr))
 
 struct probe {
@@ -30,7 +32,9 @@ struct probe {
   struct in_addr from, to, nobody;
   uint16_t source_port, port;
   bool established; /* a segment of a connection that is there already */
+  uint64_t wait_ns;
   bool passes;
+  bool heard; /* the second segment, so that the answer is certain */
 };
 
 /* Sum of 16-bit words as in RFC 1071, not yet folded. */
@@ -88,7 +92,7 @@ static int filter_port(int fd, uint16_t port) {
 
 /* Reads until the second segment is there. */
 static void listen_for(int fd, struct probe *probe) {
-  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + WAIT_NS;
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + probe->wait_ns;
   for (;;) {
     unsigned char segment[SEGMENT_SIZE];
     struct iphdr ip;
@@ -105,8 +109,10 @@ static void listen_for(int fd, struct probe *probe) {
     memcpy(&ip, segment, sizeof ip);
     memcpy(&tcp, segment + sizeof ip, sizeof tcp);
     if (tcp.th_sport != htons(probe->source_port)) continue;
-    if (ip.saddr == probe->nobody.s_addr) return;
     if (ip.saddr == probe->from.s_addr) probe->passes = true;
+    if (ip.saddr != probe->nobody.s_addr) continue;
+    probe->heard = true;
+    return;
   }
 }
 
@@ -152,23 +158,29 @@ int local_link_passes(struct cluster *cluster, const struct host *from, const st
   CLEANUP_CLOSE int to_netns = -1;
   char nobody[48];
   uint16_t chance = 0;
-  bool up = false;
   local_network_address(HOSTS_MAX, nobody);
   struct probe probe = {.port = rule->port ? rule->port : NOBODYS_PORT,
-                        .established = rule->established_only};
+                        .established = rule->established_only,
+                        .wait_ns = FIRST_WAIT_NS};
   if (inet_pton(AF_INET, from->address, &probe.from) != 1 ||
       inet_pton(AF_INET, to->address, &probe.to) != 1 ||
       inet_pton(AF_INET, nobody, &probe.nobody) != 1)
     return error_set(err, STATUS_INTERNAL, "an address is none");
-  int status = both_up(cluster, from, to, &up, err);
-  if (status == 0) status = random_bytes(&chance, sizeof chance, err);
+  int status = random_bytes(&chance, sizeof chance, err);
   if (status == 0) status = own_netns(local_host_of(cluster, from), &from_netns, err);
   if (status == 0) status = own_netns(local_host_of(cluster, to), &to_netns, err);
   if (status < 0) return status;
   probe.from_netns = from_netns;
   probe.to_netns = to_netns;
   probe.source_port = (uint16_t)(10000 + chance % 20000); /* below those of connections */
-  if (up) status = local_call_on_network(from_netns, send_and_listen, &probe, err);
+  status = local_call_on_network(from_netns, send_and_listen, &probe, err);
+  if (status == 0 && !probe.heard) {
+    bool up = false;
+    status = both_up(cluster, from, to, &up, err);
+    probe.wait_ns = LAST_WAIT_NS;
+    probe.passes = false;
+    if (status == 0 && up) status = local_call_on_network(from_netns, send_and_listen, &probe, err);
+  }
   if (status < 0) return error_wrap(err, "probe from %s to %s", from->name, to->name);
   *ret_passes = probe.passes;
   return 0;
