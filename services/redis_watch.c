@@ -52,7 +52,8 @@ static bool redundant(const struct redis_watcher *watcher, uint8_t primary) {
   uint8_t shards = redis_shards(redis_config(watcher->service));
   return redis_words_redundant(watcher->words, watcher->server_count, shards,
                                watcher->service->lag_bound_bytes) &&
-         (watcher->sentinel_count == 0 || redis_sentinels_follow(watcher, primary));
+         (watcher->sentinel_count == 0 || redis_sentinels_follow(watcher, primary)) &&
+         (shards == 0 || redis_nodes_agree(watcher));
 }
 
 void redis_publish(struct redis_watcher *watcher, uint64_t now_ns) {

@@ -72,6 +72,9 @@ struct redis_server_watch {
   bool promoted;             /* it was told that it is a writable primary */
   bool loading;
   bool cluster_known, cluster_ok; /* by its last CLUSTER INFO */
+  /* Whom each member follows as it sees them: a master with slots itself; UINT8_MAX: not known, or
+   * not reached. */
+  uint8_t follows[REDIS_INSTANCES_MAX];
   /* The masters with slots that it knows, by shard - 1. */
   struct {
     uint8_t host; /* HOST_NONE: none */
@@ -114,5 +117,8 @@ bool redis_sentinels_follow(const struct redis_watcher *watcher, uint8_t primary
 void redis_cluster_ask(struct redis_server_watch *server);
 /* It answers no more: what it said last holds no longer. */
 void redis_cluster_forget(struct redis_server_watch *server);
+/* Whether every node sees every one in its place: the present primaries with their slots, and all
+ * replicas as theirs. Only then can a replica take over. */
+bool redis_nodes_agree(const struct redis_watcher *watcher);
 
 #endif

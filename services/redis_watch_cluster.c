@@ -12,6 +12,17 @@ void redis_cluster_forget(struct redis_server_watch *server) {
   }
   server->cluster_known = server->cluster_ok = false;
   for (uint32_t i = 0; i < REDIS_SHARDS_MAX; i++) server->claims[i].host = HOST_NONE;
+  memset(server->follows, UINT8_MAX, sizeof server->follows);
+}
+
+bool redis_nodes_agree(const struct redis_watcher *watcher) {
+  for (uint32_t m = 0; m < watcher->server_count; m++) {
+    uint32_t primary =
+        redis_one_primary(watcher->words, watcher->server_count, watcher->words[m].shard);
+    for (uint32_t i = 0; i < watcher->server_count; i++)
+      if (watcher->servers[i].follows[m] != primary) return false;
+  }
+  return true;
 }
 
 static void take_state(struct redis_tap *tap, const redisReply *reply) {
@@ -81,22 +92,42 @@ static void judge(struct redis_watcher *watcher, uint8_t shard) {
   }
 }
 
+/* The member that is the master of a replica's line; UINT8_MAX: none of ours. */
+static uint8_t master_of(const struct redis_watcher *watcher, const struct redis_node *replica,
+                         const struct redis_node *nodes, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(nodes[i].id, replica->master_id) == 0)
+      return (uint8_t)redis_member_at(watcher->service, nodes[i].address);
+  return UINT8_MAX;
+}
+
+static void take_node(struct redis_server_watch *server, uint32_t member,
+                      const struct redis_node *node, const struct redis_node *nodes,
+                      uint32_t count) {
+  struct redis_watcher *watcher = server->watcher;
+  bool serves = node->master && node->slot_count > 0;
+  if (!node->failed && !node->suspected && (serves || node->master_id[0]))
+    server->follows[member] = serves ? (uint8_t)member : master_of(watcher, node, nodes, count);
+  if (!serves) return;
+  uint8_t shard = redis_slot_shard(node->first_slot, redis_shards(redis_config(watcher->service)));
+  server->claims[shard - 1].host = watcher->service->members[member]->index;
+  server->claims[shard - 1].failed = node->failed;
+  server->claims[shard - 1].epoch = node->epoch;
+}
+
 static void take_nodes(struct redis_tap *tap, const redisReply *reply) {
   struct redis_server_watch *server = tap->owner;
   struct redis_watcher *watcher = server->watcher;
   struct redis_node nodes[2 * REDIS_INSTANCES_MAX];
-  uint8_t shards = redis_shards(redis_config(watcher->service));
   if (reply->type != REDIS_REPLY_STRING) return;
   uint32_t count = redis_parse_nodes(reply->str, reply->len, nodes, sizeof nodes / sizeof nodes[0]);
   for (uint32_t i = 0; i < REDIS_SHARDS_MAX; i++) server->claims[i].host = HOST_NONE;
+  memset(server->follows, UINT8_MAX, sizeof server->follows);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t member = redis_member_at(watcher->service, nodes[i].address);
-    if (!nodes[i].master || nodes[i].slot_count == 0 || member == UINT32_MAX) continue;
-    uint8_t shard = redis_slot_shard(nodes[i].first_slot, shards);
-    server->claims[shard - 1].host = watcher->service->members[member]->index;
-    server->claims[shard - 1].failed = nodes[i].failed;
-    server->claims[shard - 1].epoch = nodes[i].epoch;
+    if (member != UINT32_MAX) take_node(server, member, &nodes[i], nodes, count);
   }
+  uint8_t shards = redis_shards(redis_config(watcher->service));
   for (uint8_t shard = 1; shard <= shards; shard++) judge(watcher, shard);
 }
 
