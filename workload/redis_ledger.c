@@ -67,8 +67,8 @@ static const struct param params[] = {
      .default_text = "0",
      .minimum = "0",
      .maximum = "16",
-     .help = "Writers send WAIT behind each write, and count it as acknowledged only when so many "
-             "replicas have it; 0: they do not."},
+     .help = "WAIT is sent behind each write, which counts as acknowledged only when so many "
+             "replicas have it; 0: none is sent."},
     {.key = "wait_timeout",
      .type = PARAM_DURATION,
      FIELD(wait_timeout_ns),
@@ -152,6 +152,9 @@ static const struct statement statements[] = {
     [REDIS_LEDGER_APPEND_HERE] = {.meaning = STATEMENT_APPEND,
                                   .text = "SET " KEYS "$s$1:$2 $3:$4",
                                   .parameter_count = 4},
+    [REDIS_LEDGER_APPEND_HERE_WAIT] = {.meaning = STATEMENT_APPEND,
+                                       .text = "SET " KEYS "$s$1:$2 $3:$6 ; WAIT $4 $5",
+                                       .parameter_count = 6},
     [REDIS_LEDGER_READ_OWN] = {.meaning = STATEMENT_READ_OWN,
                                .text = "GET " KEYS "$1:$2",
                                .parameter_count = 2},
@@ -195,7 +198,8 @@ static double rate_of(uint64_t interval_ns) {
   return 1e9 / (double)interval_ns;
 }
 
-static uint32_t append_of(const struct redis_ledger_config *config) {
+static uint32_t append_of(const struct redis_ledger_config *config, bool here) {
+  if (here) return config->wait > 0 ? REDIS_LEDGER_APPEND_HERE_WAIT : REDIS_LEDGER_APPEND_HERE;
   return config->wait > 0 ? REDIS_LEDGER_APPEND_WAIT : REDIS_LEDGER_APPEND;
 }
 
@@ -209,7 +213,7 @@ static uint32_t host_classes(const struct redis_ledger_config *config, uint8_t h
                                          .route = ROUTE_PINNED,
                                          .host = host,
                                          .rate = config->pinned_rate,
-                                         .uses = USES(REDIS_LEDGER_APPEND_HERE)};
+                                         .uses = USES(append_of(config, true))};
   }
   ret[count++] = (struct client_class){.name = heartbeat_reader,
                                        .count = 1,
@@ -248,7 +252,7 @@ static int classes(const struct workload_env *env, struct client_class *ret_clas
                             .route = ROUTE_PRIMARY,
                             .host = HOST_NONE,
                             .rate = config->rate,
-                            .uses = USES(append_of(config)) | USES(REDIS_LEDGER_READ_OWN),
+                            .uses = USES(append_of(config, false)) | USES(REDIS_LEDGER_READ_OWN),
                             .poisson = config->arrival == ARRIVAL_POISSON};
   for (uint32_t i = 0; i < shards; i++) {
     ret_classes[count++] = heartbeat_class(config, i, access->shards > 0);
@@ -259,7 +263,7 @@ static int classes(const struct workload_env *env, struct client_class *ret_clas
                             .route = ROUTE_PRIMARY,
                             .host = HOST_NONE,
                             .rate = rate_of(config->probe_interval_ns),
-                            .uses = USES(append_of(config)) | USES(REDIS_LEDGER_READ_OWN),
+                            .uses = USES(append_of(config, false)) | USES(REDIS_LEDGER_READ_OWN),
                             .fresh = true};
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
     count += host_classes(config, access->endpoints[i].host, &ret_classes[count]);
@@ -304,13 +308,13 @@ static void submit_append(struct client *client, struct operation *operation,
   operation->value =
       ledger_checksum(operation->identity, operation->sequence, payload, config->payload);
   bool here = client->class->name == pinned;
-  request->statement = here ? REDIS_LEDGER_APPEND_HERE : append_of(config);
+  request->statement = append_of(config, here);
   request->numbers[0] = operation->identity;
   request->numbers[1] = (int64_t)operation->sequence;
   request->numbers[2] = (int64_t)operation->value;
   request->number_count = 3;
   request->text = payload;
-  if (request->statement != REDIS_LEDGER_APPEND_WAIT) return;
+  if (config->wait == 0) return;
   request->numbers[3] = config->wait;
   request->numbers[4] = (int64_t)((config->wait_timeout_ns + NS_PER_MS - 1) / NS_PER_MS);
   request->number_count = 5;

@@ -19,9 +19,11 @@ struct redis_ledger_config {
 
 /* Indices of its statements, and the numbers of their requests. */
 enum redis_ledger_statement {
-  REDIS_LEDGER_APPEND,        /* identity, sequence, checksum; text: payload */
-  REDIS_LEDGER_APPEND_WAIT,   /* ... checksum, replicas, timeout in ms; text: payload */
-  REDIS_LEDGER_APPEND_HERE,   /* as APPEND, a key of the shard where the session is */
+  REDIS_LEDGER_APPEND,      /* identity, sequence, checksum; text: payload */
+  REDIS_LEDGER_APPEND_WAIT, /* ... checksum, replicas, timeout in ms; text: payload */
+  /* As these two, a key of the shard where the session is: */
+  REDIS_LEDGER_APPEND_HERE,
+  REDIS_LEDGER_APPEND_HERE_WAIT,
   REDIS_LEDGER_READ_OWN,      /* identity, sequence: of the write that was acknowledged last */
   REDIS_LEDGER_HEARTBEAT_SET, /* beat */
   REDIS_LEDGER_HEARTBEAT_SET_SHARD, /* beat, number in the shard's tag */

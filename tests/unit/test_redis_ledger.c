@@ -122,6 +122,9 @@ static void test_what_is_sent(void **state) {
   assert_int_equal(request.number_count, 5);
   assert_int_equal(request.numbers[3], 2);
   assert_int_equal(request.numbers[4], 1501); /* no shorter than asked for */
+  request = send(&ledger, "pinned", 1, OPERATION_WRITE, payload);
+  assert_int_equal(request.statement, REDIS_LEDGER_APPEND_HERE_WAIT);
+  assert_int_equal(request.number_count, 5);
 }
 
 static void test_each_shard_has_a_beat_of_its_own(void **state) {
