@@ -108,7 +108,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   if (item->sample) return take_sample(it, item->sample, err);
   const struct operation *operation = item->operation;
   if (operation->route != ROUTE_PRIMARY) return 0;
-  bool read = operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST;
+  bool read = operation_is_read(operation);
   if (operation->kind != OPERATION_WRITE && !read) return 0;
   int class = read ? CLASS_READS : CLASS_WRITES;
   if (is_measured(it->info, operation)) {

@@ -97,7 +97,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   if (item->sample) return take_sample(it, item->sample);
   const struct operation *operation = item->operation;
   bool primary = operation->route == ROUTE_PRIMARY;
-  bool read = operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST;
+  bool read = operation_is_read(operation);
   if (operation->kind == OPERATION_WRITE && primary) {
     int status = take_write(it, operation, err);
     if (status < 0) return status;

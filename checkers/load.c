@@ -125,8 +125,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
     return 0;
   }
   const struct operation *operation = item->operation;
-  bool counts = operation->kind == OPERATION_WRITE || operation->kind == OPERATION_READ_OWN ||
-                operation->kind == OPERATION_READ_NEWEST;
+  bool counts = operation->kind == OPERATION_WRITE || operation_is_read(operation);
   if (!counts || operation->route != ROUTE_PRIMARY || !is_measured(it->info, operation)) return 0;
   it->scheduled++;
   uint8_t set = operation_set(it->info, operation);

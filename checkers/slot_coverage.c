@@ -119,7 +119,7 @@ static int take_success(struct slot_coverage *it, struct part *part,
 
 static int take_operation(struct slot_coverage *it, const struct operation *operation,
                           struct error *err) {
-  bool read = operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST;
+  bool read = operation_is_read(operation);
   if (operation->route != ROUTE_PRIMARY || (operation->kind != OPERATION_WRITE && !read)) return 0;
   uint8_t set = operation_set(it->info, operation);
   uint8_t service = operation_service(it->info, operation);

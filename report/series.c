@@ -204,7 +204,7 @@ static int operation_add(struct builder *builder, const struct operation *operat
   if (operation->kind == OPERATION_WRITE) {
     return load_add(builder, operation, SERIES_WRITES, err);
   }
-  if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST) {
+  if (operation_is_read(operation)) {
     return load_add(builder, operation, SERIES_READS, err);
   }
   if (operation->outcome != OUTCOME_OK) return 0;

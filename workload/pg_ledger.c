@@ -329,6 +329,9 @@ static void submit(struct client *client, struct operation *operation, struct re
       request->number_count = 1;
       break;
     case OPERATION_HEARTBEAT_READ: request->statement = PG_LEDGER_HEARTBEAT_GET; break;
+    case OPERATION_READ_KEY:
+    case OPERATION_CACHE_WRITE:
+    case OPERATION_CACHE_READ:
     case OPERATION_KIND_COUNT: break;
   }
 }
@@ -346,6 +349,9 @@ static void answer(struct client *client, struct operation *operation, const str
     case OPERATION_WRITE:
     case OPERATION_PROBE:
     case OPERATION_HEARTBEAT_WRITE:
+    case OPERATION_READ_KEY:
+    case OPERATION_CACHE_WRITE:
+    case OPERATION_CACHE_READ:
     case OPERATION_KIND_COUNT: break;
   }
 }

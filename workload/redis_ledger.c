@@ -357,6 +357,9 @@ static void submit(struct client *client, struct operation *operation, struct re
       break; /* the probe's */
     case OPERATION_HEARTBEAT_WRITE: submit_beat(client, operation, request); break;
     case OPERATION_HEARTBEAT_READ: request->statement = REDIS_LEDGER_HEARTBEAT_GET; break;
+    case OPERATION_READ_KEY:
+    case OPERATION_CACHE_WRITE:
+    case OPERATION_CACHE_READ:
     case OPERATION_KIND_COUNT: break;
   }
 }
@@ -374,6 +377,9 @@ static void answer(struct client *client, struct operation *operation, const str
     case OPERATION_WRITE:
     case OPERATION_PROBE:
     case OPERATION_HEARTBEAT_WRITE:
+    case OPERATION_READ_KEY:
+    case OPERATION_CACHE_WRITE:
+    case OPERATION_CACHE_READ:
     case OPERATION_KIND_COUNT: break;
   }
 }

@@ -64,7 +64,7 @@ static void count_operation(struct record *record, const struct operation *opera
     count_into(&record->files->writes, (enum outcome)operation->outcome);
     record->files->writes_of[service][operation->shard]++;
   }
-  if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST)
+  if (operation_is_read(operation))
     count_into(&record->files->reads, (enum outcome)operation->outcome);
 }
 

@@ -38,6 +38,11 @@ bool operation_is_write(const struct operation *operation) {
   return operation->kind == OPERATION_WRITE;
 }
 
+bool operation_is_read(const struct operation *operation) {
+  return operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST ||
+         operation->kind == OPERATION_READ_KEY;
+}
+
 /* The numbers come from files too, so a name must exist for those that are out of range. */
 static const char *name_at(const char *const *names, size_t count, unsigned index) {
   return index < count ? names[index] : "invalid";
@@ -52,6 +57,9 @@ const char *operation_kind_name(enum operation_kind kind) {
       [OPERATION_HEARTBEAT_WRITE] = "heartbeat_write",
       [OPERATION_HEARTBEAT_READ] = "heartbeat_read",
       [OPERATION_PROBE] = "probe",
+      [OPERATION_READ_KEY] = "read_key",
+      [OPERATION_CACHE_WRITE] = "cache_write",
+      [OPERATION_CACHE_READ] = "cache_read",
   };
   return NAME_AT(names, kind);
 }
@@ -129,6 +137,7 @@ const struct metric_info *metric_info(enum metric metric) {
       [METRIC_EXPIRED_KEYS] = {.name = "expired_keys", .unit = "1"},
       [METRIC_KEYSPACE_HITS] = {.name = "keyspace_hits", .unit = "1"},
       [METRIC_KEYSPACE_MISSES] = {.name = "keyspace_misses", .unit = "1"},
+      [METRIC_SNAPSHOT_FAILED] = {.name = "snapshot_failed", .unit = "1"},
   };
   static const struct metric_info invalid = {.name = "invalid", .unit = "1"};
   return (unsigned)metric < METRIC_COUNT ? &infos[metric] : &invalid;

@@ -19,6 +19,12 @@ enum operation_kind {
   OPERATION_HEARTBEAT_WRITE, /* the heartbeat on the primary; sequence is the beat */
   OPERATION_HEARTBEAT_READ,  /* the heartbeat as one host shows it; value is the beat */
   OPERATION_PROBE,           /* a fresh connection: connect, read, write, close */
+  /* A key that was written to stay until its time to live is over, by one who asks for that key and
+   * no other: sequence (of read_identity) says which. value is the sequence that was found. */
+  OPERATION_READ_KEY,
+  /* An entry of a cache, which may be gone at any time. sequence is the key's number, from 1. */
+  OPERATION_CACHE_WRITE,
+  OPERATION_CACHE_READ, /* value is the key's number, or 0: it is not there */
   OPERATION_KIND_COUNT,
 };
 enum outcome {
@@ -35,11 +41,13 @@ struct operation {
   uint64_t scheduled_ns;  /* when it should have been sent: the open-loop schedule */
   uint64_t sent_ns;       /* stamped before the send; 0: never sent */
   uint64_t done_ns;       /* stamped after the receive, or when it was given up */
-  uint64_t sequence;      /* of a write: from 1, unique within its identity */
+  uint64_t sequence;      /* of a write: from 1, unique within its identity; of others as their kind
+                             says */
   uint64_t value;         /* write: checksum of the payload; read: the sequence that was read
                              (0: no row); heartbeat read: the beat that was read */
   uint32_t identity;      /* who wrote: a client until its first unknown, then a new one */
-  uint32_t read_identity; /* reads: whose row was read */
+  uint32_t read_identity; /* reads: whose row was read; writes of any kind: the time to live that
+                             the row was given, ms (0: it stays) */
   uint32_t code;          /* why not ok: code_pack() of an SQLSTATE or of a GD... code; else 0 */
   uint32_t timeline;      /* of the server that answered: PostgreSQL's timeline, or the number of a
                              Redis history (redis_access.h); 0: not known */
@@ -67,6 +75,8 @@ const char *operation_kind_name(enum operation_kind kind);
 const char *outcome_name(enum outcome outcome);
 const char *route_name(enum route route);
 bool operation_is_write(const struct operation *operation);
+/* A read whose success says that the service is there for reads. */
+bool operation_is_read(const struct operation *operation);
 
 /* A measured value at a moment. 24 bytes. Names and units are in the table metric_info(). */
 enum metric {
@@ -90,6 +100,7 @@ enum metric {
   METRIC_EXPIRED_KEYS,       /* removed because their time was over, since the server's start */
   METRIC_KEYSPACE_HITS,      /* reads that found their key, since the server's start */
   METRIC_KEYSPACE_MISSES,    /* reads that found none, since the server's start */
+  METRIC_SNAPSHOT_FAILED,    /* 1: the last snapshot of data in memory could not be made */
   METRIC_COUNT,
 };
 struct sample {

@@ -48,6 +48,7 @@ struct client {
   uint64_t acknowledged; /* sequence of the last acknowledged write under this identity */
   struct prng prng;
   struct session *session;
+  uint64_t memory[4]; /* the workload's own, zero at first */
 };
 
 struct final_reader {
