@@ -52,17 +52,16 @@ static json_t *sentinel_switchover(const struct redis_config *config) {
 static json_t *cluster_lost(const struct redis_config *config, const struct redis_timing *t) {
   char because[640];
   double rank_s = config->replicas > 1 ? (config->replicas - 1) * RANK_S : 0;
-  double ping_s = t->node_timeout_s / 2, gossip_s = t->node_timeout_s / 2;
+  double half_s = t->node_timeout_s / 2;
   snprintf(because, sizeof because,
            "node_timeout %.1f + ping %.1f (every half node_timeout at the latest) + gossip of the "
            "other masters %.1f (the same) + delay before the election %.1f (half of it by chance) "
            "+ rank among the replicas %.1f + votes %.1f%s; in small clusters pings are more "
            "frequent, and it is usually over after node_timeout + 2",
-           t->node_timeout_s, ping_s, gossip_s, DELAY_S, rank_s, VOTES_S,
+           t->node_timeout_s, half_s, half_s, DELAY_S, rank_s, VOTES_S,
            follow_s(config) > 0 ? " + replicas that follow 2 (min_replicas_to_write)" : "");
-  return bound(
-      t->node_timeout_s + ping_s + gossip_s + DELAY_S + rank_s + VOTES_S + follow_s(config),
-      because);
+  return bound(t->node_timeout_s + 2 * half_s + DELAY_S + rank_s + VOTES_S + follow_s(config),
+               because);
 }
 
 static json_t *cluster_switchover(const struct redis_config *config) {
