@@ -266,9 +266,12 @@ static void do_get(struct client *client, const struct command_word *words) {
 static void do_cluster(struct client *client, const struct command_word *words, uint32_t count) {
   if (!client->server->node) {
     say(client, "-ERR This instance has cluster support disabled");
-  } else if (count == 2 && command_is(&words[1], "SLOTS")) {
+  } else if (count == 2 && (command_is(&words[1], "SLOTS") || command_is(&words[1], "NODES"))) {
     size_t before = answered_size(client);
-    node_put_slots(client->server, client->wire);
+    if (command_is(&words[1], "SLOTS"))
+      node_put_slots(client->server, client->wire);
+    else
+      node_put_nodes(client->server, client->wire);
     answer(client, before, 0, NULL);
   } else {
     say(client, "-ERR unknown subcommand");
@@ -304,6 +307,7 @@ static void run(struct client *client) {
   uint64_t number = wire->number;
   struct command_word words[COMMAND_WORDS_MAX];
   while (wire->number == number && wire->to_open && !client->waiting) {
+    if (client->server->paused_until_ns > 0) return;
     uint32_t count = command_next(wire, words);
     if (count == 0) return;
     do_command(client, words, count);
@@ -379,6 +383,14 @@ void command_kill_clients(struct sim_redis *server) {
     if (wire->peer) give(wire->peer);
     sim_wire_end(wire);
   }
+}
+
+void command_resume(struct sim_redis *server) {
+  if (server->paused_until_ns == 0) return;
+  server->paused_until_ns = 0;
+  for (struct sim_wire *wire = server->cluster->wires.all; wire; wire = wire->next)
+    if (wire->to == &server->program && wire->use == WIRE_CLIENT && wire->to_open && wire->peer)
+      run(wire->peer);
 }
 
 void command_unblock(struct sim_redis *server) {

@@ -67,9 +67,10 @@ struct sim_disk {
 
 #define SAVE_RULES_MAX 16
 
-struct sim_node; /* of a cluster */
-struct client;   /* of a server: redis_command.c */
-struct dialed;   /* redis_transport.c */
+struct sim_node;    /* of a cluster */
+struct client;      /* of a server: redis_command.c */
+struct dialed;      /* redis_transport.c */
+struct bus_message; /* redis_node.h */
 
 struct sim_redis {
   struct sim_program program; /* redis-server; first */
@@ -87,6 +88,7 @@ struct sim_redis {
   uint32_t good_replicas;
   uint32_t client_count;
   bool told_accepting, was_writable;
+  uint64_t paused_until_ns; /* clients' writes wait; 0: they do not */
   struct prng prng;
   struct sim_node *node; /* NULL: no cluster */
 };
@@ -116,6 +118,7 @@ struct sim_redis_cluster {
   struct sim_process *clients[HOSTS_MAX];
   struct client *free_clients;
   struct dialed *free_dialed;
+  struct bus_message *free_messages;
   struct redis_histories histories;
   bool histories_ready;
   uint64_t ids;   /* of histories and runs, handed out so far */
@@ -200,6 +203,8 @@ void command_bytes(struct sim_process *self, const struct sim_args *args);
 void command_acknowledged(struct sim_redis *server);
 /* CLIENT KILL TYPE normal. */
 void command_kill_clients(struct sim_redis *server);
+/* Clients are not held back any more (a cluster's manual failover). */
+void command_resume(struct sim_redis *server);
 /* It has become a replica: who is in WAIT is told. */
 void command_unblock(struct sim_redis *server);
 void command_forget(struct sim_redis *server); /* the process has died */
@@ -242,6 +247,7 @@ bool node_serves(struct sim_redis *server, uint16_t slot, bool write, bool reado
                  char *ret_error, size_t size);
 /* CLUSTER SLOTS, in the protocol. */
 void node_put_slots(struct sim_redis *server, struct sim_wire *wire);
+void node_put_nodes(struct sim_redis *server, struct sim_wire *wire);
 uint8_t node_shard(const struct sim_redis *server);
 bool node_switchover(struct sim_redis_cluster *cluster, uint32_t member);
 

@@ -1,41 +1,309 @@
-/* Placeholder until the nodes are here. */
-#include "sim/redis_internal.h"
+/* The life of a simulated cluster node: its cron, its links, whom it suspects (PFAIL), whether it
+ * serves (cluster_state), and what it says of slots; as in cluster.c: clusterCron(),
+ * clusterUpdateState(), getNodeByQuery(), clusterReplyMultiBulkSlots(). */
+#include "sim/redis_node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- state ----------------------------------------------------------------------------------- */
+
+uint32_t node_majority(const struct sim_node *node) {
+  uint32_t size = 0;
+  for (uint32_t i = 0; i < node->server->cluster->count; i++)
+    size += node->known[i].master && node_has_slots(node, i);
+  return size / 2 + 1;
+}
+
+static bool all_covered(const struct sim_node *node) {
+  for (uint32_t s = 0; s < node->server->cluster->config->masters; s++)
+    if (node->owners[s] == MEMBER_NONE || node->known[node->owners[s]].fail) return false;
+  return true;
+}
+
+static bool sees_majority(const struct sim_node *node) {
+  uint32_t reachable = 0;
+  for (uint32_t i = 0; i < node->server->cluster->count; i++) {
+    const struct sim_known *known = &node->known[i];
+    reachable += known->master && node_has_slots(node, i) && !known->fail && !known->pfail;
+  }
+  return reachable >= node_majority(node);
+}
+
+/* A master that comes back from a start or from a minority waits before it takes writes: somebody
+ * may have taken its place. */
+void node_update_state(struct sim_node *node) {
+  bool master = node_self(node)->master, ok = true;
+  if (node->first_call_ns == 0) node->first_call_ns = node_now_ns(node);
+  if (master && !node->ok && node_since(node, node->first_call_ns) < NODE_WRITABLE_DELAY_NS) return;
+  if (node->server->cluster->config->require_full_coverage) ok = all_covered(node);
+  if (!sees_majority(node)) {
+    ok = false;
+    node->minority_ns = node_now_ns(node);
+  }
+  if (ok == node->ok) return;
+  uint64_t delay_ns = node_timeout_ns(node);
+  if (delay_ns > NODE_REJOIN_MAX_NS) delay_ns = NODE_REJOIN_MAX_NS;
+  if (delay_ns < NODE_REJOIN_MIN_NS) delay_ns = NODE_REJOIN_MIN_NS;
+  if (ok && master && node_since(node, node->minority_ns) < delay_ns) return;
+  node->ok = ok;
+  redis_changed(node->server);
+}
+
+bool node_ok(const struct sim_redis *server) {
+  return server->node->ok;
+}
+
+void node_set_master(struct sim_node *node, uint32_t master) {
+  struct sim_known *self = node_self(node);
+  self->master = master == MEMBER_NONE;
+  self->slaveof = master;
+  node->manual_end_ns = 0;
+  redis_replicaof(node->server, master);
+  redis_changed(node->server);
+}
+
+/* --- links ----------------------------------------------------------------------------------- */
+
+static void opened(struct sim_wire *wire) {
+  struct sim_known *known = wire->owner;
+  uint64_t before_ns = known->ping_ns;
+  known->open = true;
+  bus_send(known, BUS_PING);
+  /* A ping that is not answered yet counts from when it was sent first. */
+  if (before_ns > 0) known->ping_ns = before_ns;
+}
+
+static void lost(struct sim_wire *wire, const char *why) {
+  struct sim_known *known = wire->owner;
+  (void)why;
+  if (known->wire != wire) return;
+  known->wire = NULL;
+  known->open = false;
+  if (known->ping_ns == 0) known->ping_ns = node_now_ns(known->node);
+}
+
+static void reconnect(struct sim_node *node, struct sim_known *known) {
+  static const struct sim_wire_events events = {.opened = opened, .lost = lost};
+  struct sim_redis_cluster *cluster = node->server->cluster;
+  if (known->wire) return;
+  known->link_ns = node_now_ns(node);
+  known->open = false;
+  known->wire =
+      sim_wire_open(&cluster->wires, &node->server->bus.process, &node->server->bus.kernel,
+                    &cluster->servers[known->member].bus, &events, known);
+}
+
+static void drop_link(struct sim_known *known) {
+  struct sim_wire *wire = known->wire;
+  known->wire = NULL;
+  known->open = false;
+  sim_wire_close(wire);
+}
+
+/* --- cron ------------------------------------------------------------------------------------ */
+
+/* Every second, of five nodes by chance the one that was heard longest ago. */
+static void ping_somebody(struct sim_node *node) {
+  struct sim_known *oldest = NULL;
+  for (int i = 0; i < 5; i++) {
+    struct sim_known *known =
+        &node->known[prng_below(&node->server->prng, node->server->cluster->count)];
+    if (known == node_self(node) || !known->open || known->ping_ns) continue;
+    if (!oldest || known->pong_ns < oldest->pong_ns) oldest = known;
+  }
+  if (oldest) bus_send(oldest, BUS_PING);
+}
+
+/* True: the node is newly suspected. */
+static bool look_at(struct sim_node *node, struct sim_known *known) {
+  uint64_t timeout_ns = node_timeout_ns(node);
+  uint64_t ping_ns = node_since(node, known->ping_ns), data_ns = node_since(node, known->data_ns);
+  if (known->wire && known->ping_ns && node_since(node, known->link_ns) > timeout_ns &&
+      ping_ns > timeout_ns / 2 && data_ns > timeout_ns / 2)
+    drop_link(known);
+  if (known->open && known->ping_ns == 0 && node_since(node, known->pong_ns) > timeout_ns / 2) {
+    bus_send(known, BUS_PING);
+    return false;
+  }
+  if (node->manual_end_ns && node_self(node)->master && node->manual_slave == known->member &&
+      known->open) {
+    bus_send(known, BUS_PING);
+    return false;
+  }
+  if (known->ping_ns == 0 || known->pfail || known->fail) return false;
+  if ((ping_ns < data_ns ? ping_ns : data_ns) <= timeout_ns) return false;
+  known->pfail = true;
+  return true;
+}
+
+static void cron(struct sim_process *self, const struct sim_args *args) {
+  struct sim_redis *server = self->owner;
+  struct sim_node *node = server->node;
+  bool suspects = false;
+  (void)args;
+  /* After a freeze all that has come meanwhile is read before the cron gets its turn. */
+  bool thawed = node->cron_ns > 0 && node_since(node, node->cron_ns) > NS_PER_S;
+  node->cron_ns = node_now_ns(node);
+  sim_after(self, thawed ? NS_PER_MS : NODE_CRON_NS, cron, NULL);
+  if (server->state != REDIS_UP || thawed) return;
+  for (uint32_t i = 0; i < server->cluster->count; i++)
+    if (i != server->member) reconnect(node, &node->known[i]);
+  if (node->turns++ % 10 == 0) ping_somebody(node);
+  for (uint32_t i = 0; i < server->cluster->count; i++)
+    if (i != server->member && look_at(node, &node->known[i])) suspects = true;
+  node_handle_failover(node);
+  if (suspects || !node->ok) node_update_state(node);
+}
+
+/* --- life ------------------------------------------------------------------------------------ */
+
+void node_started(struct sim_redis *server) {
+  struct sim_node *node = server->node;
+  uint64_t now_ns = node_now_ns(node);
+  node->ok = false;
+  node->first_call_ns = node->minority_ns = 0;
+  node->auth_ns = node->manual_end_ns = node->cron_ns = 0;
+  node->auth_sent = false;
+  for (uint32_t i = 0; i < server->cluster->count; i++) {
+    struct sim_known *known = &node->known[i];
+    known->pfail = false;
+    known->ping_ns = known->voted_ns = known->offset = 0;
+    known->pong_ns = known->data_ns = now_ns;
+    if (known->fail) known->fail_ns = now_ns;
+    memset(known->reports, 0, sizeof known->reports);
+  }
+  sim_after(&server->bus.process, prng_below(&server->prng, NODE_CRON_NS), cron, NULL);
+}
+
+void node_died(struct sim_redis *server) {
+  for (uint32_t i = 0; i < server->cluster->count; i++) {
+    server->node->known[i].wire = NULL;
+    server->node->known[i].open = false;
+  }
+  server->node->ok = false;
+}
 
 int nodes_new(struct sim_redis_cluster *cluster, struct error *err) {
   if (cluster->config->topology != REDIS_CLUSTER) return 0;
-  return error_set(err, STATUS_ENVIRONMENT, "Redis Cluster is not simulated");
-}
-void nodes_bootstrap(struct sim_redis_cluster *cluster) {
-  (void)cluster;
-}
-void node_started(struct sim_redis *server) {
-  (void)server;
-}
-void node_died(struct sim_redis *server) {
-  (void)server;
-}
-bool node_ok(const struct sim_redis *server) {
-  (void)server;
-  return true;
-}
-bool node_serves(struct sim_redis *server, uint16_t slot, bool write, bool readonly,
-                 char *ret_error, size_t size) {
-  (void)server, (void)slot, (void)write, (void)readonly, (void)ret_error, (void)size;
-  return true;
-}
-void node_put_slots(struct sim_redis *server, struct sim_wire *wire) {
-  (void)server, (void)wire;
-}
-uint8_t node_shard(const struct sim_redis *server) {
-  (void)server;
+  struct sim_node *nodes = arena_calloc(&cluster->arena, cluster->count, sizeof *nodes);
+  if (!nodes) return error_set(err, STATUS_MEMORY, "out of memory for simulated nodes");
+  uint32_t masters = cluster->config->masters;
+  for (uint32_t i = 0; i < cluster->count; i++) {
+    struct sim_node *node = &nodes[i];
+    cluster->servers[i].node = node;
+    node->server = &cluster->servers[i];
+    node->current_epoch = masters;
+    node->manual_slave = MEMBER_NONE;
+    for (uint32_t s = 0; s < REDIS_SHARDS_MAX; s++) node->owners[s] = s < masters ? s : MEMBER_NONE;
+    for (uint32_t k = 0; k < cluster->count; k++)
+      node->known[k] = (struct sim_known){.node = node,
+                                          .member = k,
+                                          .master = k < masters,
+                                          .slaveof = k < masters ? MEMBER_NONE : k % masters,
+                                          .config_epoch = k < masters ? k + 1 : 0};
+  }
   return 0;
 }
-bool node_switchover(struct sim_redis_cluster *cluster, uint32_t member) {
-  (void)cluster, (void)member;
+
+void nodes_bootstrap(struct sim_redis_cluster *cluster) {
+  if (cluster->config->topology != REDIS_CLUSTER) return;
+  for (uint32_t i = 0; i < cluster->count; i++) node_started(&cluster->servers[i]);
+}
+
+/* --- what it says ---------------------------------------------------------------------------- */
+
+uint8_t node_shard(const struct sim_redis *server) {
+  const struct sim_node *node = server->node;
+  const struct sim_known *self = &node->known[server->member];
+  uint32_t master = self->master ? server->member : self->slaveof;
+  for (uint32_t s = 0; s < server->cluster->config->masters; s++)
+    if (node->owners[s] == master) return (uint8_t)(s + 1);
+  return redis_first_shard(server->cluster->config, server->member);
+}
+
+bool node_serves(struct sim_redis *server, uint16_t slot, bool write, bool readonly,
+                 char *ret_error, size_t size) {
+  const struct sim_node *node = server->node;
+  const struct sim_known *self = &node->known[server->member];
+  uint8_t shard = redis_slot_shard(slot, (uint8_t)server->cluster->config->masters);
+  uint32_t owner = node->owners[shard - 1];
+  if (owner == MEMBER_NONE) {
+    snprintf(ret_error, size, "-CLUSTERDOWN Hash slot not served");
+    return false;
+  }
+  if (!node->ok) {
+    snprintf(ret_error, size, "-CLUSTERDOWN The cluster is down");
+    return false;
+  }
+  if (owner == server->member || (readonly && !write && !self->master && self->slaveof == owner))
+    return true;
+  snprintf(ret_error, size, "-MOVED %u %s:%d", slot, server->cluster->members[owner]->address,
+           REDIS_PORT);
   return false;
 }
+
+static void put_node(const struct sim_redis *server, struct sim_wire *wire, uint32_t member) {
+  const char *address = server->cluster->members[member]->address;
+  command_put(wire, "*3\r\n$%zu\r\n%s\r\n:%d\r\n$40\r\n%040u\r\n", strlen(address), address,
+              REDIS_PORT, (unsigned)member);
+}
+
+static bool is_listed_slave(const struct sim_node *node, uint32_t member, uint32_t master) {
+  const struct sim_known *known = &node->known[member];
+  return !known->master && known->slaveof == master && !known->fail;
+}
+
+void node_put_slots(struct sim_redis *server, struct sim_wire *wire) {
+  const struct sim_node *node = server->node;
+  uint32_t shards = server->cluster->config->masters, served = 0;
+  for (uint32_t s = 0; s < shards; s++) served += node->owners[s] != MEMBER_NONE;
+  command_put(wire, "*%u\r\n", served);
+  for (uint32_t s = 0; s < shards; s++) {
+    uint32_t owner = node->owners[s], slaves = 0;
+    if (owner == MEMBER_NONE) continue;
+    for (uint32_t i = 0; i < server->cluster->count; i++) slaves += is_listed_slave(node, i, owner);
+    command_put(wire, "*%u\r\n:%u\r\n:%u\r\n", 3 + slaves, s * REDIS_SLOTS / shards,
+                (s + 1) * REDIS_SLOTS / shards - 1);
+    put_node(server, wire, owner);
+    for (uint32_t i = 0; i < server->cluster->count; i++)
+      if (is_listed_slave(node, i, owner)) put_node(server, wire, i);
+  }
+}
+
+/* CLUSTER NODES */
+void node_put_nodes(struct sim_redis *server, struct sim_wire *wire) {
+  const struct sim_node *node = server->node;
+  uint32_t shards = server->cluster->config->masters;
+  char text[2000];
+  size_t length = 0;
+  for (uint32_t i = 0; i < server->cluster->count && length + 200 < sizeof text; i++) {
+    const struct sim_known *known = &node->known[i];
+    const char *failed = known->fail ? ",fail" : known->pfail ? ",fail?" : "";
+    char master[REDIS_ID_SIZE] = "-";
+    if (!known->master) snprintf(master, sizeof master, "%040u", (unsigned)known->slaveof);
+    length += (size_t)snprintf(
+        text + length, sizeof text - length, "%040u %s:%d@%d %s%s%s %s 0 0 %llu connected",
+        (unsigned)i, server->cluster->members[i]->address, REDIS_PORT, REDIS_BUS_PORT,
+        i == server->member ? "myself," : "", known->master ? "master" : "slave", failed, master,
+        (unsigned long long)known->config_epoch);
+    for (uint32_t s = 0; s < shards; s++)
+      if (node->owners[s] == i)
+        length += (size_t)snprintf(text + length, sizeof text - length, " %u-%u",
+                                   s * REDIS_SLOTS / shards, (s + 1) * REDIS_SLOTS / shards - 1);
+    text[length++] = '\n';
+  }
+  command_put(wire, "$%zu\r\n", length);
+  sim_wire_put(wire, &wire->out, text, length);
+  command_put(wire, "\r\n");
+}
+
 void sim_node_word(struct sim_redis_cluster *cluster, uint32_t member, uint8_t shard,
                    struct sim_node_word *ret) {
-  (void)cluster, (void)member, (void)shard;
-  *ret = (struct sim_node_word){.primary = MEMBER_NONE};
+  const struct sim_node *node = cluster->servers[member].node;
+  uint32_t owner = node->owners[shard - 1];
+  *ret = (struct sim_node_word){.primary = owner};
+  if (owner == MEMBER_NONE) return;
+  ret->failed = node->known[owner].fail;
+  ret->epoch = node->known[owner].config_epoch;
 }

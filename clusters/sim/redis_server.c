@@ -158,6 +158,7 @@ void redis_replicaof(struct sim_redis *server, uint32_t from) {
     if (server->state == REDIS_UP) stream_connect(server);
   }
   redis_count_good_replicas(server);
+  command_resume(server);
   redis_changed(server);
 }
 
@@ -167,6 +168,7 @@ static void cron(struct sim_process *self, const struct sim_args *args) {
   struct sim_redis *server = self->owner;
   sim_after(self, CRON_NS, cron, &(struct sim_args){.number = args->number + 1});
   if (server->state != REDIS_UP) return;
+  if (server->paused_until_ns <= redis_now_ns(server)) command_resume(server);
   stream_cron(server);
   redis_count_good_replicas(server);
   flush_if_due(server, args->number);
@@ -211,6 +213,7 @@ static void died(struct sim_process *process, bool power) {
   struct sim_redis_cluster *cluster = server->cluster;
   bool append_only = cluster->config->appendonly;
   server->state = REDIS_DOWN;
+  server->paused_until_ns = 0;
   stream_forget(server);
   command_forget(server);
   sim_wires_died(&cluster->wires, &server->program, power);
