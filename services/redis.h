@@ -112,17 +112,17 @@ struct redis_console {
   const char *name;      /* of the host, borrowed */
   uint64_t timeout_ns;   /* of each command */
 };
-void redis_console_close(struct redis_console *link); /* closed is fine */
+void redis_console_close(struct redis_console *console); /* closed is fine */
 /* `port` is that of the server or of the Sentinel. STATUS_SERVER when refused, STATUS_TIMEOUT. */
 int redis_console_open(const struct service_instance *service, uint32_t member, uint16_t port,
                        uint64_t timeout_ns, struct redis_console *ret, struct error *err);
 /* One command of words; the answer is freed by the caller (freeReplyObject). An error answer is
  * STATUS_SERVER. A link that failed is closed. */
-int redis_console_ask(struct redis_console *link, uint32_t count, const char *const words[],
+int redis_console_ask(struct redis_console *console, uint32_t count, const char *const words[],
                       redisReply **ret, struct error *err);
 /* The same of words with single spaces between them, no reply wanted but an answer without error;
  * `ret` may be NULL. */
-int redis_console_say(struct redis_console *link, const char *text, redisReply **ret,
+int redis_console_say(struct redis_console *console, const char *text, redisReply **ret,
                       struct error *err);
 /* One command on a connection of its own. */
 int redis_ask_once(const struct service_instance *service, uint32_t member, uint16_t port,

@@ -20,9 +20,9 @@ void cleanup_reply(redisReply **reply) {
   if (*reply) freeReplyObject(*reply);
 }
 
-void redis_console_close(struct redis_console *link) {
-  if (link->context) redisFree(link->context);
-  link->context = NULL;
+void redis_console_close(struct redis_console *console) {
+  if (console->context) redisFree(console->context);
+  console->context = NULL;
 }
 
 static struct timeval timeval_of(uint64_t ns) {
@@ -31,28 +31,31 @@ static struct timeval timeval_of(uint64_t ns) {
 }
 
 /* What hiredis found wrong with the connection, which is of no more use. */
-static int console_error(struct redis_console *link, struct error *err) {
-  const redisContext *context = link->context;
+static int console_error(struct redis_console *console, struct error *err) {
+  const redisContext *context = console->context;
   bool late = context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == ETIMEDOUT);
-  int status = late ? error_set(err, STATUS_TIMEOUT, "%s: no answer in time", link->name)
-                    : error_set(err, STATUS_SERVER, "%s: %s", link->name, context->errstr);
-  redis_console_close(link);
+#ifdef REDIS_ERR_TIMEOUT /* hiredis 1.0 */
+  late = late || context->err == REDIS_ERR_TIMEOUT;
+#endif
+  int status = late ? error_set(err, STATUS_TIMEOUT, "%s: no answer in time", console->name)
+                    : error_set(err, STATUS_SERVER, "%s: %s", console->name, context->errstr);
+  redis_console_close(console);
   return status;
 }
 
-int redis_console_ask(struct redis_console *link, uint32_t count, const char *const words[],
+int redis_console_ask(struct redis_console *console, uint32_t count, const char *const words[],
                       redisReply **ret, struct error *err) {
   /* hiredis takes pointers that are not const, and does not write. */
   union {
     const char *const *given;
     const char **wanted;
   } argv = {.given = words};
-  if (!link->context) return error_set(err, STATUS_SERVER, "%s: not connected", link->name);
+  if (!console->context) return error_set(err, STATUS_SERVER, "%s: not connected", console->name);
   CLEANUP(cleanup_reply)
-  redisReply *reply = redisCommandArgv(link->context, (int)count, argv.wanted, NULL);
-  if (!reply) return console_error(link, err);
+  redisReply *reply = redisCommandArgv(console->context, (int)count, argv.wanted, NULL);
+  if (!reply) return console_error(console, err);
   if (reply->type == REDIS_REPLY_ERROR)
-    return error_set(err, STATUS_SERVER, "%s: %s: %s", link->name, words[0], reply->str);
+    return error_set(err, STATUS_SERVER, "%s: %s: %s", console->name, words[0], reply->str);
   if (ret) {
     *ret = reply;
     reply = NULL;
@@ -60,7 +63,7 @@ int redis_console_ask(struct redis_console *link, uint32_t count, const char *co
   return 0;
 }
 
-int redis_console_say(struct redis_console *link, const char *text, redisReply **ret,
+int redis_console_say(struct redis_console *console, const char *text, redisReply **ret,
                       struct error *err) {
   char copy[TEXT_MAX];
   const char *words[WORDS_MAX];
@@ -68,32 +71,32 @@ int redis_console_say(struct redis_console *link, const char *text, redisReply *
   snprintf(copy, sizeof copy, "%s", text);
   char *rest = copy;
   for (char *word; count < WORDS_MAX && (word = strsep(&rest, " "));) words[count++] = word;
-  return redis_console_ask(link, count, words, ret, err);
+  return redis_console_ask(console, count, words, ret, err);
 }
 
 int redis_console_open(const struct service_instance *service, uint32_t member, uint16_t port,
                        uint64_t timeout_ns, struct redis_console *ret, struct error *err) {
   const struct host *host = service->members[member];
-  struct redis_console link = {.name = host->name, .timeout_ns = timeout_ns};
-  link.context = redisConnectWithTimeout(host->address, port, timeval_of(timeout_ns));
-  if (!link.context) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
-  if (link.context->err) return console_error(&link, err);
-  redisSetTimeout(link.context, timeval_of(timeout_ns));
+  struct redis_console console = {.name = host->name, .timeout_ns = timeout_ns};
+  console.context = redisConnectWithTimeout(host->address, port, timeval_of(timeout_ns));
+  if (!console.context) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
+  if (console.context->err) return console_error(&console, err);
+  redisSetTimeout(console.context, timeval_of(timeout_ns));
   const char *const words[] = {"AUTH", REDIS_OBSERVER_USER, redis_state(service)->secrets.observer};
-  int status = redis_console_ask(&link, 3, words, NULL, err);
+  int status = redis_console_ask(&console, 3, words, NULL, err);
   if (status < 0) {
-    redis_console_close(&link);
+    redis_console_close(&console);
     return status;
   }
-  *ret = link;
+  *ret = console;
   return 0;
 }
 
 int redis_ask_once(const struct service_instance *service, uint32_t member, uint16_t port,
                    const char *text, uint64_t timeout_ns, redisReply **ret, struct error *err) {
-  CLEANUP(redis_console_close) struct redis_console link = {.context = NULL};
-  int status = redis_console_open(service, member, port, timeout_ns, &link, err);
-  if (status == 0) status = redis_console_say(&link, text, ret, err);
+  CLEANUP(redis_console_close) struct redis_console console = {.context = NULL};
+  int status = redis_console_open(service, member, port, timeout_ns, &console, err);
+  if (status == 0) status = redis_console_say(&console, text, ret, err);
   return status;
 }
 
