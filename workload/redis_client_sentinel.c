@@ -20,8 +20,8 @@ static struct redis_link *current_sentinel(struct redis_session *session) {
 }
 
 static bool is_asked(struct redis_session *session, const struct redis_link *link) {
-  return session->base.state == SESSION_CONNECTING && session->sentinel_tried > 0 &&
-         link == current_sentinel(session);
+  return session->base.state == SESSION_CONNECTING && !session->leaving &&
+         session->sentinel_tried > 0 && link == current_sentinel(session);
 }
 
 static void note(struct redis_session *session, const char *who, const char *why) {
@@ -134,7 +134,24 @@ static void subscribed(struct redis_link *link, const redisReply *reply) {
   link->opened_ns = loop_now_ns(link->loop);
 }
 
+/* A subscription says nothing for hours, and when the sentinel's host loses power it says nothing
+ * for ever: so it is asked whether it is there, and has until the next time to answer. */
+static void ping_later(struct redis_session *session, struct redis_link *link) {
+  link->ping_ns = loop_now_ns(session->base.loop) + session->base.spec.options->connect_timeout_ns;
+  redis_wake_at(session, link->ping_ns);
+}
+
+static void ping(struct redis_session *session, struct redis_link *link) {
+  if (link->count > 0) {
+    redis_link_lose(link, "no answer to PING");
+  } else if (redis_link_ask(link, NULL, (const char *[]){"PING"}, 1)) {
+    ping_later(session, link);
+    redis_link_flush(link);
+  }
+}
+
 static bool subscribe(struct redis_link *link) {
+  ping_later(link->owner, link);
   return redis_link_ask(link, subscribed, (const char *[]){"SUBSCRIBE", "+switch-master"}, 2);
 }
 
@@ -158,14 +175,15 @@ static void switched(struct redis_session *session, struct redis_link *link, con
 static void sentinel_answered(struct redis_link *link, const struct redis_answer *answer) {
   struct redis_session *session = link->owner;
   const redisReply *reply = answer->reply;
-  if (redis_link_current(link)) {
+  bool message = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+                 reply->element[0]->str && strcmp(reply->element[0]->str, "message") == 0;
+  if (!message && redis_link_current(link)) {
     struct redis_flight taken = redis_link_take_current(link);
     if (taken.answered) taken.answered(link, reply);
     return;
   }
-  bool message = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
-                 reply->element[2]->str && session->base.state == SESSION_READY;
-  if (message) switched(session, link, reply->element[2]->str);
+  bool news = message && reply->element[2]->str && session->base.state == SESSION_READY;
+  if (news) switched(session, link, reply->element[2]->str);
 }
 
 static void sentinel_opened(struct redis_link *link) {
@@ -231,7 +249,10 @@ uint64_t redis_sentinel_tick(struct redis_session *session, uint64_t now_ns) {
   for (uint32_t i = 0; i < session->redis->sentinel_count && session->epoch == epoch; i++) {
     struct redis_link *link = &session->sentinels[i];
     if (link->retry_ns <= now_ns) open_sentinel(session, link);
-    if (session->epoch == epoch && link->retry_ns < due_ns) due_ns = link->retry_ns;
+    if (session->epoch != epoch) break;
+    if (link->phase == LINK_OPEN && link->ping_ns <= now_ns) ping(session, link);
+    if (link->retry_ns < due_ns) due_ns = link->retry_ns;
+    if (link->phase == LINK_OPEN && link->ping_ns < due_ns) due_ns = link->ping_ns;
   }
   return due_ns;
 }

@@ -427,7 +427,7 @@ int redis_link_open(struct redis_link *link, const struct endpoint *endpoint, co
   link->attempt_ns = link->resolved_ns = now_ns;
   link->connected_ns = link->opened_ns = 0;
   link->deadline_ns = now_ns + options->connect_timeout_ns;
-  link->retry_ns = TIME_NEVER;
+  link->retry_ns = link->ping_ns = TIME_NEVER;
   link->tcp_user_timeout_ns = options->tcp_user_timeout_ns;
   link->timeline = 0;
   link->asked = link->broken = link->reading = false;
@@ -480,7 +480,7 @@ int redis_link_init(struct redis_link *link, void *owner, const struct redis_lin
   link->loop = loop;
   link->watch = (struct watch){.ready = socket_ready, .owner = link, .fd = -1};
   link->name = (struct resolver_request){.answered = name_answered, .owner = link};
-  link->retry_ns = TIME_NEVER;
+  link->retry_ns = link->ping_ns = TIME_NEVER;
   link->capacity = 2 * flights + QUESTIONS;
   link->flights = calloc(link->capacity, sizeof *link->flights);
   return link->flights ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a session");

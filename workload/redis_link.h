@@ -84,6 +84,7 @@ struct redis_link {
   bool asked;                      /* for its timeline again, on this connection */
   uint64_t deadline_ns;            /* of the attempt, until LINK_OPEN */
   uint64_t retry_ns;               /* the owner's: when to connect again; TIME_NEVER: not */
+  uint64_t ping_ns;                /* the owner's: when to ask whether the other end is alive */
   uint64_t attempt_ns, resolved_ns, connected_ns, opened_ns; /* stamps */
   uint64_t received_ns;                                      /* of the last receive, after it */
 

@@ -62,6 +62,8 @@ static void answer_as_usual(struct fake_redis_connection *connection, const char
     say(connection, fake->slots ? fake->slots : "*0\r\n");
   } else if (begins(command, "GET")) {
     say(connection, "$-1\r\n");
+  } else if (begins(command, "PING") && connection->subscribed) {
+    say(connection, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
   } else if (begins(command, "WAIT")) {
     say(connection, ":1\r\n");
   } else {

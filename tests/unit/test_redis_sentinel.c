@@ -174,6 +174,22 @@ static void test_subscription_is_renewed(void **state) {
   redis_bench_release(&bench);
 }
 
+/* Its host lost power: nothing comes, not even an end. */
+static void test_subscription_that_fell_silent_is_renewed(void **state) {
+  (void)state;
+  struct redis_bench bench;
+  init(&bench);
+  bench.options.connect_timeout_ns = 20 * NS_PER_MS;
+  redis_bench_connect(&bench);
+  await_subscriptions(&bench);
+  redis_bench_await_seen(&bench, 3, "PING", 3);
+  assert_int_equal(fake_redis_seen(&bench.fakes[3], "SUBSCRIBE"), 1);
+  fake_redis_rule(&bench.fakes[3], "PING", FAKE_REDIS_SILENCE, 1);
+  redis_bench_await_seen(&bench, 3, "SUBSCRIBE", 2);
+  assert_int_equal(bench.lost, 0);
+  redis_bench_release(&bench);
+}
+
 static void test_dead_sentinels_do_not_end_the_session(void **state) {
   (void)state;
   struct redis_bench bench;
@@ -202,6 +218,7 @@ int main(void) {
       cmocka_unit_test(test_switch_leaves_the_old_primary_at_once),
       cmocka_unit_test(test_named_primary_that_is_dead_sends_back_to_the_sentinels),
       cmocka_unit_test(test_subscription_is_renewed),
+      cmocka_unit_test(test_subscription_that_fell_silent_is_renewed),
       cmocka_unit_test(test_dead_sentinels_do_not_end_the_session),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
