@@ -204,6 +204,15 @@ static int parse(struct maker *maker, struct error *err) {
   return status;
 }
 
+/* There may be thousands of sessions: only what is used is kept. */
+static int trim(struct redis_command *command, struct error *err) {
+  void *parts = realloc(command->parts, command->part_count * sizeof *command->parts);
+  if (parts) command->parts = parts;
+  void *bytes = realloc(command->bytes, command->bytes_length + 1);
+  if (bytes) command->bytes = bytes;
+  return parts && bytes ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a session");
+}
+
 int redis_command_init(struct redis_command *command, const struct statement *statement,
                        struct error *err) {
   *command = (struct redis_command){.part_count = 0};
@@ -223,16 +232,9 @@ int redis_command_init(struct redis_command *command, const struct statement *st
   } else {
     status = parse(&maker, err);
   }
-  if (status < 0) {
-    redis_command_release(command);
-    return status;
-  }
-  /* There may be thousands of sessions: only what is used is kept. */
-  void *parts = realloc(command->parts, command->part_count * sizeof *command->parts);
-  if (parts) command->parts = parts;
-  void *bytes = realloc(command->bytes, command->bytes_length + 1);
-  if (bytes) command->bytes = bytes;
-  return 0;
+  if (status == 0) status = trim(command, err);
+  if (status < 0) redis_command_release(command);
+  return status;
 }
 
 void redis_command_release(struct redis_command *command) {
