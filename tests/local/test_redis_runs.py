@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+"""Shipped Redis scenarios, shortened, on real servers: what is known of Redis is what is measured."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from gameday import SOURCE, Checks, Place, need_local_hosts, run  # noqa: E402
+
+MET, MISSED, UNTRUSTED = 0, 1, 4
+SHORT = {"load.warmup": "2s", "load.settle": "4s"}
+
+
+class Outcome:
+    """A run that has ended, and what it measured."""
+
+    def __init__(self, place, name, sets):
+        self.name = name
+        out = os.path.join(place, name)
+        options = [word for path, value in {**SHORT, **sets}.items()
+                   for word in ("--set", f"{path}={value}")]
+        ended = run(["run", os.path.join(SOURCE, "scenarios/redis", name + ".yaml"), "--out", out,
+                     *options], timeout=400)
+        self.code, self.said = ended.returncode, ended.stderr
+        self.result = {}
+        if os.path.exists(os.path.join(out, "result.json")):
+            with open(os.path.join(out, "result.json"), encoding="utf-8") as file:
+                self.result = json.load(file)
+
+    def value(self, measure):
+        """Of the whole run; None: not known."""
+        return next((m["value"] for m in self.result.get("measures", [])
+                     if m["name"] == measure and m["fault"] is None), None)
+
+    def ended(self, checks, code):
+        """Whether there is something to look at. A starved harness says so and proves nothing."""
+        if self.code == UNTRUSTED and "starved" in self.said:
+            print(f"not checked: {self.name}: the harness was starved")
+            return False
+        return checks.check(self.code == code, f"{self.name}: exit {self.code}", self.said)
+
+
+def check_kill(checks, place):
+    """What reached the kernel before the answer survives the death of the process."""
+    one = Outcome(place, "aof-everysec-restart", {
+        "timeline": "[{at: 3s, for: 1s, process-kill: {target: host/redis1, process: redis}}]"})
+    if one.ended(checks, MET):
+        checks.check(one.value("data_loss") == 0, "kill: nothing is lost", one.said)
+        checks.check(one.result["writes"]["ok"] > 0, "kill: there were writes")
+
+
+def check_empty(checks, place):
+    """A primary that comes back with nothing takes it to its replicas."""
+    one = Outcome(place, "sentinel-empty-restart", {})
+    if one.ended(checks, MISSED):
+        lost, ok = one.value("data_loss"), one.result["writes"]["ok"]
+        checks.check(lost is not None and lost > ok / 4, f"empty: {lost} of {ok} lost", one.said)
+        checks.check(one.value("lost_everywhere") == lost, "empty: they are on no host", one.said)
+
+
+def check_split(checks, place):
+    """Who is bound to the old primary loses more than who follows Sentinel."""
+    one = Outcome(place, "sentinel-split", {
+        "cluster.services.redis.down_after": "2s", "cluster.services.redis.failover_timeout": "6s",
+        "timeline": "[{at: 2s, for: 15s, net-partition: {target: redis.primary, hosts: 2}}]"})
+    if one.ended(checks, MISSED):
+        pinned, followers = one.value("loss_ratio.pinned"), one.value("loss_ratio.primary")
+        checks.check(one.value("data_loss"), "split: writes are lost", one.said)
+        checks.check(one.value("dual_primary"), "split: there were two primaries", one.said)
+        checks.check(pinned is not None and followers is not None and pinned > followers,
+                     f"split: share lost of pinned {pinned}, of followers {followers}", one.said)
+
+
+def check_minority(checks, place):
+    """A master without a majority stops; what it acknowledged before is lost."""
+    one = Outcome(place, "cluster-minority", {
+        "cluster.services.redis.node_timeout": "2s",
+        "timeline": "[{at: 3s, for: 10s, net-partition: {target: 'redis.primary[0]'}}]"})
+    if one.ended(checks, MET):
+        checks.check(one.value("data_loss"), "minority: writes are lost", one.said)
+        checks.check(one.value("slots_unserved") is not None, "minority: coverage", one.said)
+        checks.check(one.value("dual_primary") == 0, "minority: never two", one.said)
+
+
+def main():
+    need_local_hosts()
+    checks = Checks()
+    with Place() as place:
+        check_kill(checks, place)
+        check_empty(checks, place)
+        check_split(checks, place)
+        check_minority(checks, place)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
