@@ -124,9 +124,26 @@ static void attempt_failed(struct pg_session *session, const char *why) {
   attempt_next(session);
 }
 
+/* What a refused connect has for a code is nowhere but in libpq's verbose message: "FATAL:  53300:
+ * sorry, too many clients already", and a line of where in the server's source. Returns the code
+ * and takes both out of the text; 0: there is none. */
+static uint32_t take_code(char *text) {
+  char *mark = strstr(text, ":  ");
+  if (!mark || strlen(mark) < 10 || strncmp(mark + 8, ": ", 2) != 0) return 0;
+  char *code = mark + 3;
+  if (strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5) return 0;
+  uint32_t packed = code_pack(code);
+  memmove(code, code + 7, strlen(code + 7) + 1);
+  char *place = strstr(code, " LOCATION:  ");
+  if (place) *place = '\0';
+  return packed;
+}
+
 static void attempt_failed_libpq(struct pg_session *session) {
-  char why[256];
+  char why[512];
   pg_message(session->conn, why, sizeof why);
+  uint32_t code = take_code(why);
+  if (code != 0) session->base.lost_code = code;
   attempt_failed(session, why);
 }
 
@@ -143,6 +160,7 @@ static int dial(struct pg_session *session, const char *const addresses[], uint3
   if (!session->conn) return error_set(err, STATUS_MEMORY, "%s", why);
   if (PQstatus(session->conn) == CONNECTION_BAD) return error_set(err, STATUS_SERVER, "%s", why);
   PQsetNoticeReceiver(session->conn, pg_notice, session);
+  (void)PQsetErrorVerbosity(session->conn, PQERRORS_VERBOSE); /* until it is connected */
   return loop_watch_renew(session->base.loop, &session->watch, PQsocket(session->conn), LOOP_WRITE,
                           err);
 }
@@ -200,6 +218,7 @@ static void attempt_next(struct pg_session *session) {
 }
 
 void pg_connect_round(struct pg_session *session) {
+  session->base.lost_code = 0;
   endpoint_round_begin(&session->round);
   attempt_next(session);
 }
@@ -310,6 +329,7 @@ static void poll_done(struct pg_session *session) {
   struct connect_timing *timing = &session->base.timing;
   uint64_t now_ns = loop_now_ns(session->base.loop);
   if (session->connected_ns == 0) session->connected_ns = now_ns;
+  (void)PQsetErrorVerbosity(session->conn, PQERRORS_DEFAULT);
   timing->connect_ns = session->connected_ns - session->resolved_ns;
   timing->authenticate_ns = now_ns - session->connected_ns;
   session->phase = PG_SETUP;

@@ -11,10 +11,15 @@
 static bool request_writes(const struct pg_session *session, const struct request *request) {
   switch (session->base.spec.statements[request->statement].meaning) {
     case STATEMENT_APPEND:
-    case STATEMENT_HEARTBEAT_SET: return true;
+    case STATEMENT_HEARTBEAT_SET:
+    case STATEMENT_CACHE_SET:
+    case STATEMENT_CACHE_LOCK:
+    case STATEMENT_CACHE_UNLOCK: return true;
     case STATEMENT_READ_OWN:
     case STATEMENT_READ_NEWEST:
-    case STATEMENT_HEARTBEAT_GET: return false;
+    case STATEMENT_HEARTBEAT_GET:
+    case STATEMENT_CACHE_GET:
+    case STATEMENT_ORIGIN_READ: return false;
   }
   return true;
 }

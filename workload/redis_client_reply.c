@@ -17,10 +17,15 @@ static enum statement_meaning meaning_of(const struct redis_session *session,
 static bool request_writes(const struct redis_session *session, const struct request *request) {
   switch (meaning_of(session, request)) {
     case STATEMENT_APPEND:
-    case STATEMENT_HEARTBEAT_SET: return true;
+    case STATEMENT_HEARTBEAT_SET:
+    case STATEMENT_CACHE_SET:
+    case STATEMENT_CACHE_LOCK:
+    case STATEMENT_CACHE_UNLOCK: return true;
     case STATEMENT_READ_OWN:
     case STATEMENT_READ_NEWEST:
-    case STATEMENT_HEARTBEAT_GET: return false;
+    case STATEMENT_HEARTBEAT_GET:
+    case STATEMENT_CACHE_GET:
+    case STATEMENT_ORIGIN_READ: return false;
   }
   return true;
 }
@@ -62,6 +67,13 @@ static int64_t number_at(const char *text, size_t length) {
   return strtoll(digits, NULL, 10);
 }
 
+/* "STAMP:COST:PAYLOAD" */
+static void take_second(struct reply *reply, const struct redis_answer *answer) {
+  const char *end = answer->text + answer->length;
+  const char *colon = memchr(answer->text, ':', answer->length);
+  if (colon) reply->values[1] = number_at(colon + 1, (size_t)(end - colon - 1));
+}
+
 static void take_array(struct reply *reply, const redisReply *array) {
   for (size_t i = 0; i < 2 && i < (size_t)array->elements; i++) {
     const redisReply *element = array->element[i];
@@ -78,11 +90,12 @@ static void take_value(struct redis_session *session, struct redis_flight *fligh
   const struct request *request = flight->request;
   reply->outcome = OUTCOME_OK;
   bool append = meaning_of(session, request) == STATEMENT_APPEND;
+  bool conditional = append || meaning_of(session, request) == STATEMENT_CACHE_LOCK;
   switch (answer->type) {
     case REDIS_REPLY_STATUS: break;
     case REDIS_REPLY_NIL:
       /* A write that was conditional, and whose condition did not hold. */
-      if (append) refuse(flight, OUTCOME_FAIL, code_pack("RDNIL"));
+      if (conditional) refuse(flight, OUTCOME_FAIL, code_pack(CODE_CONDITION));
       break;
     case REDIS_REPLY_INTEGER:
       reply->has_row = true;
@@ -99,6 +112,7 @@ static void take_value(struct redis_session *session, struct redis_flight *fligh
         reply->values[1] = request->numbers[1];
       } else {
         reply->values[0] = number_at(answer->text, answer->length);
+        if (meaning_of(session, request) == STATEMENT_CACHE_GET) take_second(reply, answer);
       }
       break;
     default:

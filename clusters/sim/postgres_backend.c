@@ -370,6 +370,14 @@ static void execute(struct sim_postgres *server, struct sim_query *query) {
       answer->values[0] = beat ? (int64_t)beat->record.sequence : 0;
       break;
     }
+    case STATEMENT_CACHE_SET:
+    case STATEMENT_CACHE_GET:
+    case STATEMENT_CACHE_LOCK:
+    case STATEMENT_CACHE_UNLOCK: /* no statements of a PostgreSQL server */
+    case STATEMENT_ORIGIN_READ:
+      answer->outcome = OUTCOME_FAIL;
+      answer->code = code_pack("0A000");
+      break;
   }
 }
 

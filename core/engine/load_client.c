@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/load_probe.h"
+#include "engine/load_steps.h"
 
 /* Memory bounds the queue of one client, not the load: 4 MiB. */
 #define PENDING_MAX 65536u
@@ -38,6 +39,13 @@ uint64_t load_client_give_up_ns(const struct load_client *client,
 
 static bool appends_row(const struct operation *operation) {
   return operation->kind == OPERATION_WRITE || operation->kind == OPERATION_PROBE;
+}
+
+void load_client_count(struct load_client *client) {
+  struct load_context *context = client->context;
+  add(&context->counters->scheduled, 1);
+  add(&context->counters->outstanding, 1);
+  if (!client->client.class->always_on) context->bounded_outstanding++;
 }
 
 /* --- done ------------------------------------------------------------------------------------ */
@@ -182,9 +190,7 @@ static void enqueue(struct load_client *client, uint64_t scheduled_ns, uint64_t 
                                 .route = (uint8_t)inner->class->route,
                                 .host = HOST_NONE};
   inner->env->workload->plan(&client->client, &operation);
-  add(&context->counters->scheduled, 1);
-  add(&context->counters->outstanding, 1);
-  if (!inner->class->always_on) context->bounded_outstanding++;
+  load_client_count(client);
   if (client->count == client->capacity) {
     finish_unsent(client, &operation, OUTCOME_SKIPPED, CODE_QUEUE_FULL, now_ns);
     return;
@@ -206,6 +212,8 @@ static void pump(struct load_client *client, uint64_t now_ns) {
   give_up_late(client, now_ns);
   if (client->client.class->fresh) {
     load_probe_start(client);
+  } else if (client->steps) {
+    load_steps_start(client);
   } else {
     bool saturate = client->client.class->saturate && client->running && now_ns < client->end_ns;
     while (can_send(client)) {
@@ -384,6 +392,7 @@ void load_client_abandon(struct load_client *client) {
     finish_unsent(client, &operation, OUTCOME_SKIPPED, CODE_QUEUE_FULL, now_ns);
   }
   load_client_close(client); /* most drivers complete what is in flight here */
+  if (client->steps) load_steps_abandon(client);
   if (client->client.class->fresh && client->was_ready) {
     add(&client->context->counters->ready, UINT64_MAX);
   }
@@ -418,7 +427,7 @@ static int make_buffers(struct load_client *client, struct error *err) {
       class->rate / class->count * 1e-9 * (double)client->options->operation_timeout_ns;
   waiting = ceil(waiting * 1.25) + PENDING_EXTRA;
   client->capacity = waiting < PENDING_MAX ? (uint32_t)waiting : PENDING_MAX;
-  client->flight_count = class->fresh ? 1 : client->options->pipeline_depth;
+  client->flight_count = class->fresh ? 1 : client->own_options.pipeline_depth;
   size_t payload = payload_size(client->client.env) + 1;
   client->pending = calloc(client->capacity, sizeof *client->pending);
   client->flights = calloc(client->flight_count, sizeof *client->flights);
@@ -435,18 +444,21 @@ static int make_buffers(struct load_client *client, struct error *err) {
   return 0;
 }
 
+uint8_t load_client_host(const struct load_client *client) {
+  const struct load_context *context = client->context;
+  if (context->client_host_count == 0) return HOST_NONE;
+  return context->client_hosts[client->client.index % context->client_host_count]->index;
+}
+
 static int make_session(struct load_client *client, uint64_t seed, struct error *err) {
   const struct client *inner = &client->client;
   const struct workload *workload = inner->env->workload;
   const struct driver *driver = inner->env->access->driver;
   const struct load_context *context = client->context;
-  uint8_t from_host = HOST_NONE;
-  if (context->client_host_count > 0)
-    from_host = context->client_hosts[inner->index % context->client_host_count]->index;
   struct session_spec spec = {.access = inner->env->access,
                               .options = client->options,
                               .route = inner->class->route,
-                              .from_host = from_host,
+                              .from_host = load_client_host(client),
                               .pinned_host = inner->class->host,
                               .statements = workload->statements,
                               .statement_count = workload->statement_count,
@@ -470,7 +482,9 @@ int load_client_init(struct load_client *client, struct load_context *context,
                      const struct workload_env *env, const struct client_class *class,
                      uint16_t index, uint32_t identity, uint64_t seed, struct error *err) {
   client->context = context;
-  client->options = env->workload->options(env->config);
+  client->own_options = *env->workload->options(env->config);
+  if (env->workload->next) client->own_options.pipeline_depth = LOAD_STEPS_FLIGHTS;
+  client->options = &client->own_options;
   client->client =
       (struct client){.env = env, .class = class, .index = index, .identity = identity};
   char stream[48];
@@ -484,11 +498,13 @@ int load_client_init(struct load_client *client, struct load_context *context,
   client->give_up_timer = (struct timer){.fire = give_up_fired, .owner = client};
   client->connect_timer = (struct timer){.fire = connect_fired, .owner = client};
   int status = make_buffers(client, err);
-  if (status < 0) return status;
-  return make_session(client, seed, err);
+  if (status == 0) status = make_session(client, seed, err);
+  if (status == 0 && env->workload->next) status = load_steps_init(client, seed, err);
+  return status;
 }
 
 void load_client_release(struct load_client *client) {
+  load_steps_release(client);
   struct session *session = client->client.session;
   if (session) {
     session->driver->session_release(session);

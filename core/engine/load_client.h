@@ -25,6 +25,16 @@
 #include "gameday/workload.h"
 
 struct load_client;
+struct load_steps;
+struct load_origin;
+
+/* What clients on one client host share under one workload. */
+struct load_process {
+  struct load_process *next;
+  const struct workload_env *env;
+  uint8_t host;
+  void *process; /* of workload->process_new() */
+};
 
 /* Written by the one thread of a group, read by any. */
 struct load_counters {
@@ -54,6 +64,7 @@ struct load_context {
    * that have an end is done; `why` of the last LOST of a client that never was READY. */
   void (*progressed)(struct load_context *context);
   struct error why;
+  struct load_process *processes; /* owned */
 };
 
 /* An operation from its send to its completion. */
@@ -63,6 +74,7 @@ struct load_flight {
   struct load_client *client;
   struct load_flight *next_free;
   char *payload;
+  struct load_steps *steps; /* of an operation of several steps; NULL: it is none */
   bool used;
 };
 
@@ -96,6 +108,12 @@ struct load_client {
   bool was_ready, is_ready;
   uint64_t ready_ns;
 
+  /* operations of several steps: load_steps.c */
+  struct load_origin *origin;
+  struct load_steps *steps;          /* one a flight */
+  struct load_flight *foreground;    /* not answered yet */
+  struct client_options own_options; /* `options` points there */
+
   /* the fresh-connection probe */
   enum load_probe_step probe;
   struct operation probe_write; /* the operation, while its read is in flight */
@@ -127,7 +145,12 @@ void load_client_abandon(struct load_client *client);
 uint64_t load_client_give_up_ns(const struct load_client *client,
                                 const struct operation *operation);
 
-/* --- for load_probe.c, the part of a client with `class->fresh` --- */
+/* --- for load_probe.c, the part of a client with `class->fresh`, and for load_steps.c --- */
+
+/* Counts an operation that was decided on now. */
+void load_client_count(struct load_client *client);
+/* The client host that the client is on; HOST_NONE: not known. */
+uint8_t load_client_host(const struct load_client *client);
 
 /* Takes a free flight for the oldest operation; NULL: none of both. */
 struct load_flight *load_client_take(struct load_client *client);

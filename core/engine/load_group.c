@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/load_steps.h"
+
 /* How often the latest lateness of the schedule's timers becomes a sample. */
 #define DELAY_PERIOD_NS NS_PER_S
 
@@ -196,6 +198,7 @@ void load_group_release(struct load_group *group) {
   /* Only after a failure of the loop is there anything left to abandon. */
   for (uint32_t i = 0; i < group->client_count; i++) load_client_abandon(&group->clients[i]);
   for (uint32_t i = 0; i < group->client_count; i++) load_client_release(&group->clients[i]);
+  load_processes_free(&group->context);
   resolver_free(group->context.resolver);
   group->context.resolver = NULL;
   free(group->clients);

@@ -46,7 +46,9 @@ static void take_point(struct progress *progress, uint64_t now_ns) {
   *point = (struct progress_point){
       .time_ns = now_ns,
       .ok = writes[OUTCOME_OK],
-      .bad = writes[OUTCOME_FAIL] + writes[OUTCOME_UNKNOWN] + writes[OUTCOME_SKIPPED]};
+      .bad = writes[OUTCOME_FAIL] + writes[OUTCOME_UNKNOWN] + writes[OUTCOME_SKIPPED],
+      .reads_ok = reads[OUTCOME_OK],
+      .reads_bad = reads[OUTCOME_FAIL] + reads[OUTCOME_UNKNOWN] + reads[OUTCOME_SKIPPED]};
   for (uint32_t i = 0; i < progress->part_count; i++)
     point->parts[i] = recorder_acknowledged(progress->recorder, progress->parts[i].workload,
                                             progress->parts[i].shard);
@@ -82,6 +84,11 @@ static bool all_parts_ok(const struct progress *progress, const struct progress_
   return true;
 }
 
+/* Nothing was written yet, but something read. */
+static bool only_reads(const struct progress_point *point) {
+  return point->ok + point->bad == 0 && point->reads_ok + point->reads_bad > 0;
+}
+
 /* Writes must have succeeded in the later half too: those of the earlier one may have been done
  * before `since_ns` and counted after it, and what hangs on a dead host is counted nowhere yet. */
 bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns) {
@@ -89,6 +96,9 @@ bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns) {
   const struct progress_point *last = point_back(progress, 0);
   if (!first || last->time_ns <= since_ns) return false;
   const struct progress_point *half = point_at(progress, since_ns + (last->time_ns - since_ns) / 2);
+  if (only_reads(last))
+    return last->reads_bad == first->reads_bad && half->reads_ok > first->reads_ok &&
+           last->reads_ok > half->reads_ok;
   return last->bad == first->bad && half->ok > first->ok && last->ok > half->ok &&
          all_parts_ok(progress, first, half) && all_parts_ok(progress, half, last);
 }
@@ -138,14 +148,17 @@ void progress_tick(struct progress *progress, uint64_t now_ns,
   if (plain && now_ns - progress->printed_ns < PLAIN_PERIOD_NS) return;
   const struct progress_point *last = point_back(progress, 0), *before = point_back(progress, 10);
   double span = (double)(last->time_ns - before->time_ns) / (double)NS_PER_S;
-  double ok = span > 0 ? (double)(last->ok - before->ok) / span : 0;
-  double bad = span > 0 ? (double)(last->bad - before->bad) / span : 0;
+  bool reads = only_reads(last);
+  uint64_t done = reads ? last->reads_ok - before->reads_ok : last->ok - before->ok;
+  uint64_t failed = reads ? last->reads_bad - before->reads_bad : last->bad - before->bad;
+  double ok = span > 0 ? (double)done / span : 0;
+  double bad = span > 0 ? (double)failed / span : 0;
   char roles[256], bar[64], line[512];
   describe_roles(service, progress->service_count ? progress->service_count : 1, roles,
                  sizeof roles);
   describe_bar(progress, now_ns, bar);
-  snprintf(line, sizeof line, "%s%.1f s  %s  writes %.0f/s ok, %.0f/s not%s%s%s%s",
-           plain ? "" : bar, seconds(progress, now_ns), progress->phase, ok, bad,
+  snprintf(line, sizeof line, "%s%.1f s  %s  %s %.0f/s ok, %.0f/s not%s%s%s%s", plain ? "" : bar,
+           seconds(progress, now_ns), progress->phase, reads ? "reads" : "writes", ok, bad,
            roles[0] ? " " : "", roles, detail[0] ? "  " : "", detail);
   progress->printed_ns = now_ns;
   if (plain)

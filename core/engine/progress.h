@@ -18,6 +18,7 @@
 struct progress_point {
   uint64_t time_ns;               /* clock time */
   uint64_t ok, bad;               /* writes so far: bad is fail + unknown + skipped */
+  uint64_t reads_ok, reads_bad;   /* the same of reads */
   uint64_t parts[PROGRESS_PARTS]; /* ok, by part */
 };
 /* Writes that one primary answers: of one workload, on one shard. */
@@ -48,7 +49,8 @@ void progress_phase(struct progress *progress, const char *phase, uint64_t now_n
 void progress_tick(struct progress *progress, uint64_t now_ns,
                    const struct service_instance *service, const char *detail);
 /* Whether since clock time `since_ns` writes succeeded and none did anything else; on every shard
- * and of every workload that has any, because what hangs is counted nowhere yet. */
+ * and of every workload that has any, because what hangs is counted nowhere yet. Of a load that
+ * never wrote anything, reads are asked instead. */
 bool progress_all_ok_since(const struct progress *progress, uint64_t since_ns);
 /* Takes the status line off the screen. */
 void progress_end(struct progress *progress);

@@ -143,7 +143,7 @@ static void count_operation(struct recorder *recorder, const struct operation *o
       atomic_fetch_add_explicit(&recorder->acknowledged[workload][operation->shard], 1,
                                 memory_order_relaxed);
   }
-  if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_KEY)
+  if (operation_is_read(operation))
     atomic_fetch_add_explicit(&recorder->reads[operation->outcome], 1, memory_order_relaxed);
 }
 

@@ -130,6 +130,11 @@ int run_start_load(struct run *run, struct error *err) {
     if (!service)
       return error_set(err, STATUS_USAGE, "workload %s needs the service %s",
                        row->workload->plugin.name, row->workload->service);
+    const struct service_instance *origin = NULL;
+    if (row->workload->origin) origin = service_for(run, row->workload->origin);
+    if (row->workload->origin && !origin)
+      return error_set(err, STATUS_USAGE, "workload %s needs the service %s",
+                       row->workload->plugin.name, row->workload->origin);
     run->envs[i] = (struct workload_env){
         .workload = row->workload,
         .config = row->config,
@@ -137,6 +142,7 @@ int run_start_load(struct run *run, struct error *err) {
         .seed = run->spec->seed,
         .service = service,
         .access = &service->access,
+        .origin = origin ? &origin->access : NULL,
         .clock = run->clock,
         .sink = run->sink,
         .state = arena_alloc(&run->arena, row->workload->plugin.state_size + 1)};

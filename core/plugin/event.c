@@ -60,6 +60,7 @@ const char *operation_kind_name(enum operation_kind kind) {
       [OPERATION_READ_KEY] = "read_key",
       [OPERATION_CACHE_WRITE] = "cache_write",
       [OPERATION_CACHE_READ] = "cache_read",
+      [OPERATION_ORIGIN] = "origin",
   };
   return NAME_AT(names, kind);
 }

@@ -9,6 +9,9 @@ uint8_t host_set_find(const struct record_info *info, uint8_t service, uint8_t s
 }
 
 uint8_t operation_service(const struct record_info *info, const struct operation *operation) {
+  if (operation->kind == OPERATION_ORIGIN && operation->host < info->host_count &&
+      info->host_services[operation->host] < info->service_count)
+    return info->host_services[operation->host];
   if (operation->workload >= info->workload_count) return 0;
   return info->workloads[operation->workload].service;
 }

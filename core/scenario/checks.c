@@ -67,15 +67,19 @@ static void check_capabilities(struct draft *draft) {
   }
 }
 
+static void check_workload_service(struct draft *draft, uint32_t index, const char *service) {
+  if (!service || checks_find_service(draft->scenario, service)) return;
+  mistakes_add(&draft->mistakes, &draft->workloads[index].place,
+               "%s needs service '%s', which the cluster does not have; expected it under "
+               "cluster.services",
+               draft->scenario->workloads[index].workload->plugin.name, service);
+}
+
 static void check_workloads(struct draft *draft) {
-  const struct scenario *scenario = draft->scenario;
-  for (uint32_t i = 0; i < scenario->workload_count; i++) {
-    const struct workload *workload = scenario->workloads[i].workload;
-    if (workload->service && !checks_find_service(scenario, workload->service))
-      mistakes_add(&draft->mistakes, &draft->workloads[i].place,
-                   "%s needs service '%s', which the cluster does not have; expected it under "
-                   "cluster.services",
-                   workload->plugin.name, workload->service);
+  for (uint32_t i = 0; i < draft->scenario->workload_count; i++) {
+    const struct workload *workload = draft->scenario->workloads[i].workload;
+    check_workload_service(draft, i, workload->service);
+    check_workload_service(draft, i, workload->origin);
   }
 }
 

@@ -18,6 +18,14 @@ enum statement_meaning {
   STATEMENT_READ_NEWEST,   /* -> identity, sequence of the row appended last */
   STATEMENT_HEARTBEAT_SET, /* beat; no rows */
   STATEMENT_HEARTBEAT_GET, /* -> beat */
+  /* A cache: key, stamp and cost of the value, time to live in ms, payload. The text of an entry is
+   * "STAMP:COST:PAYLOAD". No rows. */
+  STATEMENT_CACHE_SET,
+  STATEMENT_CACHE_GET, /* key -> stamp, cost; no row when it is not there */
+  /* key, token, time to live in ms. FAIL (RDNIL) when somebody else has it. */
+  STATEMENT_CACHE_LOCK,
+  STATEMENT_CACHE_UNLOCK, /* key */
+  STATEMENT_ORIGIN_READ,  /* key, how long it takes in us -> version */
 };
 struct statement {
   enum statement_meaning meaning;
@@ -129,6 +137,8 @@ struct session {
   uint8_t host;      /* connected to; HOST_NONE when not */
   uint32_t timeline; /* of the server at connect time; 0: not known (a replica) */
   uint32_t in_flight;
+  uint32_t lost_code; /* why the last connect failed, as the server said it (53300: too many
+                         connections): code_pack(); 0: it said nothing that has a code */
   struct connect_timing timing; /* of the last connect */
 };
 

@@ -13,9 +13,11 @@
 #define FAULT_NONE (-1)
 
 enum operation_kind {
-  OPERATION_WRITE,           /* a unique row */
-  OPERATION_READ_OWN,        /* the client's own last write, through its route */
-  OPERATION_READ_NEWEST,     /* the newest row a host shows */
+  OPERATION_WRITE,    /* a unique row */
+  OPERATION_READ_OWN, /* the client's own last write, through its route */
+  /* The newest row a host shows. Through a cache: the value of the key read_identity, sequence says
+   * where it came from (enum cache_source), value when it was made (run time). */
+  OPERATION_READ_NEWEST,
   OPERATION_HEARTBEAT_WRITE, /* the heartbeat on the primary; sequence is the beat */
   OPERATION_HEARTBEAT_READ,  /* the heartbeat as one host shows it; value is the beat */
   OPERATION_PROBE,           /* a fresh connection: connect, read, write, close */
@@ -25,7 +27,20 @@ enum operation_kind {
   /* An entry of a cache, which may be gone at any time. sequence is the key's number, from 1. */
   OPERATION_CACHE_WRITE,
   OPERATION_CACHE_READ, /* value is the key's number, or 0: it is not there */
+  OPERATION_ORIGIN,     /* a request that an operation of the same client sent to the workload's
+                           second service: the database behind a cache */
   OPERATION_KIND_COUNT,
+};
+/* Where the answer to a read through a cache came from. */
+enum cache_source {
+  CACHE_NONE,   /* there was no answer; or no cache to ask */
+  CACHE_HIT,    /* the cache, within its time to live */
+  CACHE_STALE,  /* the cache, beyond it */
+  CACHE_EARLY,  /* the cache had it, and it was made anew before its time was over */
+  CACHE_WAITED, /* somebody else's recomputation */
+  CACHE_MISS,   /* a recomputation of its own */
+  CACHE_BYPASS, /* the origin, because the cache did not answer */
+  CACHE_SOURCE_COUNT,
 };
 enum outcome {
   OUTCOME_OK,
@@ -66,6 +81,8 @@ struct operation {
 #define CODE_CONNECTION_LOST "GDEOF" /* unknown: the connection broke after the send */
 #define CODE_NOT_REPLICATED "GDWAI"  /* unknown: applied, on fewer replicas than WAIT asked for */
 #define CODE_QUEUE_FULL "GDQUE"      /* skipped */
+#define CODE_CONDITION "RDNIL"       /* fail: a conditional write whose condition did not hold */
+#define CODE_TOO_MANY "53300"        /* fail: too_many_connections */
 #define CODE_READ_ONLY "25006"       /* fail: read_only_sql_transaction */
 
 uint32_t code_pack(const char code[5]); /* [0-9A-Z]{5} in base 36, plus 1; 0 for anything else */

@@ -267,10 +267,10 @@ static uint32_t highest_parameter(const char *text) {
   return highest;
 }
 
-static void check_statements(const struct workload *w) {
-  assert_true(w->statement_count > 0 && w->statement_count <= 32); /* bits of client_class.uses */
-  for (uint32_t i = 0; i < w->statement_count; i++) {
-    const struct statement *statement = &w->statements[i];
+static void check_statements(const struct statement *statements, uint32_t count) {
+  assert_true(count > 0 && count <= 32); /* bits of client_class.uses */
+  for (uint32_t i = 0; i < count; i++) {
+    const struct statement *statement = &statements[i];
     assert_non_null(statement->text);
     assert_true(statement->text[0] != '\0');
     assert_int_equal(highest_parameter(statement->text), statement->parameter_count);
@@ -285,7 +285,7 @@ static void check_options(const struct workload *w, struct arena *arena) {
   assert_non_null(options);
   if (!complete) return;
   assert_true(options->connect_timeout_ns > 0 && options->operation_timeout_ns > 0);
-  assert_true(options->pipeline_depth > 0);
+  assert_true(options->pipeline_depth > 0 || w->next);
 }
 
 static void test_workloads_are_complete(void **state) {
@@ -298,10 +298,14 @@ static void test_workloads_are_complete(void **state) {
     for (const struct service *const *s = services; *s; s++)
       known = known || strcmp((*s)->plugin.name, w->service) == 0;
     assert_true(known);
-    assert_true(w->classes && w->options && w->plan && w->submit && w->answer);
+    assert_true(w->classes && w->options && w->plan && w->answer);
+    assert_true((w->submit == NULL) == (w->next != NULL));
+    assert_true((w->origin == NULL) == (w->origin_options == NULL));
+    assert_true((w->process_new == NULL) == (w->process_free == NULL));
     assert_true(w->payload_offset == SIZE_MAX ||
                 w->payload_offset + sizeof(uint64_t) <= w->plugin.config_size);
-    check_statements(w);
+    check_statements(w->statements, w->statement_count);
+    if (w->origin) check_statements(w->origin_statements, w->origin_statement_count);
     check_options(w, &arena);
   }
   arena_release(&arena);
