@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 const struct injector *const injectors[] = {
-    &injector_host_crash, &injector_net_partition, &injector_process_kill, &injector_process_pause,
-    &injector_promote,    &injector_restart,       &injector_switchover,   NULL,
+    &injector_cache_stampede, &injector_host_crash,    &injector_net_partition,
+    &injector_process_kill,   &injector_process_pause, &injector_promote,
+    &injector_restart,        &injector_switchover,    NULL,
 };

@@ -4,6 +4,7 @@
 
 #include "gameday/injector.h"
 
+extern const struct injector injector_cache_stampede;
 extern const struct injector injector_host_crash;
 extern const struct injector injector_net_partition;
 extern const struct injector injector_process_kill;

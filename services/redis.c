@@ -145,5 +145,6 @@ const struct service service_redis = {
     .view = redis_view,
     .settings = redis_settings,
     .step = redis_step,
+    .keys = redis_keys,
     .converged = redis_converged,
 };

@@ -177,6 +177,9 @@ void redis_view(const struct service_instance *service, struct service_view *ret
 int redis_settings(struct service_instance *service, struct buf *json, struct error *err);
 int redis_step(struct service_instance *service, enum service_step step, const struct host *host,
                struct error *err);
+/* redis_keys.c */
+int redis_keys(struct service_instance *service, enum keys_action action, const struct host *host,
+               const char *pattern, struct keys_count *ret, struct error *err);
 int redis_converged(struct service_instance *service, bool *ret_converged, char *why,
                     size_t why_size, struct error *err);
 

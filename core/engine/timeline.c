@@ -161,7 +161,8 @@ static void confirm_heal(struct entry *entry, uint64_t now_ns) {
 
 static void take_effect(struct entry *entry, uint64_t now_ns) {
   entry->confirmed_ns = now_ns;
-  if (entry->plan->for_ns == 0) {
+  bool moment = entry->injection.injector->flags & INJECTOR_MOMENT;
+  if (entry->plan->for_ns == 0 && !moment) {
     enter_recovering(entry);
     return;
   }

@@ -9,8 +9,10 @@
 /* A fault that the servers do not see as one: a planned action. It has no heal. */
 enum injector_flags {
   INJECTOR_PLANNED = 1 << 0, /* a step (switchover); measured like a fault */
-  INJECTOR_PASSES = 1 << 1,  /* over by itself where the process has no unit: its manager brings it
-                                back, and the cluster is not whole before that */
+  INJECTOR_MOMENT = 1 << 2, /* is over as soon as it was seen: there is nothing to undo, and what it
+                               did is made good by those who use the service */
+  INJECTOR_PASSES = 1 << 1, /* over by itself where the process has no unit: its manager brings it
+                               back, and the cluster is not whole before that */
 };
 
 /* One fault of a run. The engine owns it; it has been journaled before inject() is called. Also

@@ -54,6 +54,20 @@ struct service_instance {
   void *state;
 };
 
+/* What can be done to the keys that a server holds, where it is a cache: all of them can be made
+ * anew by those who use it. */
+enum keys_action {
+  KEYS_LOOK,    /* only counts */
+  KEYS_EXPIRE,  /* removes those that match */
+  KEYS_FLUSH,   /* removes all */
+  KEYS_RESTART, /* the server dies, its data set is removed, and it is started again */
+};
+/* How many keys match. */
+struct keys_count {
+  uint64_t before; /* KEYS_EXPIRE, KEYS_FLUSH: that were removed; else as far as it could tell */
+  uint64_t now;    /* right afterwards, counted anew; 0 for KEYS_RESTART */
+};
+
 /* Steps: planned actions that are no faults. */
 enum service_step { STEP_SWITCHOVER, STEP_PROMOTE, STEP_RESTART, STEP_COUNT };
 
@@ -104,6 +118,10 @@ struct service {
   /* A planned action on a member (NULL: the service chooses). Blocks until it is done. */
   int (*step)(struct service_instance *service, enum service_step step, const struct host *host,
               struct error *err);
+  /* Acts on the keys that match `pattern` (* stands for anything) of the server on `host`. Blocks.
+   * NULL: the service is no cache. */
+  int (*keys)(struct service_instance *service, enum keys_action action, const struct host *host,
+              const char *pattern, struct keys_count *ret, struct error *err);
   /* Whether all members agree: one timeline, all replicas at the primary's position. */
   int (*converged)(struct service_instance *service, bool *ret_converged, char *why,
                    size_t why_size, struct error *err);

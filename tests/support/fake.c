@@ -229,6 +229,19 @@ static bool fake_can_step(const void *config, enum service_step step) {
   return true;
 }
 
+static int fake_keys(struct service_instance *service, enum keys_action action,
+                     const struct host *host, const char *pattern, struct keys_count *ret,
+                     struct error *err) {
+  struct fake *fake = service->cluster->state;
+  (void)pattern;
+  int status = enter(service->cluster, host, action == KEYS_LOOK ? "look" : "remove", 0, err);
+  if (status < 0) return status;
+  ret->before = fake->keys[host->index];
+  if (action != KEYS_LOOK && !fake->stubborn) fake->keys[host->index] = 0;
+  ret->now = fake->keys[host->index];
+  return 0;
+}
+
 const struct service fake_service = {
     .plugin = {.name = "fakedb", .summary = "A database in memory"},
     .processes = processes,
@@ -236,6 +249,7 @@ const struct service fake_service = {
     .can_step = fake_can_step,
     .view = fake_view,
     .step = fake_step,
+    .keys = fake_keys,
 };
 
 /* --- the whole ------------------------------------------------------------------------------- */
@@ -268,6 +282,7 @@ void fake_init(struct fake *fake, const char *run_directory) {
     snprintf(host->name, sizeof host->name, "%s", names[i]);
     snprintf(host->address, sizeof host->address, "10.9.8.%u", i + 1u);
     fake->processes[i] = i < FAKE_SERVERS ? 2 : 0;
+    fake->keys[i] = i < FAKE_SERVERS ? 100 : 0;
     if (i < FAKE_SERVERS) fake->members[i] = host;
     fake->view.hosts[i].role = i == 0 ? ROLE_PRIMARY : i < FAKE_SERVERS ? ROLE_REPLICA : ROLE_NONE;
   }
