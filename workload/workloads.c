@@ -1,10 +1,12 @@
 /* The table of workloads. */
 #include "gameday/workload.h"
+#include "workload/cache_aside.h"
 #include "workload/pg_ledger.h"
 #include "workload/redis_ledger.h"
 
 const struct workload *const workloads[] = {
     &workload_pg_ledger,
     &workload_redis_ledger,
+    &workload_cache_aside,
     NULL,
 };
