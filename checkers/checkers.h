@@ -14,6 +14,7 @@ extern const struct checker checker_load;
 extern const struct checker checker_loss;
 extern const struct checker checker_slot_coverage;
 extern const struct checker checker_staleness;
+extern const struct checker checker_stampede;
 extern const struct checker checker_synchrony;
 
 #endif
