@@ -75,13 +75,17 @@ void command_put(struct sim_wire *wire, const char *format, ...) {
                (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
 
-/* `pointer2`: the entry that is acknowledged by it, `number2`: bytes. */
+/* `pointer2`: the entry that is acknowledged by it, `number2`: bytes, `number3`: the life of the
+ * host's kernel. */
 static void answer_arrived(struct sim_process *self, const struct sim_args *args);
 
 static void leaves(struct sim_process *self, const struct sim_args *args) {
   struct sim_wire *wire = sim_wire_at_program(args);
+  struct sim_args all = *args;
   (void)self;
-  if (wire) sim_wire_answer(wire, answer_arrived, args, (uint32_t)args->number2);
+  if (!wire) return;
+  all.number3 = wire->to->kernel.life;
+  sim_wire_answer(wire, answer_arrived, &all, (uint32_t)args->number2);
 }
 
 void command_send(struct sim_wire *wire, size_t size, uint64_t delay_ns,
@@ -100,7 +104,8 @@ void command_send(struct sim_wire *wire, size_t size, uint64_t delay_ns,
 static void answer_arrived(struct sim_process *self, const struct sim_args *args) {
   struct sim_wire *wire = sim_wire_at_opener(args);
   (void)self;
-  if (!wire) return;
+  /* Power off takes the link down first: what is under way does not get out. */
+  if (!wire || wire->to->kernel.life != args->number3) return;
   const struct sim_redis_entry *entry = args->pointer2;
   if (entry && wire->acknowledged) wire->acknowledged(wire, entry);
   const char *bytes = wire->out.data + wire->out.start;

@@ -49,9 +49,10 @@ struct sim_follow {
 struct sim_feed {
   bool active, online; /* it gets the stream */
   struct sim_wire *wire;
-  uint64_t number;       /* of its wire */
-  uint64_t sent;         /* entries */
-  uint64_t acknowledged; /* entries */
+  uint64_t sent, arrived; /* entries */
+  uint64_t unanswered_ns; /* when the oldest that has not arrived was sent */
+  bool ask;               /* for an acknowledgement, as soon as something can be sent */
+  uint64_t acknowledged;  /* entries */
   uint64_t acknowledged_ns;
 };
 

@@ -12,8 +12,8 @@
 #define REPL_TIMEOUT_NS (60 * NS_PER_S) /* repl-timeout */
 #define PING_NS (10 * NS_PER_S)         /* repl-ping-replica-period */
 #define BACKLOG_BYTES (1u << 20)        /* repl-backlog-size */
-/* What the kernel holds back while earlier bytes wait to be sent again. */
 #define ACK_BYTES 40
+#define RESEND_NS (200 * NS_PER_MS) /* TCP_RTO_MIN */
 
 static struct sim_redis *primary_of(const struct sim_redis *replica) {
   return &replica->cluster->servers[replica->follow.from];
@@ -117,11 +117,24 @@ static void on_copy(struct sim_process *self, const struct sim_args *args) {
   redis_settle(replica);
 }
 
+/* What waited in the primary's socket behind it. */
+static void on_arrived(struct sim_process *self, const struct sim_args *args) {
+  (void)args;
+  stream_push(self->owner, false);
+}
+
 /* The stream: all up to `pointer2`; `number2`: it asks for an acknowledgement. */
 static void on_stream(struct sim_process *self, const struct sim_args *args) {
   struct sim_redis *replica = replica_at(args);
   (void)self;
-  if (!replica || !data_become(replica, args->pointer2)) return;
+  if (!replica) return;
+  const struct sim_redis_entry *last = args->pointer2;
+  struct sim_wire *wire = replica->follow.wire;
+  struct sim_feed *feed = wire->to_open ? wire->peer : NULL;
+  if (feed) feed->arrived = last->index;
+  if (feed && feed->arrived >= feed->sent && wire->to->kernel.running)
+    sim_after(&wire->to->kernel, 0, on_arrived, NULL);
+  if (!data_become(replica, last)) return;
   redis_write_delay_ns(replica);
   if (args->number2) acknowledge(replica);
   stream_push(replica, false);
@@ -187,7 +200,7 @@ static void copied(struct sim_process *self, const struct sim_args *args) {
       wire, on_copy,
       &(struct sim_args){.pointer2 = (void *)(uintptr_t)last, .number2 = server->history},
       last ? (uint32_t)last->offset : 0);
-  feed->sent = args->number2;
+  feed->sent = feed->arrived = args->number2;
   go_online(server, feed);
 }
 
@@ -210,7 +223,7 @@ static void on_psync(struct sim_process *self, const struct sim_args *args) {
   wire->peer_closed = feed_closed;
   *feed = (struct sim_feed){.active = true, .wire = wire, .acknowledged_ns = redis_now_ns(server)};
   if (may_continue(server, last, args->number2)) {
-    feed->sent = feed->acknowledged = last ? last->index : 0;
+    feed->sent = feed->arrived = feed->acknowledged = last ? last->index : 0;
     sim_wire_answer(wire, on_continue, &(struct sim_args){.number2 = server->history}, 0);
     go_online(server, feed);
     return;
@@ -231,17 +244,29 @@ static void on_acknowledged(struct sim_process *self, const struct sim_args *arg
   command_acknowledged(server);
 }
 
+/* Sends what has gathered. While something has not arrived for longer than the kernel waits before
+ * it sends again, nothing new leaves: it would wait in the socket's buffer behind that. */
+static void feed_push(struct sim_redis *server, struct sim_feed *feed,
+                      const struct sim_redis_entry *last) {
+  uint64_t now_ns = redis_now_ns(server);
+  if (feed->sent >= last->index && !feed->ask) return;
+  if (feed->arrived < feed->sent && now_ns >= feed->unanswered_ns + RESEND_NS) return;
+  if (feed->arrived >= feed->sent) feed->unanswered_ns = now_ns;
+  uint64_t bytes = last->offset - data_offset(&server->data, feed->sent);
+  feed->sent = last->index;
+  sim_wire_answer(feed->wire, on_stream,
+                  &(struct sim_args){.pointer2 = (void *)(uintptr_t)last, .number2 = feed->ask},
+                  (uint32_t)bytes);
+  feed->ask = false;
+}
+
 void stream_push(struct sim_redis *server, bool ask) {
   const struct sim_redis_entry *last = data_last(&server->data);
-  if (!last) return;
+  if (!last || server->program.process.frozen) return;
   for (uint32_t i = 0; i < server->cluster->count; i++) {
     struct sim_feed *feed = &server->feeds[i];
-    if (!feed->active || !feed->online || (feed->sent >= last->index && !ask)) continue;
-    uint64_t bytes = last->offset - data_offset(&server->data, feed->sent);
-    feed->sent = last->index;
-    sim_wire_answer(feed->wire, on_stream,
-                    &(struct sim_args){.pointer2 = (void *)(uintptr_t)last, .number2 = ask},
-                    (uint32_t)bytes);
+    feed->ask = feed->ask || ask;
+    if (feed->active && feed->online) feed_push(server, feed, last);
   }
 }
 

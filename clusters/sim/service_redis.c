@@ -55,6 +55,7 @@ static int begin_truth(struct sim_redis_service *service, struct error *err) {
   int status = sim_truth_new(&cluster->world, instance->start_ns, &cluster->truth, err);
   if (status < 0) return status;
   sim_truth_listen_redis(cluster->truth, service->servers, service->count,
+                         redis_shards(redis_service_config(service)),
                          (const struct host *const *)instance->members);
   return 0;
 }

@@ -23,6 +23,7 @@ struct sim_truth {
   struct sim_postgres_cluster *servers;
   struct sim_redis_cluster *redis;
   uint32_t redis_count;
+  uint8_t shards;           /* 0: there are none */
   uint8_t hosts[HOSTS_MAX]; /* by member */
   struct list acks, events, rows;
   bool full;
@@ -122,12 +123,15 @@ static void redis_received(void *data, const struct sim_redis_entry *entry, uint
   ack->sequence = row.sequence;
   ack->identity = row.identity;
   ack->host = truth->hosts[member];
+  if (truth->shards > 0)
+    ack->shard = redis_slot_shard(redis_key_slot(entry->key, strlen(entry->key)), truth->shards);
 }
 
 void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *servers,
-                            uint32_t count, const struct host *const *members) {
+                            uint32_t count, uint8_t shards, const struct host *const *members) {
   truth->redis = servers;
   truth->redis_count = count;
+  truth->shards = shards;
   for (uint32_t i = 0; i < count; i++) truth->hosts[i] = members[i]->index;
   const struct sim_redis_truth listener = {
       .data = truth, .received = redis_received, .promoted = promoted, .accepting = accepting};
@@ -147,14 +151,13 @@ static int take_entry(void *data, const struct sim_redis_entry *entry, struct er
 /* Of each set of servers what its one primary holds; of a cluster with a set without one, nothing
  * is known. */
 static int take_entries(struct sim_truth *truth, uint8_t *ret_primary, struct error *err) {
-  uint32_t primaries = 0, shards = 1;
+  uint32_t primaries = 0;
   for (uint32_t i = 0; i < truth->redis_count; i++) {
     struct sim_redis_view view;
     sim_redis_view(truth->redis, i, &view);
-    if (view.shard > shards) shards = view.shard;
     primaries += view.answers && view.primary;
   }
-  if (primaries != shards) return 0;
+  if (primaries != (truth->shards > 0 ? truth->shards : 1u)) return 0;
   int status = 0;
   for (uint32_t i = 0; i < truth->redis_count && status == 0; i++) {
     struct sim_redis_view view;

@@ -24,7 +24,9 @@ struct sim_truth_ack {
   uint64_t time_ns; /* of the arrival */
   uint64_t sequence;
   uint32_t identity, timeline;
-  uint8_t host, reserved[7];
+  uint8_t host;
+  uint8_t shard; /* of its key, from 1; 0: there are none */
+  uint8_t reserved[6];
 };
 
 enum sim_truth_kind {
@@ -36,7 +38,7 @@ enum sim_truth_kind {
   SIM_TRUTH_THAWED,
   SIM_TRUTH_PROMOTED,  /* number: timeline */
   SIM_TRUTH_ACCEPTING, /* number: 1 takes writes from now on, 0 no longer */
-  SIM_TRUTH_LEADER,    /* holds the leader key from now on; host HOST_NONE: nobody does */
+  SIM_TRUTH_LEADER,    /* leads from now on, number: its shard; host HOST_NONE: nobody does */
 };
 struct sim_truth_event {
   uint64_t time_ns;
@@ -60,7 +62,7 @@ void sim_truth_free(struct sim_truth *truth); /* NULL is fine */
 void sim_truth_listen(struct sim_truth *truth, struct sim_postgres_cluster *servers,
                       const struct host *const *members);
 void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *servers,
-                            uint32_t count, const struct host *const *members);
+                            uint32_t count, uint8_t shards, const struct host *const *members);
 /* NULL truth: nothing. What memory has no room for makes the writing fail. */
 void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint8_t host,
                     uint32_t number);

@@ -1,12 +1,12 @@
-/* Every shipped scenario for PostgreSQL on the simulator, over many seeds: what is measured is what
- * happened, to the tick and to the row, and every objective is met. SIM_SEEDS says how many seeds a
+/* Every shipped scenario on the simulator, over many seeds: what is measured is what happened, to
+ * the tick and to the row, and it ends as it must. SIM_SEEDS says how many seeds a
  * scenario; a hundred where it does not. */
 #include "support/test.h"
 #include "support/truth.h"
 
 #include "engine/batch.h"
 
-#define PATHS SIMULATED_POSTGRES
+#define PATHS SIMULATED_CASES
 
 struct result {
   struct truth_check check;
@@ -37,17 +37,17 @@ static int deliver(void *data, const struct batch_outcome *outcome, struct error
   struct bench *bench = data;
   uint64_t which = outcome->index % PATHS, seed = outcome->index / PATHS + 1;
   if (outcome->end != BATCH_DONE)
-    return error_set(err, STATUS_INTERNAL, "%s, seed %llu: %s", simulated_postgres[which],
+    return error_set(err, STATUS_INTERNAL, "%s, seed %llu: %s", simulated_cases[which].path,
                      (unsigned long long)seed,
                      outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
   const struct result *result = outcome->result;
   bench->done[which]++;
   bench->compared[which] += result->check.compared;
   if (result->check.wrong > 0 && bench->wrong[which]++ < 3)
-    print_message("%s, seed %llu: %s\n", simulated_postgres[which], (unsigned long long)seed,
+    print_message("%s, seed %llu: %s\n", simulated_cases[which].path, (unsigned long long)seed,
                   result->check.text);
-  if (result->verdict != VERDICT_PASS && bench->missed[which]++ < 3)
-    print_message("%s, seed %llu: %s: %s\n", simulated_postgres[which], (unsigned long long)seed,
+  if (result->verdict != simulated_cases[which].verdict && bench->missed[which]++ < 3)
+    print_message("%s, seed %llu: %s: %s\n", simulated_cases[which].path, (unsigned long long)seed,
                   verdict_name(result->verdict), result->why);
   return 0;
 }
@@ -60,7 +60,7 @@ static void test_measured_is_true(void **state) {
   (void)state;
   assert_non_null(bench);
   for (size_t i = 0; i < PATHS; i++)
-    assert_ok(simulated_load(&bench->scenarios[i], simulated_postgres[i], sets, 1, &err), &err);
+    assert_ok(simulated_load(&bench->scenarios[i], simulated_cases[i].path, sets, 1, &err), &err);
   struct batch_spec spec = {.workers = 2,
                             .count = PATHS * (seeds ? strtoull(seeds, NULL, 10) : 100),
                             .job_timeout_ns = 120 * NS_PER_S,
@@ -73,8 +73,8 @@ static void test_measured_is_true(void **state) {
   assert_int_equal(summary.delivered, spec.count);
   uint64_t wrong = 0;
   for (size_t i = 0; i < PATHS; i++) {
-    print_message("%-46s %4llu seeds, %6llu values compared, %llu wrong, %llu not passed\n",
-                  simulated_postgres[i], (unsigned long long)bench->done[i],
+    print_message("%-46s %4llu seeds, %6llu values compared, %llu wrong, %llu ended otherwise\n",
+                  simulated_cases[i].path, (unsigned long long)bench->done[i],
                   (unsigned long long)bench->compared[i], (unsigned long long)bench->wrong[i],
                   (unsigned long long)bench->missed[i]);
     wrong += bench->wrong[i] + bench->missed[i];

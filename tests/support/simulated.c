@@ -11,13 +11,32 @@
 #include "engine/interrupt.h"
 #include "engine/run.h"
 
-const char *const simulated_postgres[SIMULATED_POSTGRES] = {
-    "scenarios/postgres/primary-crash.yaml",        "scenarios/postgres/primary-crash-sync.yaml",
-    "scenarios/postgres/primary-process-kill.yaml", "scenarios/postgres/primary-freeze.yaml",
-    "scenarios/postgres/manager-freeze.yaml",       "scenarios/postgres/replica-crash.yaml",
-    "scenarios/postgres/switchover.yaml",           "scenarios/postgres/rolling-restart.yaml",
-    "scenarios/postgres/streaming-promote.yaml",    "scenarios/network/primary-isolated.yaml",
-    "scenarios/network/primary-from-replicas.yaml",
+const struct simulated_case simulated_cases[SIMULATED_CASES] = {
+    {"scenarios/postgres/primary-crash.yaml", VERDICT_PASS},
+    {"scenarios/postgres/primary-crash-sync.yaml", VERDICT_PASS},
+    {"scenarios/postgres/primary-process-kill.yaml", VERDICT_PASS},
+    {"scenarios/postgres/primary-freeze.yaml", VERDICT_PASS},
+    {"scenarios/postgres/manager-freeze.yaml", VERDICT_PASS},
+    {"scenarios/postgres/replica-crash.yaml", VERDICT_PASS},
+    {"scenarios/postgres/switchover.yaml", VERDICT_PASS},
+    {"scenarios/postgres/rolling-restart.yaml", VERDICT_PASS},
+    {"scenarios/postgres/streaming-promote.yaml", VERDICT_PASS},
+    {"scenarios/network/primary-isolated.yaml", VERDICT_PASS},
+    {"scenarios/network/primary-from-replicas.yaml", VERDICT_PASS},
+    {"scenarios/redis/aof-always-host-crash.yaml", VERDICT_PASS},
+    {"scenarios/redis/aof-always-restart.yaml", VERDICT_PASS},
+    {"scenarios/redis/aof-everysec-host-crash.yaml", VERDICT_PASS},
+    {"scenarios/redis/aof-everysec-restart.yaml", VERDICT_PASS},
+    {"scenarios/redis/cluster-master-crash.yaml", VERDICT_PASS},
+    {"scenarios/redis/cluster-minority.yaml", VERDICT_PASS},
+    {"scenarios/redis/cluster-shard-loss.yaml", VERDICT_PASS},
+    {"scenarios/redis/sentinel-empty-restart.yaml", VERDICT_FAIL},
+    {"scenarios/redis/sentinel-loss.yaml", VERDICT_PASS},
+    {"scenarios/redis/sentinel-primary-crash.yaml", VERDICT_PASS},
+    {"scenarios/redis/sentinel-primary-freeze.yaml", VERDICT_PASS},
+    {"scenarios/redis/sentinel-split-min-replicas.yaml", VERDICT_PASS},
+    {"scenarios/redis/sentinel-split-wait.yaml", VERDICT_PASS},
+    {"scenarios/redis/sentinel-split.yaml", VERDICT_FAIL},
 };
 
 static int measure_names(const char ***ret_names, struct error *err) {

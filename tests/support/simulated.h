@@ -7,9 +7,14 @@
 #include "engine/record.h"
 #include "scenario/scenario.h"
 
-/* The paths of all shipped scenarios for PostgreSQL that the simulator can run. */
-#define SIMULATED_POSTGRES 11
-extern const char *const simulated_postgres[SIMULATED_POSTGRES];
+/* The shipped scenarios that the simulator can run, and how each must end: some show a loss that a
+ * healthy deployment has, and fail. */
+struct simulated_case {
+  const char *path;
+  enum verdict verdict;
+};
+#define SIMULATED_CASES 25
+extern const struct simulated_case simulated_cases[SIMULATED_CASES];
 
 /* A scenario with its overrides; `provider` is sim whatever the file says. */
 struct simulated_scenario {
