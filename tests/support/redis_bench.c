@@ -24,7 +24,7 @@ void redis_bench_init(struct redis_bench *bench, uint32_t fakes) {
                                   .endpoints = bench->endpoints,
                                   .endpoint_count = fakes,
                                   .context = &bench->redis};
-  bench->options = (struct client_options){.connect_timeout_ns = 200 * NS_PER_MS,
+  bench->options = (struct client_options){.connect_timeout_ns = 5 * NS_PER_S,
                                            .operation_timeout_ns = PATIENCE_NS,
                                            .reconnect_delay_ns = 5 * NS_PER_MS};
 }

@@ -18,7 +18,7 @@ struct redis_bench {
   struct redis_histories histories;
   struct redis_access redis;
   struct access access; /* of all fakes, without a password; may be changed before the session */
-  struct client_options options; /* short timeouts; likewise */
+  struct client_options options; /* 5 s to connect, 5 ms between attempts; likewise */
   struct redis_session *session;
   uint64_t timeout_ns; /* of requests */
   int64_t wait_ms;     /* of WAIT */

@@ -86,6 +86,7 @@ static void test_silent_server_ends_the_attempt(void **state) {
   (void)state;
   struct redis_bench bench;
   redis_bench_init(&bench, 2);
+  bench.options.connect_timeout_ns = 200 * NS_PER_MS;
   fake_redis_rule(&bench.fakes[0], "INFO", FAKE_REDIS_SILENCE, 0);
   redis_bench_session(&bench, ROUTE_PRIMARY, 1);
   redis_bench_connect(&bench);

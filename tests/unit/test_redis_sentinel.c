@@ -108,6 +108,7 @@ static void test_silent_sentinel_is_passed_by(void **state) {
   (void)state;
   struct redis_bench bench;
   init(&bench);
+  bench.options.connect_timeout_ns = 200 * NS_PER_MS;
   fake_redis_rule(&bench.fakes[2], "SENTINEL", FAKE_REDIS_SILENCE, 0);
   redis_bench_connect(&bench);
   assert_int_equal(bench.session->base.host, 0);
@@ -179,8 +180,8 @@ static void test_subscription_that_fell_silent_is_renewed(void **state) {
   (void)state;
   struct redis_bench bench;
   init(&bench);
-  bench.options.connect_timeout_ns = 20 * NS_PER_MS;
   redis_bench_connect(&bench);
+  bench.options.connect_timeout_ns = 200 * NS_PER_MS;
   await_subscriptions(&bench);
   redis_bench_await_seen(&bench, 3, "PING", 3);
   assert_int_equal(fake_redis_seen(&bench.fakes[3], "SUBSCRIBE"), 1);
