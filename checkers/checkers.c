@@ -4,17 +4,11 @@
 #include <stddef.h>
 
 const struct checker *const checkers[] = {
-    &checker_availability,
-    &checker_slot_coverage,
-    &checker_failover,
-    &checker_loss,
-    &checker_dual_primary,
-    &checker_lag,
-    &checker_staleness,
-    &checker_synchrony,
-    &checker_latency,
-    &checker_stampede,
-    &checker_load,
-    &checker_confirmation,
-    NULL,
+    &checker_availability, &checker_slot_coverage,
+    &checker_failover,     &checker_loss,
+    &checker_eviction,     &checker_dual_primary,
+    &checker_lag,          &checker_staleness,
+    &checker_synchrony,    &checker_latency,
+    &checker_stampede,     &checker_load,
+    &checker_confirmation, NULL,
 };

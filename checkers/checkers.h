@@ -7,6 +7,7 @@
 extern const struct checker checker_availability;
 extern const struct checker checker_confirmation;
 extern const struct checker checker_dual_primary;
+extern const struct checker checker_eviction;
 extern const struct checker checker_failover;
 extern const struct checker checker_lag;
 extern const struct checker checker_latency;

@@ -6,6 +6,7 @@
 
 extern const struct injector injector_cache_stampede;
 extern const struct injector injector_host_crash;
+extern const struct injector injector_memory_fill;
 extern const struct injector injector_net_partition;
 extern const struct injector injector_process_kill;
 extern const struct injector injector_process_pause;

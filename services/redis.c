@@ -144,6 +144,7 @@ const struct service service_redis = {
     .unwatch = redis_unwatch,
     .view = redis_view,
     .settings = redis_settings,
+    .memory = &redis_memory,
     .step = redis_step,
     .keys = redis_keys,
     .converged = redis_converged,

@@ -168,6 +168,9 @@ redis_condition redis_first_answers, redis_all_answer, redis_replicas_follow, re
 /* --- redis_cluster.c: making a cluster of running servers --- */
 int redis_cluster_make(struct service_instance *service, uint64_t deadline_ns, struct error *err);
 
+/* --- redis_memory.c --- */
+extern const struct service_memory_hooks redis_memory;
+
 /* --- redis_watch.c --- */
 int redis_watch(struct service_instance *service, struct loop *loop, struct error *err);
 void redis_unwatch(struct service_instance *service);

@@ -117,6 +117,7 @@ static void take_replication(struct span key, struct span value, struct redis_in
 }
 
 static void take_rest(struct span key, struct span value, struct redis_info *info) {
+  struct span name;
   if (span_is(key, "loading")) {
     info->loading = span_is(value, "1");
   } else if (span_is(key, "used_memory")) {
@@ -130,6 +131,12 @@ static void take_rest(struct span key, struct span value, struct redis_info *inf
     info->keyspace_hits = span_number(value);
   } else if (span_is(key, "keyspace_misses")) {
     info->keyspace_misses = span_number(value);
+  } else if (span_is(key, "rdb_last_bgsave_status")) {
+    info->snapshot_failed = !span_is(value, "ok");
+  } else if (span_is(key, "maxmemory")) {
+    info->memory_limit = span_number(value);
+  } else if (span_is(key, "errorstat_OOM")) {
+    if (span_cut(&value, '=', &name)) info->memory_refusals = span_number(value);
   } else if (span_is(key, "connected_clients")) {
     info->clients = span_number(value);
   } else if (span_is(key, "valkey_version")) {

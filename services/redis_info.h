@@ -36,6 +36,9 @@ struct redis_info {
   bool loading;
   bool has_stats;
   uint64_t memory_used, evicted_keys, expired_keys, keyspace_hits, keyspace_misses, clients;
+  uint64_t memory_limit;    /* maxmemory; 0: none */
+  uint64_t memory_refusals; /* commands refused with OOM since its start; 0 before Redis 6.2 */
+  bool snapshot_failed;     /* rdb_last_bgsave_status is not ok */
   char version[32];
   bool valkey;
 };

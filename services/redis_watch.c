@@ -169,6 +169,7 @@ static void sample_stats(struct redis_server_watch *server, const struct redis_i
   sample(server, now_ns, METRIC_EXPIRED_KEYS, (double)info->expired_keys);
   sample(server, now_ns, METRIC_KEYSPACE_HITS, (double)info->keyspace_hits);
   sample(server, now_ns, METRIC_KEYSPACE_MISSES, (double)info->keyspace_misses);
+  sample(server, now_ns, METRIC_SNAPSHOT_FAILED, info->snapshot_failed);
   if (info->primary) sample_lags(server, info, now_ns);
 }
 

@@ -25,7 +25,7 @@ static const struct error_rule rules[] = {
     {"LOADING", "RDLOA", OUTCOME_FAIL, "the data set is being loaded: not run"},
     {"MASTERDOWN", "RDMDN", OUTCOME_FAIL, "a replica without its primary serves nothing stale"},
     {"NOREPLICAS", "RDNRP", OUTCOME_FAIL, "fewer replicas than min-replicas-to-write: not run"},
-    {"OOM", "RDOOM", OUTCOME_FAIL, "over maxmemory, and nothing to evict: not run"},
+    {"OOM", CODE_OUT_OF_MEMORY, OUTCOME_FAIL, "over maxmemory, and nothing to evict: not run"},
     {"MISCONF", "RDMIS", OUTCOME_FAIL, "snapshots or the AOF fail, writes are stopped: not run"},
     {"NOAUTH", "RDNAU", OUTCOME_FAIL, "no password was given: not run"},
     {"NOPERM", "RDNPE", OUTCOME_FAIL, "the user may not: not run"},

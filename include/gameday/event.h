@@ -83,6 +83,7 @@ struct operation {
 #define CODE_QUEUE_FULL "GDQUE"      /* skipped */
 #define CODE_CONDITION "RDNIL"       /* fail: a conditional write whose condition did not hold */
 #define CODE_TOO_MANY "53300"        /* fail: too_many_connections */
+#define CODE_OUT_OF_MEMORY "RDOOM"   /* fail: refused for want of memory */
 #define CODE_READ_ONLY "25006"       /* fail: read_only_sql_transaction */
 
 uint32_t code_pack(const char code[5]); /* [0-9A-Z]{5} in base 36, plus 1; 0 for anything else */

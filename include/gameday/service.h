@@ -71,6 +71,29 @@ struct keys_count {
 /* Steps: planned actions that are no faults. */
 enum service_step { STEP_SWITCHOVER, STEP_PROMOTE, STEP_RESTART, STEP_COUNT };
 
+/* The memory of a host's server, as the server counts it. */
+struct service_memory {
+  uint64_t used_bytes;
+  uint64_t limit_bytes; /* 0: none */
+  uint64_t evicted;     /* keys thrown away for want of memory, since its start */
+  uint64_t refused;     /* requests refused for want of memory, since its start */
+  uint64_t fillers;     /* keys of fill() that are there */
+};
+/* Of a service whose data are in memory. All but limit() block, and may be called from any thread.
+ * Hosts are those of servers. */
+struct service_memory_hooks {
+  /* The limit that a server has under this configuration; 0: none. Pure. */
+  uint64_t (*limit)(const void *config);
+  int (*look)(struct service_instance *service, const struct host *host,
+              struct service_memory *ret_memory, struct error *err);
+  /* Writes keys of its own, which no workload knows, until the memory is at its limit, then `more`
+   * bytes of them, as far as the server takes them. STATUS_USAGE: it has no limit. */
+  int (*fill)(struct service_instance *service, const struct host *host, uint64_t more_bytes,
+              struct error *err);
+  /* Removes those keys; waits for a server that is starting. Fine when there are none. */
+  int (*clear)(struct service_instance *service, const struct host *host, struct error *err);
+};
+
 struct service {
   struct plugin plugin;
   uint32_t needs;                          /* of the provider */
@@ -115,6 +138,7 @@ struct service {
    * bounds on failover that follow from them: {"settings": {...}, "bounds":
    * {"failover_time_s": 42.0, "because": "ttl + loop_wait + ..."}}. Blocks. */
   int (*settings)(struct service_instance *service, struct buf *json, struct error *err);
+  const struct service_memory_hooks *memory; /* NULL: its data are not in memory alone */
   /* A planned action on a member (NULL: the service chooses). Blocks until it is done. */
   int (*step)(struct service_instance *service, enum service_step step, const struct host *host,
               struct error *err);

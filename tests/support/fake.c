@@ -242,6 +242,44 @@ static int fake_keys(struct service_instance *service, enum keys_action action,
   return 0;
 }
 
+static uint64_t fake_memory_limit(const void *config) {
+  (void)config;
+  return 1000;
+}
+
+static int fake_memory_look(struct service_instance *service, const struct host *host,
+                            struct service_memory *ret_memory, struct error *err) {
+  const struct fake *fake = service->state;
+  int status = enter(service->cluster, host, "memory_look", 0, err);
+  if (status < 0) return status;
+  bool filled = fake->filled[host->index];
+  *ret_memory = (struct service_memory){
+      .used_bytes = filled ? 1000 : 10, .limit_bytes = 1000, .fillers = filled ? 9 : 0};
+  return 0;
+}
+
+static int fake_memory_fill(struct service_instance *service, const struct host *host,
+                            uint64_t more_bytes, struct error *err) {
+  struct fake *fake = service->state;
+  (void)more_bytes;
+  int status = enter(service->cluster, host, "memory_fill", 0, err);
+  if (status == 0 && !fake->stubborn) fake->filled[host->index] = true;
+  return status;
+}
+
+static int fake_memory_clear(struct service_instance *service, const struct host *host,
+                             struct error *err) {
+  struct fake *fake = service->state;
+  int status = enter(service->cluster, host, "memory_clear", 0, err);
+  if (status == 0 && !fake->stubborn) fake->filled[host->index] = false;
+  return status;
+}
+
+static const struct service_memory_hooks fake_memory = {.limit = fake_memory_limit,
+                                                        .look = fake_memory_look,
+                                                        .fill = fake_memory_fill,
+                                                        .clear = fake_memory_clear};
+
 const struct service fake_service = {
     .plugin = {.name = "fakedb", .summary = "A database in memory"},
     .processes = processes,
@@ -250,6 +288,7 @@ const struct service fake_service = {
     .view = fake_view,
     .step = fake_step,
     .keys = fake_keys,
+    .memory = &fake_memory,
 };
 
 /* --- the whole ------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ struct fake {
   uint32_t cut[FAKE_HOSTS];       /* by receiving host; bit h: what host h sends does not arrive */
   uint32_t processes[FAKE_HOSTS]; /* that match anything */
   uint64_t keys[FAKE_HOSTS];      /* that a server holds */
+  bool filled[FAKE_HOSTS];        /* the memory of its server, to the limit */
   bool stubborn;                  /* primitives return 0 and change nothing */
   const char *failing;            /* name of the primitive that fails, "*": all; NULL: none */
   uint32_t fail_at;               /* this call fails, counted from 1 as `called_count`; 0: none */

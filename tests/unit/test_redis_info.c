@@ -9,8 +9,10 @@
 static const char primary_text[] =
     "# Server\r\nredis_version:7.0.15\r\n\r\n# Clients\r\nconnected_clients:9\r\n"
     "# Memory\r\nused_memory:1048576\r\nused_memory_human:1.00M\r\n"
-    "# Persistence\r\nloading:0\r\nasync_loading:0\r\n"
+    "maxmemory:2097152\r\nmaxmemory_human:2.00M\r\n"
+    "# Persistence\r\nloading:0\r\nasync_loading:0\r\nrdb_last_bgsave_status:err\r\n"
     "# Stats\r\nexpired_keys:3\r\nevicted_keys:2\r\nkeyspace_hits:10\r\nkeyspace_misses:4\r\n"
+    "# Errorstats\r\nerrorstat_ERR:count=1\r\nerrorstat_OOM:count=12\r\n"
     "# Replication\r\nrole:master\r\nconnected_slaves:2\r\nmin_slaves_good_slaves:2\r\n"
     "slave0:ip=10.0.0.12,port=6379,state=online,offset=420,lag=1\r\n"
     "slave1:ip=10.0.0.13,port=6379,state=wait_bgsave,offset=0,lag=0\r\n"
@@ -39,6 +41,9 @@ static void test_info_of_a_primary(void **state) {
   assert_true(info.has_good_replicas && info.good_replicas == 2);
   assert_true(info.has_stats && !info.loading);
   assert_int_equal(info.memory_used, 1048576);
+  assert_int_equal(info.memory_limit, 2097152);
+  assert_int_equal(info.memory_refusals, 12);
+  assert_true(info.snapshot_failed);
   assert_int_equal(info.evicted_keys, 2);
   assert_int_equal(info.expired_keys, 3);
   assert_int_equal(info.keyspace_hits, 10);
