@@ -143,7 +143,7 @@ static int give_latency(const struct course *course, struct finding *finding, st
 static int give_calls(const struct course *course, struct finding *finding, struct error *err) {
   const struct stampede_log *log = &course->it->log;
   int32_t fault = course->fault;
-  struct stampede_calls until_back, later;
+  struct stampede_calls until_back = {.calls = 0}, later = {.calls = 0};
   int status = stampede_count_calls(log, course->begin_ns, course->back_ns, &until_back, err);
   if (status == 0) status = stampede_count_calls(log, course->back_ns, course->end_ns, &later, err);
   if (status == 0 && until_back.keys == 0)

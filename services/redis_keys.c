@@ -98,8 +98,9 @@ static int wait_dead(struct service_instance *service, const struct host *host,
  * own file of a cluster. */
 static int remove_data(struct service_instance *service, const struct host *host,
                        struct error *err) {
-  static const char *const argv[] = {"find",  REDIS_DATA,   "-mindepth", "1", "!",
-                                     "-name", "nodes.conf", "-delete",   NULL};
+  const char *const data = REDIS_DATA; /* several literals: not in the list */
+  const char *const argv[] = {"find",  data,         "-mindepth", "1", "!",
+                              "-name", "nodes.conf", "-delete",   NULL};
   const struct process_spec spec = {.argv = argv};
   CLEANUP(process_result_release) struct process_result result;
   process_result_init(&result);

@@ -54,7 +54,7 @@ int secrets_load(const struct secrets *secrets, const char *path, void *ret_valu
   int status = file_read(path, SECRETS_FILE_MAX, &content, err);
   if (status < 0) return error_wrap(err, "cannot attach to the service %s", secrets->service);
   json_t *root = json_loadb(content.data, content.length, 0, NULL);
-  const char *found[SECRETS_MAX];
+  const char *found[SECRETS_MAX] = {NULL};
   size_t count = count_of(secrets);
   for (size_t i = 0; i < count && status == 0; i++) {
     const char *name = secrets->fields[i].name;

@@ -59,7 +59,8 @@ struct info_word {
 };
 
 static void *pack_info(const struct info_word *word) {
-  uintptr_t bits = (uintptr_t)(word->primary | word->link_up << 1 | (word->from & 0xff) << 2);
+  uintptr_t bits = (uintptr_t)word->primary | (uintptr_t)word->link_up << 1;
+  bits |= (uintptr_t)(word->from & 0xff) << 2;
   return (void *)(bits | (uintptr_t)word->down_ms << 16); /* 48 bits of milliseconds */
 }
 

@@ -68,9 +68,8 @@ int target_parse(const char *text, struct arena *arena, struct target *ret_targe
                      shown(text, quoted));
   if (target.kind == TARGET_NONE) {
     const char *role = dot + 1;
-    if (strcmp(role, "primary") == 0)
-      target.kind = TARGET_PRIMARY;
-    else if (strncmp(role, "primary[", 8) == 0 && parse_index(role + 7, &target.index))
+    bool indexed = strncmp(role, "primary[", 8) == 0 && parse_index(role + 7, &target.index);
+    if (indexed || strcmp(role, "primary") == 0)
       target.kind = TARGET_PRIMARY;
     else if (strcmp(role, "any") == 0)
       target.kind = TARGET_ANY;

@@ -185,8 +185,9 @@ struct provider {
   int (*network_enter)(struct cluster *cluster, const struct host *host, struct error *err);
 
   /* Refuses, at `to`, what comes from any of `froms` and is named by one of `rules`, under the name
-   * `tag` ([a-z0-9-]{1,32}, of the fault): one direction; a call for each host cuts both. The same again is fine. Holds until it
-   * is mended, also when `to` is switched off and on. Returns when it is in effect. */
+   * `tag` ([a-z0-9-]{1,32}, of the fault): one direction; a call for each host cuts both. The same
+   * again is fine. Holds until it is mended, also when `to` is switched off and on. Returns when it
+   * is in effect. */
   int (*link_cut)(struct cluster *cluster, const struct host *const froms[], uint32_t from_count,
                   const struct host *to, const struct link_rule rules[], uint32_t rule_count,
                   const char *tag, struct error *err);

@@ -109,8 +109,8 @@ static void measure(const struct row *row, struct cluster *cluster, struct arena
                     uint32_t rounds) {
   static const struct service nothing = {.plugin = {.name = "nothing"}, .store_ports = store_ports};
   const struct injector *injector = injector_named(row->injector);
-  const struct host *members[SERVERS_MAX];
-  double effect_ms[ROUNDS_MAX], gone_ms[ROUNDS_MAX];
+  const struct host *members[SERVERS_MAX] = {NULL};
+  double effect_ms[ROUNDS_MAX] = {0}, gone_ms[ROUNDS_MAX] = {0};
   for (uint32_t i = 0; i < row->servers; i++) members[i] = &cluster->hosts[i];
   struct service_instance service = {
       .service = &nothing, .cluster = cluster, .members = members, .member_count = row->servers};
