@@ -28,7 +28,8 @@ struct sim_redis_entry {
   uint64_t hash;           /* of the key */
   uint64_t index;          /* how many entries a data set has with it */
   uint64_t offset;         /* replication offset behind it */
-  uint32_t table;          /* entries of an earlier one have been removed (UNLINK of all) */
+  uint64_t written_ns;
+  uint32_t table; /* entries of an earlier one have been removed (UNLINK of all) */
 };
 
 struct sim_redis_cluster; /* all of one service: redis_internal.h */

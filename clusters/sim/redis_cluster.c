@@ -167,7 +167,7 @@ int sim_redis_rows(struct sim_redis_cluster *cluster, uint32_t member,
   for (uint64_t i = 0; i < server->data.count && status == 0; i++) {
     const struct sim_redis_entry *entry = server->data.entries[i];
     if (entry->table != cluster->table || !data_is_newest(server, entry)) continue;
-    status = row(data, entry, err);
+    status = row(data, redis_guilt_read(server, entry), err);
   }
   return status;
 }

@@ -225,6 +225,7 @@ static void do_set(struct client *client, const struct command_word *words) {
   client->pending = NULL;
   if (why) {
     say(client, why);
+    redis_guilt_refused(server, words[1].text, words[1].length, words[2].text, words[2].length);
     return;
   }
   if (redis_guilt_drops(server, words[1].text, words[1].length)) {
@@ -253,7 +254,7 @@ static void do_get(struct client *client, const struct command_word *words) {
   }
   const struct command_word *key = &words[1];
   const struct sim_redis_entry *entry = data_find(client->server, key->text, key->length);
-  entry = redis_guilt_seen(client->server, key->text, key->length, entry);
+  entry = redis_guilt_seen(client->server, entry);
   size_t before = answered_size(client);
   if (entry) {
     size_t length = strlen(entry->value);
@@ -357,7 +358,9 @@ static struct client *take(struct sim_redis *server, struct sim_wire *wire) {
 void command_bytes(struct sim_process *self, const struct sim_args *args) {
   struct sim_redis *server = self->owner;
   struct sim_wire *wire = sim_wire_at_program(args);
-  if (!wire) return;
+  uint64_t silence_ns = wire ? redis_guilt_silence_ns(server) : 0;
+  if (silence_ns > 0) sim_after(self, silence_ns, command_bytes, args);
+  if (!wire || silence_ns > 0) return;
   wire->in.ready += args->number2;
   struct client *client = wire->peer;
   if (!client) client = take(server, wire);

@@ -62,6 +62,7 @@ const struct sim_redis_entry *data_append(struct sim_redis *server, const char *
       .hash = hash_of(key, key_length),
       .index = data->count + 1,
       .offset = data_offset(data, data->count) + COMMAND_BYTES + key_length + value_length,
+      .written_ns = redis_now_ns(server),
       .table = cluster->table};
   data->entries[data->count++] = entry;
   return entry;

@@ -102,6 +102,7 @@ struct sim_redis_guilt {
   uint32_t member;
   uint64_t since_ns;
   uint64_t done;
+  struct sim_redis_entry spoilt;
 };
 
 struct sim_redis_cluster {
@@ -254,12 +255,21 @@ bool node_switchover(struct sim_redis_cluster *cluster, uint32_t member);
 
 /* --- redis_guilt.c: each does nothing in an innocent cluster --- */
 
-/* A server that is to become a replica goes on as it is. */
-bool redis_guilt_stays_primary(struct sim_redis *server);
-/* What a replica shows of its data: entries. */
-const struct sim_redis_entry *redis_guilt_seen(struct sim_redis *server, const char *key,
-                                               size_t length, const struct sim_redis_entry *entry);
 /* A write is acknowledged and not done. */
 bool redis_guilt_drops(struct sim_redis *server, const char *key, size_t length);
+/* What a read of the key that has this entry shows. */
+const struct sim_redis_entry *redis_guilt_seen(struct sim_redis *server,
+                                               const struct sim_redis_entry *entry);
+/* Its slots are another's under a newer epoch: it goes on as their master. */
+bool redis_guilt_keeps_slots(struct sim_redis *server);
+/* A write was refused. */
+void redis_guilt_refused(struct sim_redis *server, const char *key, size_t key_length,
+                         const char *value, size_t value_length);
+/* The entry as it is read at the end. */
+const struct sim_redis_entry *redis_guilt_read(struct sim_redis *server,
+                                               const struct sim_redis_entry *entry);
+void redis_guilt_promoted(struct sim_redis *server);
+/* For how long the server still answers no client; 0: it answers. */
+uint64_t redis_guilt_silence_ns(struct sim_redis *server);
 
 #endif

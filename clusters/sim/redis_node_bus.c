@@ -142,6 +142,7 @@ static void update_slots(struct sim_node *node, uint32_t owner, uint64_t epoch, 
     uint32_t before = node->owners[s];
     if (!(claims >> s & 1) || before == owner) continue;
     if (before != MEMBER_NONE && node->known[before].config_epoch >= epoch) continue;
+    if (before == member && redis_guilt_keeps_slots(node->server)) continue;
     taken = taken || before == mine;
     node->owners[s] = owner;
     changed = true;

@@ -141,13 +141,13 @@ static void become_primary(struct sim_redis *server) {
   server->history = redis_new_id(cluster);
   /* Its replicas learn of the new history by connecting anew. */
   stream_drop_replicas(server);
+  redis_guilt_promoted(server);
   if (cluster->truth.promoted)
     cluster->truth.promoted(cluster->truth.data, server->member, redis_history(server));
 }
 
 void redis_replicaof(struct sim_redis *server, uint32_t from) {
   if (from == server->member || from == server->follow.from) return;
-  if (from != MEMBER_NONE && redis_is_primary(server) && redis_guilt_stays_primary(server)) return;
   if (from == MEMBER_NONE) {
     become_primary(server);
   } else {
