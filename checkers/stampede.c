@@ -186,18 +186,23 @@ static const char *const measures[] = {
     "cache_recovery_time",      "cache_latency.p50", "cache_latency.p99",
     "cache_latency.max",        "stale_reads",       NULL};
 
+/* In the order of `measures`. */
+static const enum unit units[] = {
+    UNIT_NONE,  UNIT_COUNT, UNIT_COUNT,    UNIT_COUNT,    UNIT_COUNT,    UNIT_COUNT,    UNIT_RATIO,
+    UNIT_RATIO, UNIT_RATIO, UNIT_DURATION, UNIT_DURATION, UNIT_DURATION, UNIT_DURATION, UNIT_COUNT};
+
 static int give_none(struct finding *finding, const char *why, struct error *err) {
   int status = 0;
-  for (const char *const *name = measures; *name && status == 0; name++)
-    status = measure_none(finding, *name, UNIT_NONE, FAULT_NONE, why, err);
+  for (size_t i = 0; measures[i] && status == 0; i++)
+    status = measure_none(finding, measures[i], units[i], FAULT_NONE, why, err);
   return status;
 }
 
 static int give_unknown(struct finding *finding, int32_t fault, const char *why,
                         struct error *err) {
   int status = 0;
-  for (const char *const *name = measures; *name && status == 0; name++)
-    status = measure_unknown(finding, *name, UNIT_NONE, fault, why, err);
+  for (size_t i = 0; measures[i] && status == 0; i++)
+    status = measure_unknown(finding, measures[i], units[i], fault, why, err);
   return status;
 }
 

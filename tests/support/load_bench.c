@@ -65,6 +65,8 @@ int load_bench_make(struct load_bench *bench, uint64_t seed, struct error *err) 
                                  .first = 0,
                                  .step = 1,
                                  .loop = bench->time.loop,
+                                 .client_hosts = bench->client_hosts,
+                                 .client_host_count = bench->client_host_count,
                                  .start_ns = bench->start_ns,
                                  .seed = seed,
                                  .sink = &bench->sink,

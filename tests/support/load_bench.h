@@ -28,6 +28,8 @@ struct load_bench {
   double last_sample[METRIC_COUNT];
   bool ready, drained, stopped;
   uint64_t start_ns;
+  const struct host *const *client_hosts; /* that the clients are spread over; may be none */
+  uint32_t client_host_count;
 };
 
 /* One class of writers, to be changed by the test before load_bench_start(); so are `env` and
