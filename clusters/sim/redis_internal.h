@@ -90,6 +90,7 @@ struct sim_redis {
   uint32_t client_count;
   bool told_accepting, was_writable;
   uint64_t paused_until_ns; /* clients' writes wait; 0: they do not */
+  uint64_t wall_ns;         /* its wall clock is so far ahead; matters where seconds are counted */
   struct prng prng;
   struct sim_node *node; /* NULL: no cluster */
 };

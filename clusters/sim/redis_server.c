@@ -56,11 +56,12 @@ void redis_changed(struct sim_redis *server) {
 
 void redis_count_good_replicas(struct sim_redis *server) {
   uint64_t most_s = redis_config_of(server)->min_replicas_max_lag_ns / NS_PER_S;
-  uint64_t now_s = redis_now_ns(server) / NS_PER_S;
+  uint64_t now_s = (redis_now_ns(server) + server->wall_ns) / NS_PER_S;
   uint32_t good = 0;
   for (uint32_t i = 0; i < server->cluster->count; i++) {
     const struct sim_feed *feed = &server->feeds[i];
-    good += feed->active && feed->online && now_s - feed->acknowledged_ns / NS_PER_S <= most_s;
+    good += feed->active && feed->online &&
+            now_s - (feed->acknowledged_ns + server->wall_ns) / NS_PER_S <= most_s;
   }
   bool changed = redis_takes_writes(server);
   server->good_replicas = good;
@@ -259,6 +260,7 @@ void redis_init(struct sim_redis *server, uint32_t member) {
   server->follow.from = MEMBER_NONE;
   snprintf(stream, sizeof stream, "sim/redis/%u", (unsigned)member);
   prng_init(&server->prng, cluster->world->seed, stream);
+  server->wall_ns = prng_below(&server->prng, NS_PER_S);
   sim_process_add(cluster->world, &server->program.kernel, &kernel_kind, server->host, server);
   sim_process_add(cluster->world, &server->bus.kernel, &bus_kernel_kind, server->host, server);
   sim_process_add(cluster->world, &server->program.process, &redis_kind, server->host, server);

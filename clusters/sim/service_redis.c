@@ -102,9 +102,11 @@ static int start(struct service_instance *instance, struct error *err) {
   service->sentinel_count = redis_sentinel_count(config);
   service->view = (struct service_view){
       .primary = HOST_NONE, .leader = HOST_NONE, .shards = redis_shards(config)};
-  int status =
-      sim_redis_cluster_new(&cluster->world, config, &cluster->config->redis,
-                            (const struct host *const *)instance->members, &service->servers, err);
+  int status = check_guilt(service, err);
+  if (status == 0)
+    status = sim_redis_cluster_new(&cluster->world, config, &cluster->config->redis,
+                                   (const struct host *const *)instance->members, &service->servers,
+                                   err);
   if (status < 0) return status;
   take_clients(service);
   cluster->terminate = terminate;

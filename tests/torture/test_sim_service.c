@@ -1,4 +1,4 @@
-/* The provider `sim` and its service under failing allocations, from bringing it up over a crash
+/* The provider `sim` and its services under failing allocations, from bringing it up over a crash
  * and a failover to its end: what could not be had is an error at the beginning, and later makes
  * the run one that is not to be trusted. */
 #include "base/arena.h"
@@ -11,9 +11,13 @@ struct town {
   struct sink sink;
   struct virtual_time time;
   struct sim_config config;
-  struct postgres_config service_config;
+  const struct service *model;
+  union {
+    struct postgres_config postgres;
+    struct redis_config redis;
+  } service_config;
   struct cluster *cluster;
-  const struct host *members[POSTGRES_INSTANCES_MAX];
+  const struct host *members[HOSTS_MAX];
   struct service_instance service;
   char state[16384]; /* of the service */
   uint32_t promoted;
@@ -31,7 +35,7 @@ static void take_sample(struct sink *sink, const struct sample *sample) {
 static int bring_up(struct town *town, struct error *err) {
   struct host_spec hosts[HOSTS_MAX];
   uint32_t count = 0;
-  int status = sim_service_postgres.plan(&town->service_config, hosts, &count, err);
+  int status = town->model->plan(&town->service_config, hosts, &count, err);
   if (status < 0) return status;
   const struct cluster_spec spec = {.id = "gd-test",
                                     .run_directory = "/nonexistent",
@@ -42,9 +46,9 @@ static int bring_up(struct town *town, struct error *err) {
   status = provider_sim.up(&town->config, &spec, &town->cluster, err);
   if (status < 0) return status;
   for (uint32_t i = 0; i < count; i++) town->members[i] = &town->cluster->hosts[i];
-  assert_true(sim_service_postgres.plugin.state_size <= sizeof town->state);
+  assert_true(town->model->plugin.state_size <= sizeof town->state);
   memset(town->state, 0, sizeof town->state);
-  town->service = (struct service_instance){.service = &sim_service_postgres,
+  town->service = (struct service_instance){.service = town->model,
                                             .config = &town->service_config,
                                             .cluster = town->cluster,
                                             .members = town->members,
@@ -54,8 +58,8 @@ static int bring_up(struct town *town, struct error *err) {
                                             .start_ns = town->time.now_ns,
                                             .lag_bound_bytes = 1 << 20,
                                             .state = town->state};
-  status = sim_service_postgres.start(&town->service, err);
-  if (status == 0) status = sim_service_postgres.watch(&town->service, town->time.loop, err);
+  status = town->model->start(&town->service, err);
+  if (status == 0) status = town->model->watch(&town->service, town->time.loop, err);
   return status;
 }
 
@@ -76,7 +80,7 @@ static int run(struct town *town, uint64_t for_ns, struct error *err) {
 static int live(struct town *town, struct error *err) {
   struct buf settings;
   buf_init(&settings);
-  int status = sim_service_postgres.settings(&town->service, &settings, err);
+  int status = town->model->settings(&town->service, &settings, err);
   buf_release(&settings);
   if (status == 0) status = run(town, 12 * NS_PER_S, err);
   if (status == 0) status = provider_sim.host_stop(town->cluster, town->members[0], err);
@@ -97,8 +101,8 @@ static int attempt_life(void *data, struct error *err) {
   if (status == 0 && sim_cluster_of(town->cluster)->world.out_of_memory)
     status = error_set(err, STATUS_MEMORY, "out of memory for a simulation");
   if (town->service.state) {
-    sim_service_postgres.unwatch(&town->service);
-    sim_service_postgres.release(&town->service);
+    town->model->unwatch(&town->service);
+    town->model->release(&town->service);
   }
   provider_sim.detach(town->cluster);
   virtual_time_release(&town->time);
@@ -113,22 +117,44 @@ static int fill_defaults(const struct plugin *plugin, struct arena *arena, void 
   return status;
 }
 
+static void survive(struct town *town, const struct service *model, int topology) {
+  struct arena arena;
+  arena_init(&arena, 0);
+  town->model = model;
+  assert_int_equal(fill_defaults(&provider_sim.plugin, &arena, &town->config), 0);
+  assert_int_equal(fill_defaults(&model->plugin, &arena, &town->service_config), 0);
+  if (model == &sim_service_redis) town->service_config.redis.topology = topology;
+  town->sink = (struct sink){.event = take_event, .sample = take_sample};
+  fail_each_allocation(attempt_life, town);
+  arena_release(&arena);
+}
+
 static void test_a_simulated_service_survives_each_failure(void **state) {
   static struct town town;
-  struct arena arena;
   (void)state;
-  arena_init(&arena, 0);
-  assert_int_equal(fill_defaults(&provider_sim.plugin, &arena, &town.config), 0);
-  assert_int_equal(fill_defaults(&sim_service_postgres.plugin, &arena, &town.service_config), 0);
-  town.sink = (struct sink){.event = take_event, .sample = take_sample};
-  fail_each_allocation(attempt_life, &town);
+  survive(&town, &sim_service_postgres, 0);
   assert_int_equal(town.promoted, 2); /* in the beginning, and after the crash */
-  arena_release(&arena);
+}
+
+static void test_simulated_sentinels_survive_each_failure(void **state) {
+  static struct town town;
+  (void)state;
+  survive(&town, &sim_service_redis, REDIS_SENTINEL);
+  assert_true(town.promoted >= 2); /* the old one too, until it is told */
+}
+
+static void test_a_simulated_redis_cluster_survives_each_failure(void **state) {
+  static struct town town;
+  (void)state;
+  survive(&town, &sim_service_redis, REDIS_CLUSTER);
+  assert_int_equal(town.promoted, 4); /* three in the beginning, and after the crash */
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_simulated_service_survives_each_failure),
+      cmocka_unit_test(test_simulated_sentinels_survive_each_failure),
+      cmocka_unit_test(test_a_simulated_redis_cluster_survives_each_failure),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
