@@ -135,6 +135,18 @@ static int fake_frozen(struct cluster *cluster, const struct host *host,
   return 0;
 }
 
+static int fake_unit_define(struct cluster *cluster, const struct host *host,
+                            const struct host_unit *unit, struct error *err) {
+  struct fake *fake = cluster->state;
+  assert_true(unit->name && unit->argv && unit->argv[0] && unit->argv[0][0] == '/');
+  int status = enter(cluster, host, "unit_define", CAN_UNITS, err);
+  if (status < 0) return status;
+  size_t last = 0;
+  while (unit->argv[last + 1]) last++;
+  snprintf(fake->unit_script, sizeof fake->unit_script, "%s", unit->argv[last]);
+  return 0;
+}
+
 static int fake_unit_start(struct cluster *cluster, const struct host *host, const char *name,
                            struct error *err) {
   struct fake *fake = cluster->state;
@@ -193,6 +205,7 @@ const struct provider fake_provider = {
     .process_signal = fake_process_signal,
     .freeze = fake_freeze,
     .frozen = fake_frozen,
+    .unit_define = fake_unit_define,
     .unit_start = fake_unit_start,
     .link_cut = fake_link_cut,
     .link_mend = fake_link_mend,

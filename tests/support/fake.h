@@ -29,6 +29,7 @@ struct fake {
   uint32_t cut[FAKE_HOSTS];       /* by receiving host; bit h: what host h sends does not arrive */
   uint32_t processes[FAKE_HOSTS]; /* that match anything */
   uint64_t keys[FAKE_HOSTS];      /* that a server holds */
+  char unit_script[512];          /* last argument of the unit defined last */
   bool filled[FAKE_HOSTS];        /* the memory of its server, to the limit */
   bool stubborn;                  /* primitives return 0 and change nothing */
   const char *failing;            /* name of the primitive that fails, "*": all; NULL: none */
