@@ -59,7 +59,10 @@ static int try_kind(struct kinds *kinds, bool *ret_valid, struct error *err) {
   const struct injector *injector = with.timeline[0].injector;
   const void *config = with.timeline[0].config;
   uint32_t service = rules->kinds[rules->kind_count - 1].service;
-  const struct fault_place place = {.service = kinds->scenario->services[service].service,
+  const struct service *real = kinds->scenario->services[service].service;
+  const struct provider *provider = kinds->scenario->provider;
+  const struct service *model = provider->model ? provider->model(real) : NULL;
+  const struct fault_place place = {.service = model ? model : real,
                                     .service_config = kinds->scenario->services[service].config,
                                     .host_count = rules->services[service].host_count,
                                     .client_host_count = kinds->scenario->client_hosts};

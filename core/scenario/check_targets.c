@@ -149,7 +149,10 @@ static void check_fits(struct draft *draft, const struct host_plan *plan, uint32
   if (!entry->injector->fits || !service) return;
   uint32_t number = (uint32_t)(service - draft->scenario->services);
   if (!draft->services[number].clean || plan->service_hosts[number] == 0) return;
-  const struct fault_place place = {.service = service->service,
+  const struct provider *provider = draft->scenario->provider;
+  const struct service *model =
+      provider && provider->model ? provider->model(service->service) : NULL;
+  const struct fault_place place = {.service = model ? model : service->service,
                                     .service_config = service->config,
                                     .host_count = plan->service_hosts[number],
                                     .client_host_count = draft->scenario->client_hosts};
