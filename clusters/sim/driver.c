@@ -176,6 +176,7 @@ static struct sim_query *make_query(struct sim_session *session, const struct re
                               .sent_ns = request->sent_ns,
                               .identity = request->numbers[0],
                               .meaning = (uint8_t)meaning};
+  if (meaning == STATEMENT_ORIGIN_READ) query->takes_ns = (uint64_t)request->numbers[1] * NS_PER_US;
   bool append = meaning == STATEMENT_APPEND;
   if (!append && meaning != STATEMENT_HEARTBEAT_SET) return query;
   query->entry = wal_entry_take(cluster, append ? SIM_RECORD_ROW : SIM_RECORD_BEAT,

@@ -81,6 +81,7 @@ void client_started(struct sim_process *self, const struct sim_args *args) {
   if (!connection) return;
   struct sim_session *session = connection->session;
   if (args->number2 != 0) {
+    session->base.lost_code = (uint32_t)args->number2;
     session_attempt_failed(session, session_code_text((uint32_t)args->number2));
     return;
   }
@@ -170,6 +171,7 @@ void session_connect_timeout(struct sim_session *session) {
 /* --- a round --------------------------------------------------------------------------------- */
 
 void session_connect_round(struct sim_session *session) {
+  session->base.lost_code = 0;
   endpoint_round_begin(&session->round);
   attempt_next(session);
 }

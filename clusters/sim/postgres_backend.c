@@ -370,11 +370,14 @@ static void execute(struct sim_postgres *server, struct sim_query *query) {
       answer->values[0] = beat ? (int64_t)beat->record.sequence : 0;
       break;
     }
+    case STATEMENT_ORIGIN_READ:
+      answer->has_row = true;
+      answer->values[0] = 1;
+      break;
     case STATEMENT_CACHE_SET:
     case STATEMENT_CACHE_GET:
     case STATEMENT_CACHE_LOCK:
     case STATEMENT_CACHE_UNLOCK: /* no statements of a PostgreSQL server */
-    case STATEMENT_ORIGIN_READ:
       answer->outcome = OUTCOME_FAIL;
       answer->code = code_pack("0A000");
       break;
@@ -397,7 +400,7 @@ static void begin_query(struct sim_connection *connection, struct sim_query *que
     if (begin_write(server, query)) guilt_appended(server, query->entry);
   } else {
     sim_after(
-        &server->process, server->cluster->costs.execute_ns, executed,
+        &server->process, server->cluster->costs.execute_ns + query->takes_ns, executed,
         &(struct sim_args){.pointer = query, .pointer2 = connection, .number = connection->number});
   }
 }

@@ -66,6 +66,7 @@ struct sim_query {
   uint64_t flight;         /* the client's */
   uint64_t sent_ns;
   uint64_t ready_ns; /* of a write: executed, and to be flushed */
+  uint64_t takes_ns; /* of a read of the origin: beside what every statement takes */
   int64_t identity;
   uint8_t meaning; /* enum statement_meaning */
   struct sim_answer answer;

@@ -29,6 +29,7 @@ struct sim_redis_entry {
   uint64_t index;          /* how many entries a data set has with it */
   uint64_t offset;         /* replication offset behind it */
   uint64_t written_ns;
+  uint64_t until_ns; /* gone from then on; 0: it stays */
   uint32_t table; /* entries of an earlier one have been removed (UNLINK of all) */
 };
 
@@ -98,6 +99,15 @@ void sim_redis_listen(struct sim_redis_cluster *cluster, void (*changed)(void *d
 /* Planned: SENTINEL FAILOVER or CLUSTER FAILOVER, to `member` or, SIM_REDIS_NONE, to the best
  * replica of the first primary. False: refused. */
 bool sim_redis_switchover(struct sim_redis_cluster *cluster, uint32_t member);
+
+/* --- as a cache: redis_keys.c --- */
+
+/* How many keys match `pattern` (a text, with * at its end for anything behind it) at a member;
+ * `remove`: they are removed, as by a client. */
+uint64_t sim_redis_keys(struct sim_redis_cluster *cluster, uint32_t member, const char *pattern,
+                        bool remove);
+/* The server is killed, and what was on its disk is gone. */
+void sim_redis_lose_data(struct sim_redis_cluster *cluster, uint32_t member);
 
 /* What really happens, told at the very tick. Any function may be NULL. */
 struct sim_redis_truth {

@@ -245,6 +245,45 @@ static void do_set(struct client *client, const struct command_word *words) {
   stream_push(server, false);
 }
 
+/* SET KEY VALUE [NX] [PX MS]: an entry of a cache. It is nobody's acknowledged row. */
+static void do_set_for(struct client *client, const struct command_word *words, uint32_t count) {
+  struct sim_redis *server = client->server;
+  char text[96];
+  const char *why = refusal(client, &words[1], true, text, sizeof text);
+  bool only_new = false;
+  uint64_t until_ns = 0;
+  for (uint32_t i = 3; i < count; i++) {
+    if (command_is(&words[i], "NX")) only_new = true;
+    if (command_is(&words[i], "PX") && i + 1 < count)
+      until_ns = redis_now_ns(server) + number_of(&words[++i]) * NS_PER_MS;
+  }
+  if (why || (only_new && data_find(server, words[1].text, words[1].length))) {
+    say(client, why ? why : "$-1");
+    return;
+  }
+  if (!data_append_until(server, words[1].text, words[1].length, words[2].text, words[2].length,
+                         until_ns))
+    return;
+  uint64_t delay_ns = redis_write_delay_ns(server);
+  size_t before = answered_size(client);
+  command_put(client->wire, "+OK\r\n");
+  answer(client, before, delay_ns, NULL);
+  stream_push(server, false);
+}
+
+static void do_unlink(struct client *client, const struct command_word *key) {
+  struct sim_redis *server = client->server;
+  char text[96];
+  const char *why = refusal(client, key, true, text, sizeof text);
+  if (why || !data_find(server, key->text, key->length)) {
+    say(client, why ? why : ":0");
+    return;
+  }
+  if (!data_append_until(server, key->text, key->length, "", 0, DATA_REMOVED)) return;
+  say(client, ":1");
+  stream_push(server, false);
+}
+
 static void do_get(struct client *client, const struct command_word *words) {
   char text[96];
   const char *why = refusal(client, &words[1], false, text, sizeof text);
@@ -287,6 +326,10 @@ static void do_cluster(struct client *client, const struct command_word *words, 
 static void do_command(struct client *client, const struct command_word *words, uint32_t count) {
   if (count == 3 && command_is(&words[0], "SET")) {
     do_set(client, words);
+  } else if (count > 3 && command_is(&words[0], "SET")) {
+    do_set_for(client, words, count);
+  } else if (count == 2 && command_is(&words[0], "UNLINK")) {
+    do_unlink(client, &words[1]);
   } else if (count == 2 && command_is(&words[0], "GET")) {
     do_get(client, words);
   } else if (count == 3 && command_is(&words[0], "WAIT")) {

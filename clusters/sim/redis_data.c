@@ -43,6 +43,12 @@ static bool make_room(struct sim_redis *server, uint64_t count) {
 const struct sim_redis_entry *data_append(struct sim_redis *server, const char *key,
                                           size_t key_length, const char *value,
                                           size_t value_length) {
+  return data_append_until(server, key, key_length, value, value_length, 0);
+}
+
+const struct sim_redis_entry *data_append_until(struct sim_redis *server, const char *key,
+                                                size_t key_length, const char *value,
+                                                size_t value_length, uint64_t until_ns) {
   struct sim_redis_cluster *cluster = server->cluster;
   struct sim_data *data = &server->data;
   if (!make_room(server, data->count + 1)) return NULL;
@@ -63,6 +69,7 @@ const struct sim_redis_entry *data_append(struct sim_redis *server, const char *
       .index = data->count + 1,
       .offset = data_offset(data, data->count) + COMMAND_BYTES + key_length + value_length,
       .written_ns = redis_now_ns(server),
+      .until_ns = until_ns,
       .table = cluster->table};
   data->entries[data->count++] = entry;
   return entry;
@@ -141,7 +148,8 @@ static bool map(struct sim_redis *server) {
 const struct sim_redis_entry *data_find(struct sim_redis *server, const char *key, size_t length) {
   if (!map(server)) return NULL;
   const struct sim_redis_entry *entry = *place_of(&server->data, hash_of(key, length), key, length);
-  return entry && entry->table == server->cluster->table ? entry : NULL;
+  if (!entry || entry->table != server->cluster->table) return NULL;
+  return entry->until_ns > 0 && entry->until_ns <= redis_now_ns(server) ? NULL : entry;
 }
 
 bool data_is_newest(struct sim_redis *server, const struct sim_redis_entry *entry) {

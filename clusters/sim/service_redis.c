@@ -175,5 +175,6 @@ const struct service sim_service_redis = {
     .view = view,
     .settings = redis_service_settings,
     .step = redis_service_step,
+    .keys = redis_service_keys,
     .converged = redis_service_converged,
 };

@@ -57,6 +57,11 @@ static inline uint64_t redis_service_now_ns(const struct sim_redis_service *serv
 /* Lets `for_ns` pass. */
 int redis_service_pass(struct sim_redis_service *service, uint64_t for_ns, struct error *err);
 
+/* --- service_redis_keys.c --- */
+int redis_service_keys(struct service_instance *instance, enum keys_action action,
+                       const struct host *host, const char *pattern, struct keys_count *ret,
+                       struct error *err);
+
 /* --- service_redis_watch.c --- */
 int redis_service_watch(struct service_instance *instance, struct loop *loop, struct error *err);
 void redis_service_unwatch(struct service_instance *instance);
