@@ -1,12 +1,17 @@
 /* Every shipped scenario on the simulator, over many seeds: what is measured is what happened, to
- * the tick and to the row, and it ends as it must. SIM_SEEDS says how many seeds a
- * scenario; a hundred where it does not. */
+ * the tick and to the row, and it ends as it must. SIM_SEEDS says how many seeds a scenario; where
+ * it does not, a hundred, or under sanitizers, which make all of it five times slower, twenty. */
 #include "support/test.h"
 #include "support/truth.h"
 
 #include "engine/batch.h"
 
 #define PATHS SIMULATED_CASES
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SEEDS 20
+#else
+#define SEEDS 100
+#endif
 
 struct result {
   struct truth_check check;
@@ -62,7 +67,7 @@ static void test_measured_is_true(void **state) {
   for (size_t i = 0; i < PATHS; i++)
     assert_ok(simulated_load(&bench->scenarios[i], simulated_cases[i].path, sets, 1, &err), &err);
   struct batch_spec spec = {.workers = 2,
-                            .count = PATHS * (seeds ? strtoull(seeds, NULL, 10) : 100),
+                            .count = PATHS * (seeds ? strtoull(seeds, NULL, 10) : SEEDS),
                             .job_timeout_ns = 120 * NS_PER_S,
                             .result_size = sizeof(struct result),
                             .job = job,
