@@ -67,7 +67,7 @@ static int64_t number_at(const char *text, size_t length) {
   return strtoll(digits, NULL, 10);
 }
 
-/* "STAMP:COST:PAYLOAD" */
+/* "STAMP:COST:PAYLOAD", "IDENTITY:SEQUENCE" */
 static void take_second(struct reply *reply, const struct redis_answer *answer) {
   const char *end = answer->text + answer->length;
   const char *colon = memchr(answer->text, ':', answer->length);
@@ -112,7 +112,7 @@ static void take_value(struct redis_session *session, struct redis_flight *fligh
         reply->values[1] = request->numbers[1];
       } else {
         reply->values[0] = number_at(answer->text, answer->length);
-        if (meaning_of(session, request) == STATEMENT_CACHE_GET) take_second(reply, answer);
+        take_second(reply, answer);
       }
       break;
     default:

@@ -161,6 +161,8 @@ static const char *word_end(const char *word, const char *end) {
 /* One command: the words from `text` to `end`. */
 static int add_command(struct maker *maker, const char *text, const char *end, bool has_key,
                        struct error *err) {
+  /* Which word is the key; of EVAL the script and how many keys there are stand before it. */
+  uint32_t key = strncmp(text, "EVAL ", 5) == 0 ? 3 : 1;
   uint32_t count = 1;
   for (const char *c = text; c < end; c++) count += *c == ' ' ? 1 : 0;
   add_frame(maker, '*', count);
@@ -170,9 +172,9 @@ static int add_command(struct maker *maker, const char *text, const char *end, b
       return error_set(err, STATUS_INTERNAL, "an empty word in the statement '%s'",
                        maker->statement->text);
     }
-    if (has_key && i == 1) add_part(maker, PART_KEY_BEGIN);
+    if (has_key && i == key) add_part(maker, PART_KEY_BEGIN);
     add_word(maker, text, stop);
-    if (has_key && i == 1) add_part(maker, PART_KEY_END);
+    if (has_key && i == key) add_part(maker, PART_KEY_END);
     text = stop + 1;
   }
   return 0;

@@ -360,6 +360,8 @@ static void submit(struct client *client, struct operation *operation, struct re
     case OPERATION_READ_KEY:
     case OPERATION_CACHE_WRITE:
     case OPERATION_CACHE_READ:
+    case OPERATION_REGISTER_READ:
+    case OPERATION_REGISTER_CAS:
     case OPERATION_ORIGIN:
     case OPERATION_KIND_COUNT: break;
   }
@@ -381,6 +383,8 @@ static void answer(struct client *client, struct operation *operation, const str
     case OPERATION_READ_KEY:
     case OPERATION_CACHE_WRITE:
     case OPERATION_CACHE_READ:
+    case OPERATION_REGISTER_READ:
+    case OPERATION_REGISTER_CAS:
     case OPERATION_ORIGIN:
     case OPERATION_KIND_COUNT: break;
   }

@@ -3,12 +3,10 @@
 #include "workload/cache_aside.h"
 #include "workload/pg_ledger.h"
 #include "workload/redis_ledger.h"
+#include "workload/redis_register.h"
 #include "workload/session_store.h"
 
 const struct workload *const workloads[] = {
-    &workload_pg_ledger,
-    &workload_redis_ledger,
-    &workload_cache_aside,
-    &workload_session_store,
-    NULL,
+    &workload_pg_ledger,   &workload_redis_ledger,  &workload_redis_register,
+    &workload_cache_aside, &workload_session_store, NULL,
 };

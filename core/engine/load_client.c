@@ -38,7 +38,8 @@ uint64_t load_client_give_up_ns(const struct load_client *client,
 }
 
 static bool appends_row(const struct operation *operation) {
-  return operation->kind == OPERATION_WRITE || operation->kind == OPERATION_PROBE;
+  return operation->kind == OPERATION_WRITE || operation->kind == OPERATION_PROBE ||
+         operation->kind == OPERATION_REGISTER_CAS;
 }
 
 void load_client_count(struct load_client *client) {

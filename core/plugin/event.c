@@ -40,7 +40,7 @@ bool operation_is_write(const struct operation *operation) {
 
 bool operation_is_read(const struct operation *operation) {
   return operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST ||
-         operation->kind == OPERATION_READ_KEY;
+         operation->kind == OPERATION_READ_KEY || operation->kind == OPERATION_REGISTER_READ;
 }
 
 /* The numbers come from files too, so a name must exist for those that are out of range. */
@@ -61,6 +61,8 @@ const char *operation_kind_name(enum operation_kind kind) {
       [OPERATION_CACHE_WRITE] = "cache_write",
       [OPERATION_CACHE_READ] = "cache_read",
       [OPERATION_ORIGIN] = "origin",
+      [OPERATION_REGISTER_READ] = "register_read",
+      [OPERATION_REGISTER_CAS] = "register_cas",
   };
   return NAME_AT(names, kind);
 }

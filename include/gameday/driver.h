@@ -31,9 +31,9 @@ struct statement {
   enum statement_meaning meaning;
   /* For PostgreSQL SQL with $1, $2 ... For Redis one command: words with single spaces between
    * them, in which $1, $2 ... stand for parameters anywhere in a word ("SET gd:w:$1:$2 $3"); the
-   * second word is the key. $s is, for a session at one host of a cluster, redis_shard_tag() of
-   * that host's shard, and nothing for others. " ; WAIT n timeout" may follow, of words or
-   * parameters: OK is then only what n replicas at least have, else UNKNOWN (GDWAI). */
+   * second word is the key (of EVAL the fourth). $s is, for a session at one host of a cluster,
+   * redis_shard_tag() of that host's shard, and nothing for others. " ; WAIT n timeout" may follow,
+   * of words or parameters: OK is then only what n replicas at least have, else UNKNOWN (GDWAI). */
   const char *text;
   uint32_t parameter_count;
 };

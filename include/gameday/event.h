@@ -29,6 +29,12 @@ enum operation_kind {
   OPERATION_CACHE_READ, /* value is the key's number, or 0: it is not there */
   OPERATION_ORIGIN,     /* a request that an operation of the same client sent to the workload's
                            second service: the database behind a cache */
+  /* A register that many write, at once. `value` has its number in the upper 16 bits, and below the
+   * sequence of the write (of read_identity) that it held; 0: of none. */
+  OPERATION_REGISTER_READ,
+  /* Writes what identity and sequence say, when the register holds what read_identity and value do;
+   * else it fails (CODE_CONDITION). A plain write is an OPERATION_WRITE. */
+  OPERATION_REGISTER_CAS,
   OPERATION_KIND_COUNT,
 };
 /* Where the answer to a read through a cache came from. */
