@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "report/bounds.h"
+#include "report/caches.h"
 #include "report/html.h"
 
 #define FAULTS_SHOWN 200
@@ -56,6 +57,28 @@ static void fault_phases(struct html_page *page) {
   html_table_end(page);
 }
 
+static void fault_caches(struct html_page *page) {
+  static const char *const columns[] = {"fault", "of the cache and what is behind it", ">measured",
+                                        NULL};
+  uint32_t shown[FAULTS_SHOWN], told = 0;
+  uint32_t count = facts_faults(page->result, FAULTS_SHOWN, shown);
+  for (uint32_t i = 0; i < count; i++) told += caches_told(page->result, shown[i]) ? 1 : 0;
+  if (told == 0) return;
+  buf_puts(page->out, "<h3>Caches and the databases behind them</h3>\n");
+  html_table(page, columns);
+  for (uint32_t i = 0; i < count; i++) {
+    if (!caches_told(page->result, shown[i])) continue;
+    for (const struct cache_info *row = cache_table; row->measure; row++) {
+      html_row(page);
+      html_cell(page, facts_fault(page->result, (int32_t)shown[i]));
+      html_cell(page, row->label);
+      html_measure(page, facts_measure(page->result, row->measure, (int32_t)shown[i]));
+      html_row_end(page);
+    }
+  }
+  html_table_end(page);
+}
+
 static void bound_row(void *data, const struct settings_bound *bound) {
   struct html_page *page = data;
   html_row(page);
@@ -102,6 +125,7 @@ void html_faults(struct html_page *page) {
   }
   buf_puts(page->out, "</ul>\n");
   fault_bounds(page);
+  fault_caches(page);
   buf_puts(page->out, "<h3>When it happened</h3>\n");
   fault_times(page);
   html_section_end(page);

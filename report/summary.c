@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "report/bounds.h"
+#include "report/caches.h"
 #include "report/columns.h"
 #include "report/escape.h"
 #include "report/facts.h"
@@ -145,6 +146,29 @@ static void faults(struct buf *out, const struct run_result *result) {
   if (!bounds_each(result, bound, out)) {
     buf_puts(out, "  ");
     columns_wrapped(out, "No bounds from the settings: " RECORDED_UNREADABLE, 2, 4);
+  }
+}
+
+static void cache_of_fault(struct buf *out, const struct run_result *result, uint32_t index) {
+  buf_puts(out, "  ");
+  escape_plain(out, facts_fault(result, (int32_t)index));
+  buf_putc(out, '\n');
+  for (const struct cache_info *row = cache_table; row->measure; row++) {
+    char text[FACTS_TEXT_SIZE];
+    facts_text(facts_measure(result, row->measure, (int32_t)index), text);
+    columns_pad(out, 4);
+    columns_cell(out, row->label, 25, false);
+    columns_wrapped(out, text, 29, 31);
+  }
+}
+
+static void caches(struct buf *out, const struct run_result *result) {
+  uint32_t shown[FAULTS_SHOWN], told = 0;
+  uint32_t count = facts_faults(result, FAULTS_SHOWN, shown);
+  for (uint32_t i = 0; i < count; i++) {
+    if (!caches_told(result, shown[i])) continue;
+    if (told++ == 0) buf_puts(out, "\nCACHES and the databases behind them, after each fault\n");
+    cache_of_fault(out, result, shown[i]);
   }
 }
 
@@ -335,6 +359,7 @@ int summary_text(const struct report_input *input, struct buf *ret_text, struct 
   head(&text, input);
   objectives(&text, result);
   faults(&text, result);
+  caches(&text, result);
   load(&text, result);
   outages(&text, result);
   data_section(&text, result);

@@ -58,9 +58,13 @@ def check_arithmetic(checks, place):
     for name, low, high in (("stampede-none", 12, 30), ("stampede-single-flight", 2, 2.5),
                             ("stampede-lock", 1, 1.5)):
         path = os.path.join(SOURCE, f"scenarios/cache/{name}.yaml")
-        _, judged, _ = simulate(place, path, "7", f"{name}-arithmetic")
+        result, judged, out = simulate(place, path, "7", f"{name}-arithmetic")
         each = value(judged, "origin_amplification")
         checks.check(low <= each <= high, f"{name}: {each} calls for each key")
+        checks.check("    calls for each key       " in result.stderr, f"{name}: the summary tells",
+                     result.stderr)
+        with open(os.path.join(out, "report.html"), encoding="utf-8") as file:
+            checks.check("calls for each key" in file.read(), f"{name}: the page tells")
 
 
 def check_same(checks, place):
