@@ -83,6 +83,34 @@ def check_minority(checks, place):
         checks.check(one.value("dual_primary") == 0, "minority: never two", one.said)
 
 
+def check_eviction(checks, place):
+    """A policy that knows no sessions evicts them; without one nobody logs in any more."""
+    sets = {"load.warmup": "8s", "timeline": "[{at: 1s, for: 4s, memory-fill: "
+            "{target: redis.primary, beyond: '100%'}}]"}
+    one = Outcome(place, "eviction-allkeys-lru", sets)
+    if one.ended(checks, MISSED):
+        lost, ratio = one.value("sessions_lost"), one.value("session_loss_ratio")
+        checks.check(lost and ratio > 0.1, f"allkeys-lru: {lost} sessions lost", one.said)
+        checks.check(one.value("evicted_keys") >= lost, "allkeys-lru: the server says so too")
+        checks.check(one.value("oom_errors") == 0, "allkeys-lru: nothing is refused", one.said)
+    one = Outcome(place, "eviction-noeviction", sets)
+    if one.ended(checks, MISSED):
+        checks.check(one.value("sessions_lost") == 0, "noeviction: nothing is lost", one.said)
+        checks.check(one.value("evicted_keys") == 0, "noeviction: nothing is evicted", one.said)
+        checks.check(one.value("oom_errors") > 0, "noeviction: writes are refused", one.said)
+
+
+def check_kernel(checks, place):
+    """The kernel kills the server, and its append-only file has everything."""
+    one = Outcome(place, "out-of-memory", {
+        "load.warmup": "6s",
+        "timeline": "[{at: 1s, for: 2s, memory-fill: {target: redis.primary, until: oom, "
+                    "size: 160MiB, process: redis}}]"})
+    if one.ended(checks, MET):
+        checks.check(one.value("sessions_lost") == 0, "kernel: nothing is lost", one.said)
+        checks.check(one.result["writes"]["fail"] > 0, "kernel: it was down", one.said)
+
+
 def main():
     need_local_hosts()
     checks = Checks()
@@ -91,6 +119,8 @@ def main():
         check_empty(checks, place)
         check_split(checks, place)
         check_minority(checks, place)
+        check_eviction(checks, place)
+        check_kernel(checks, place)
     checks.finish()
 
 
