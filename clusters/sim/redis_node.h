@@ -64,8 +64,9 @@ struct bus_message {
   struct bus_message *next_free;
   uint64_t current_epoch, config_epoch, offset, count;
   uint32_t sender, slaveof, about;
-  uint32_t claims;        /* bit s: shard s + 1 */
-  uint32_t failing, fine; /* gossip; bit: member */
+  uint32_t claims;                     /* bit s: shard s + 1 */
+  uint32_t failing, fine;              /* gossip; bit: member */
+  uint64_t pongs[REDIS_INSTANCES_MAX]; /* of the fine ones: heard of last, in whole seconds */
   uint8_t type;
   bool paused, forced;
 };

@@ -26,8 +26,9 @@ static void add_gossip(struct sim_node *node, struct bus_message *message) {
   for (int i = 0; i < 3; i++) {
     uint32_t member = (uint32_t)prng_below(&node->server->prng, count);
     const struct sim_known *known = &node->known[member];
-    if (member != node->server->member && !known->pfail && !known->fail)
-      message->fine |= UINT32_C(1) << member;
+    if (member == node->server->member || known->pfail || known->fail) continue;
+    message->fine |= UINT32_C(1) << member;
+    message->pongs[member] = known->pong_ns / NS_PER_S * NS_PER_S;
   }
 }
 
@@ -116,17 +117,32 @@ static void clear_if_needed(struct sim_node *node, struct sim_known *known) {
   redis_changed(node->server);
 }
 
+/* Masters' words on failures count. */
+static void take_report(struct sim_node *node, const struct bus_message *message,
+                        struct sim_known *known) {
+  if (!node->known[message->sender].master) return;
+  if (message->failing >> known->member & 1) {
+    known->reports[message->sender] = node_now_ns(node);
+    bus_mark_if_needed(node, known);
+  } else if (message->fine >> known->member & 1) {
+    known->reports[message->sender] = 0;
+  }
+}
+
+/* Who was heard by others need not be pinged. */
+static void take_pong_time(struct sim_node *node, const struct bus_message *message,
+                           struct sim_known *known) {
+  bool quiet = known->ping_ns == 0 && !known->pfail && !known->fail;
+  uint64_t pong_ns = message->pongs[known->member];
+  if (quiet && count_reports(node, known) == 0 && pong_ns > known->pong_ns)
+    known->pong_ns = pong_ns;
+}
+
 static void take_gossip(struct sim_node *node, const struct bus_message *message) {
-  bool counts = node->known[message->sender].master;
   for (uint32_t i = 0; i < node->server->cluster->count; i++) {
-    struct sim_known *known = &node->known[i];
-    if (i == node->server->member || !counts) continue;
-    if (message->failing >> i & 1) {
-      known->reports[message->sender] = node_now_ns(node);
-      bus_mark_if_needed(node, known);
-    } else if (message->fine >> i & 1) {
-      known->reports[message->sender] = 0;
-    }
+    if (i == node->server->member) continue;
+    take_report(node, message, &node->known[i]);
+    if (message->fine >> i & 1) take_pong_time(node, message, &node->known[i]);
   }
 }
 

@@ -202,7 +202,10 @@ static void reset(struct sim_sentinel *sentinel) {
 static void started(struct sim_process *process) {
   struct sim_sentinel *sentinel = process->owner;
   reset(sentinel);
-  uint64_t delay_ns = sentinel->cluster->starting ? 0 : sentinel->cluster->costs.start_ns;
+  /* Those that are there from the beginning were started at some time or other: pings that go every
+   * second do not go together. */
+  uint64_t delay_ns = sentinel->cluster->starting ? prng_below(&sentinel->prng, SENTINEL_PING_NS)
+                                                  : sentinel->cluster->costs.start_ns;
   sim_after(process, delay_ns + prng_below(&sentinel->prng, 100 * NS_PER_MS), turn, NULL);
   sentinel_changed(sentinel);
 }

@@ -86,6 +86,9 @@ static int wait_ready(struct service_instance *instance, struct error *err) {
     status = redis_service_pass(service, LOOK_NS, err);
     if (status == 0) status = redis_service_converged(instance, &ready, why, sizeof why, err);
   }
+  /* By then every Sentinel has asked everybody once. */
+  if (status == 0 && service->sentinel_count > 0)
+    status = redis_service_pass(service, 2 * NS_PER_S, err);
   return status;
 }
 
