@@ -6,7 +6,7 @@
 
 #include "engine/batch.h"
 
-#define SEEDS 8
+#define SEEDS SIMULATED_SEEDS(8, 3)
 
 /* A bug, where it is looked for (below scenarios/), and the value that must give it away: above
  * `most`. `minus`: less this value; NULL: as it is. */

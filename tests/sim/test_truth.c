@@ -7,11 +7,7 @@
 #include "engine/batch.h"
 
 #define PATHS SIMULATED_CASES
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SEEDS 20
-#else
-#define SEEDS 100
-#endif
+#define SEEDS SIMULATED_SEEDS(100, 20)
 
 struct result {
   struct truth_check check;

@@ -7,6 +7,13 @@
 #include "engine/record.h"
 #include "scenario/scenario.h"
 
+/* How many seeds a test tries: sanitizers make a simulated run five times slower. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SIMULATED_SEEDS(plain, sanitized) (sanitized)
+#else
+#define SIMULATED_SEEDS(plain, sanitized) (plain)
+#endif
+
 /* The shipped scenarios that the simulator can run, and how each must end: some show a loss that a
  * healthy deployment has, and fail. */
 struct simulated_case {
