@@ -81,8 +81,11 @@ static int memory_fill_fits(const void *data, const struct fault_place *place, s
   if (config->until == UNTIL_OOM) return 0;
   const struct service *service = place->service;
   if (!service->memory)
-    return error_set(err, STATUS_USAGE, "until: the data of %s are not in memory; expected oom",
-                     service->plugin.name);
+    return error_set(
+        err, STATUS_USAGE,
+        "until: %s has no memory that could be filled, or a model of it runs here that "
+        "has none; expected oom",
+        service->plugin.name);
   if (service->memory->limit(place->service_config) == 0)
     return error_set(err, STATUS_USAGE,
                      "until: %s has no limit of its own; expected oom, or a maxmemory of the "

@@ -89,7 +89,7 @@ static void test_a_limit_is_needed_to_reach_it(void **state) {
   assert_ok(injector_memory_fill.fits(fill.config, &place, &err), &err);
   place.service = &on_disk;
   assert_int_equal(injector_memory_fill.fits(fill.config, &place, &err), STATUS_USAGE);
-  assert_non_null(strstr(err.message, "the data of disk are not in memory"));
+  assert_non_null(strstr(err.message, "disk has no memory that could be filled"));
   place.service = &endless;
   assert_int_equal(injector_memory_fill.fits(fill.config, &place, &err), STATUS_USAGE);
   assert_non_null(strstr(err.message, "endless has no limit of its own"));
