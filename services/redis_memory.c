@@ -60,7 +60,8 @@ static int count_fillers(struct errand *errand, struct error *err) {
   char cursor[24] = "0";
   do {
     CLEANUP(cleanup_reply) redisReply *reply = NULL;
-    const char *const words[] = {"SCAN", cursor, "MATCH", FILLER "*", "COUNT", SCAN_COUNT};
+    const char *const pattern = FILLER "*";
+    const char *const words[] = {"SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT};
     int status = redis_console_ask(&errand->console, 6, words, &reply, err);
     if (status < 0) return status;
     bool sound = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&

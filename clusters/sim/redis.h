@@ -30,7 +30,7 @@ struct sim_redis_entry {
   uint64_t offset;         /* replication offset behind it */
   uint64_t written_ns;
   uint64_t until_ns; /* gone from then on; 0: it stays */
-  uint32_t table; /* entries of an earlier one have been removed (UNLINK of all) */
+  uint32_t table;    /* entries of an earlier one have been removed (UNLINK of all) */
 };
 
 struct sim_redis_cluster; /* all of one service: redis_internal.h */

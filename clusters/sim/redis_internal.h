@@ -156,7 +156,8 @@ uint64_t data_offset(const struct sim_data *data, uint64_t count);
 const struct sim_redis_entry *data_append(struct sim_redis *server, const char *key,
                                           size_t key_length, const char *value,
                                           size_t value_length);
-/* The same of an entry that is gone from `until_ns` on; one that is gone already removes the key. */
+/* The same of an entry that is gone from `until_ns` on; one that is gone already removes the key.
+ */
 const struct sim_redis_entry *data_append_until(struct sim_redis *server, const char *key,
                                                 size_t key_length, const char *value,
                                                 size_t value_length, uint64_t until_ns);

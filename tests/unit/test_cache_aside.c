@@ -43,7 +43,7 @@ static void bench_init(struct bench *bench, enum cache_mitigation mitigation) {
       .payload = 10,
       .ttl_ns = 1000 * NS_PER_S,
       .cost_ns = COST,
-      .mitigation = mitigation,
+      .mitigation = (int)mitigation,
       .jitter = 0.5,
       .beta = 1,
       .stale_for_ns = 1000 * NS_PER_S,
