@@ -139,7 +139,7 @@ static void measure(const struct row *row, struct cluster *cluster, struct arena
 }
 
 static void run_row(const struct row *row, uint32_t rounds) {
-  char directory[] = "/tmp/gameday-bench-XXXXXX", names[SERVERS_MAX][8], id[32];
+  char directory[] = "/tmp/gameday-bench-XXXXXX", names[SERVERS_MAX][16], id[32];
   struct host_spec hosts[SERVERS_MAX];
   struct cluster *cluster = NULL;
   struct arena arena;
