@@ -25,16 +25,6 @@ static int make_patroni(struct sim_service *service, struct error *err) {
                          &service->patroni, err);
 }
 
-static int begin_truth(struct sim_service *service, struct error *err) {
-  struct sim_cluster *cluster = service->cluster;
-  struct service_instance *instance = service->instance;
-  if (!cluster->config->truth) return 0;
-  int status = sim_truth_new(&cluster->world, instance->start_ns, &cluster->truth, err);
-  if (status < 0) return status;
-  sim_truth_listen(cluster->truth, service->servers, (const struct host *const *)instance->members);
-  return 0;
-}
-
 static void fill_access(struct sim_service *service) {
   for (uint32_t i = 0; i < service->count; i++) {
     const struct host *host = service->instance->members[i];
@@ -66,13 +56,15 @@ static int start(struct service_instance *instance, struct error *err) {
                                         &service->servers, err);
   if (status < 0) return status;
   take_clients(service);
-  cluster->terminate = sim_service_terminate;
-  cluster->service = service;
+  status = sim_claim_hosts(cluster, instance, sim_service_terminate, service, err);
+  if (status < 0) return status;
+  if (cluster->truth)
+    sim_truth_listen(cluster->truth, service->servers,
+                     (const struct host *const *)instance->members);
   if (config->topology == TOPOLOGY_PATRONI)
     status = make_patroni(service, err);
   else
     sim_service_add_units(service);
-  if (status == 0) status = begin_truth(service, err);
   if (status < 0) return status;
   sim_postgres_bootstrap(service->servers);
   if (cluster->config->guilty != GUILTY_NOT)
@@ -91,14 +83,7 @@ static void release(struct service_instance *instance) {
   struct sim_service *service = sim_service_of(instance);
   if (!service) return;
   sim_service_unwatch(instance);
-  if (service->cluster) {
-    service->cluster->terminate = NULL;
-    /* Who wants the truth finds that it is missing when it could not be written. */
-    if (service->cluster->truth)
-      (void)sim_truth_write(service->cluster->truth, instance->cluster->run_directory, NULL);
-    sim_truth_free(service->cluster->truth);
-    service->cluster->truth = NULL;
-  }
+  if (service->cluster) sim_leave_hosts(service->cluster, instance);
   sim_patroni_free(service->patroni);
   sim_postgres_cluster_free(service->servers);
   *service = (struct sim_service){.patroni = NULL};

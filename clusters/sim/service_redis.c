@@ -48,18 +48,6 @@ static void terminate(void *data, struct sim_process *process, int signal) {
   sim_redis_terminate(service->servers, process);
 }
 
-static int begin_truth(struct sim_redis_service *service, struct error *err) {
-  struct sim_cluster *cluster = service->cluster;
-  struct service_instance *instance = service->instance;
-  if (!cluster->config->truth) return 0;
-  int status = sim_truth_new(&cluster->world, instance->start_ns, &cluster->truth, err);
-  if (status < 0) return status;
-  sim_truth_listen_redis(cluster->truth, service->servers, service->count,
-                         redis_shards(redis_service_config(service)),
-                         (const struct host *const *)instance->members);
-  return 0;
-}
-
 /* Bugs of which there is no form here: keys are there once; with Sentinel the loss at the heal, and
  * two primaries for a while, are no bug but how it works. */
 static int check_guilt(const struct sim_redis_service *service, struct error *err) {
@@ -112,10 +100,11 @@ static int start(struct service_instance *instance, struct error *err) {
                                    err);
   if (status < 0) return status;
   take_clients(service);
-  cluster->terminate = terminate;
-  cluster->service = service;
-  status = begin_truth(service, err);
+  status = sim_claim_hosts(cluster, instance, terminate, service, err);
   if (status < 0) return status;
+  if (cluster->truth)
+    sim_truth_listen_redis(cluster->truth, service->servers, service->count, redis_shards(config),
+                           (const struct host *const *)instance->members);
   sim_redis_bootstrap(service->servers);
   status = wait_ready(instance, err);
   if (status < 0) return status;
@@ -134,14 +123,7 @@ static void release(struct service_instance *instance) {
   struct sim_redis_service *service = redis_service_of(instance);
   if (!service) return;
   redis_service_unwatch(instance);
-  if (service->cluster) {
-    service->cluster->terminate = NULL;
-    /* Who wants the truth finds that it is missing when it could not be written. */
-    if (service->cluster->truth)
-      (void)sim_truth_write(service->cluster->truth, instance->cluster->run_directory, NULL);
-    sim_truth_free(service->cluster->truth);
-    service->cluster->truth = NULL;
-  }
+  if (service->cluster) sim_leave_hosts(service->cluster, instance);
   sim_redis_cluster_free(service->servers);
   *service = (struct sim_redis_service){.servers = NULL};
   instance->access = (struct access){.driver = NULL};

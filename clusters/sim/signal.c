@@ -84,8 +84,8 @@ static void deliver(struct sim_cluster *sim, struct sim_process *process, int si
       sim_process_kill(process);
       break;
     default:
-      if (sim->terminate)
-        sim->terminate(sim->service, process, signal);
+      if (sim->claims[process->host].terminate)
+        sim->claims[process->host].terminate(sim->claims[process->host].service, process, signal);
       else
         sim_process_kill(process);
       break;

@@ -35,6 +35,14 @@ struct sim_config {
   bool truth;  /* write truth.bin */
 };
 
+/* A process is asked to end by a signal that it may handle. */
+typedef void sim_terminate(void *service, struct sim_process *process, int signal);
+/* Whose host it is. NULL: nobody's, its processes just die. */
+struct sim_claim {
+  sim_terminate *terminate;
+  void *service;
+};
+
 /* Power that comes back: a host boots for a while. */
 struct sim_boot {
   struct sim_cluster *cluster;
@@ -50,11 +58,10 @@ struct sim_cluster {
   struct sim_world world;
   struct prng guilt;       /* for the bugs' own choices */
   struct sim_truth *truth; /* NULL: nobody wants to know */
+  const struct service_instance *truth_of;
   struct sim_boot boots[HOSTS_MAX];
   struct sim_process clients[HOSTS_MAX]; /* "client": what runs on client hosts and the monitor */
-  /* The service's: a process is asked to end by a signal that it may handle. NULL: it just dies. */
-  void (*terminate)(void *service, struct sim_process *process, int signal);
-  void *service;
+  struct sim_claim claims[HOSTS_MAX];    /* by host */
 };
 
 static inline struct sim_cluster *sim_cluster_of(const struct cluster *cluster) {
@@ -67,6 +74,15 @@ extern const struct service sim_service_postgres;
 extern const struct service sim_service_redis;
 /* The driver of its clients; access.context is the `struct sim_postgres_cluster`. sim/driver.c */
 extern const struct driver driver_sim_postgres;
+
+/* --- sim/claim.c: for the models of services --- */
+
+/* The hosts of `instance` are `service`'s, which hears of their processes' signals; begins the
+ * truth where it is wanted. STATUS_USAGE when it is, and another service has it; STATUS_MEMORY. */
+int sim_claim_hosts(struct sim_cluster *cluster, const struct service_instance *instance,
+                    sim_terminate *terminate, void *service, struct error *err);
+/* Gives them back, and writes the truth, while the servers are still there. */
+void sim_leave_hosts(struct sim_cluster *cluster, const struct service_instance *instance);
 
 /* --- sim/power.c, sim/signal.c, sim/links.c: the primitives --- */
 

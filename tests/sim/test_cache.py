@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from gameday import GAMEDAY, SOURCE, Checks, Place, run, skip  # noqa: E402
 
-MET, MISSED = 0, 1
+MET, MISSED, UNKNOWN = 0, 1, 4
 SEEDS = ("1", "2", "3")
 # Scenario: the measure that must be beyond its bound when nothing is done.
 REMEDIES = {
@@ -74,6 +74,16 @@ def check_same(checks, place):
     checks.check(same, "the same seed gives the same operations")
 
 
+def check_polite_end(checks, place):
+    """The service that was started last answered for all: PostgreSQL died of a SIGTERM at once, with
+    clients connected, for which a smart shutdown waits."""
+    path = os.path.join(SOURCE, "tests/sim/two-services.yaml")
+    result, judged, _ = simulate(place, path, "1", "two-services")
+    seen = [fault["confirmed_s"] is not None for fault in judged["faults"]]
+    checks.check(result.returncode == UNKNOWN, f"two services: exit {result.returncode}")
+    checks.check(seen == [True, False], f"two services: faults seen in effect: {seen}")
+
+
 def main():
     if not os.access(GAMEDAY, os.X_OK):
         skip("the program is not built (GAMEDAY)")
@@ -88,6 +98,7 @@ def main():
                 check_guilty(checks, place, path, measure)
         check_arithmetic(checks, place)
         check_same(checks, place)
+        check_polite_end(checks, place)
     checks.finish()
 
 
