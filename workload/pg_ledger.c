@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "workload/ledger_row.h"
+#include "workload/options.h"
 
 #define PREPARE_TIMEOUT_NS (60 * NS_PER_S)
 /* A COPY of ten million rows takes about a minute; this is for a server that hangs. */
@@ -312,7 +313,7 @@ static void submit_append(struct client *client, struct operation *operation,
 
 static void submit(struct client *client, struct operation *operation, struct request *request,
                    char *payload) {
-  switch ((enum operation_kind)operation->kind) {
+  switch (operation->kind) {
     case OPERATION_WRITE:
     case OPERATION_PROBE: submit_append(client, operation, request, payload); break;
     case OPERATION_READ_OWN:
@@ -329,36 +330,7 @@ static void submit(struct client *client, struct operation *operation, struct re
       request->number_count = 1;
       break;
     case OPERATION_HEARTBEAT_READ: request->statement = PG_LEDGER_HEARTBEAT_GET; break;
-    case OPERATION_READ_KEY:
-    case OPERATION_CACHE_WRITE:
-    case OPERATION_CACHE_READ:
-    case OPERATION_REGISTER_READ:
-    case OPERATION_REGISTER_CAS:
-    case OPERATION_ORIGIN:
-    case OPERATION_KIND_COUNT: break;
-  }
-}
-
-static void answer(struct client *client, struct operation *operation, const struct reply *reply) {
-  (void)client;
-  if (!reply->has_row) return;
-  switch ((enum operation_kind)operation->kind) {
-    case OPERATION_READ_OWN:
-    case OPERATION_READ_NEWEST:
-      operation->read_identity = (uint32_t)reply->values[0];
-      operation->value = (uint64_t)reply->values[1];
-      break;
-    case OPERATION_HEARTBEAT_READ: operation->value = (uint64_t)reply->values[0]; break;
-    case OPERATION_WRITE:
-    case OPERATION_PROBE:
-    case OPERATION_HEARTBEAT_WRITE:
-    case OPERATION_READ_KEY:
-    case OPERATION_CACHE_WRITE:
-    case OPERATION_CACHE_READ:
-    case OPERATION_REGISTER_READ:
-    case OPERATION_REGISTER_CAS:
-    case OPERATION_ORIGIN:
-    case OPERATION_KIND_COUNT: break;
+    default: break; /* plan() makes no others */
   }
 }
 
@@ -409,13 +381,7 @@ static int final_read(struct workload_env *env, const struct endpoint *host,
 
 static int validate(const void *data, struct error *err) {
   const struct pg_ledger_config *config = data;
-  if (config->options.connect_timeout_ns >= config->options.operation_timeout_ns) {
-    return error_set(
-        err, STATUS_USAGE,
-        "connect_timeout must be shorter than operation_timeout: one dead server would "
-        "otherwise keep an operation from ever trying the next one");
-  }
-  return 0;
+  return client_options_validate(&config->options, err);
 }
 
 const struct workload workload_pg_ledger = {
@@ -434,6 +400,6 @@ const struct workload workload_pg_ledger = {
     .prepare = prepare,
     .plan = plan,
     .submit = submit,
-    .answer = answer,
+    .answer = ledger_answer,
     .final_read = final_read,
 };

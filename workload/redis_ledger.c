@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "gameday/redis_access.h"
 #include "workload/ledger_row.h"
+#include "workload/options.h"
 
 #define KEYS "gd:w:"
 #define BEAT "gd:beat:"
@@ -348,45 +349,16 @@ static void submit_beat(struct client *client, struct operation *operation,
 
 static void submit(struct client *client, struct operation *operation, struct request *request,
                    char *payload) {
-  switch ((enum operation_kind)operation->kind) {
+  switch (operation->kind) {
     case OPERATION_WRITE:
     case OPERATION_PROBE: submit_append(client, operation, request, payload); break;
     case OPERATION_READ_OWN:
-    case OPERATION_READ_NEWEST:
+    case OPERATION_READ_NEWEST: /* the probe's */
       submit_read_own(client, operation, request);
-      break; /* the probe's */
+      break;
     case OPERATION_HEARTBEAT_WRITE: submit_beat(client, operation, request); break;
     case OPERATION_HEARTBEAT_READ: request->statement = REDIS_LEDGER_HEARTBEAT_GET; break;
-    case OPERATION_READ_KEY:
-    case OPERATION_CACHE_WRITE:
-    case OPERATION_CACHE_READ:
-    case OPERATION_REGISTER_READ:
-    case OPERATION_REGISTER_CAS:
-    case OPERATION_ORIGIN:
-    case OPERATION_KIND_COUNT: break;
-  }
-}
-
-static void answer(struct client *client, struct operation *operation, const struct reply *reply) {
-  (void)client;
-  if (!reply->has_row) return;
-  switch ((enum operation_kind)operation->kind) {
-    case OPERATION_READ_OWN:
-    case OPERATION_READ_NEWEST:
-      operation->read_identity = (uint32_t)reply->values[0];
-      operation->value = (uint64_t)reply->values[1];
-      break;
-    case OPERATION_HEARTBEAT_READ: operation->value = (uint64_t)reply->values[0]; break;
-    case OPERATION_WRITE:
-    case OPERATION_PROBE:
-    case OPERATION_HEARTBEAT_WRITE:
-    case OPERATION_READ_KEY:
-    case OPERATION_CACHE_WRITE:
-    case OPERATION_CACHE_READ:
-    case OPERATION_REGISTER_READ:
-    case OPERATION_REGISTER_CAS:
-    case OPERATION_ORIGIN:
-    case OPERATION_KIND_COUNT: break;
+    default: break; /* plan() makes no others */
   }
 }
 
@@ -508,12 +480,8 @@ static int final_read(struct workload_env *env, const struct endpoint *host,
 
 static int validate(const void *data, struct error *err) {
   const struct redis_ledger_config *config = data;
-  if (config->options.connect_timeout_ns >= config->options.operation_timeout_ns) {
-    return error_set(
-        err, STATUS_USAGE,
-        "connect_timeout must be shorter than operation_timeout: one dead server would "
-        "otherwise keep an operation from ever trying the next one");
-  }
+  int status = client_options_validate(&config->options, err);
+  if (status < 0) return status;
   if (config->wait > 0 && config->wait_timeout_ns >= config->options.operation_timeout_ns) {
     return error_set(err, STATUS_USAGE,
                      "wait_timeout must be shorter than operation_timeout: the client would "
@@ -537,6 +505,6 @@ const struct workload workload_redis_ledger = {
     .prepare = prepare,
     .plan = plan,
     .submit = submit,
-    .answer = answer,
+    .answer = ledger_answer,
     .final_read = final_read,
 };

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "workload/options.h"
+
 #define PREPARE_TIMEOUT_NS (60 * NS_PER_S)
 
 static const char *const arrivals[] = {"constant", "poisson", NULL};
@@ -229,12 +231,8 @@ static void answer(struct client *client, struct operation *operation, const str
 
 static int validate(const void *data, struct error *err) {
   const struct redis_register_config *config = data;
-  if (config->options.connect_timeout_ns >= config->options.operation_timeout_ns) {
-    return error_set(
-        err, STATUS_USAGE,
-        "connect_timeout must be shorter than operation_timeout: one dead server would "
-        "otherwise keep an operation from ever trying the next one");
-  }
+  int status = client_options_validate(&config->options, err);
+  if (status < 0) return status;
   if (config->write_ratio + config->cas_ratio > 0.99)
     return error_set(err, STATUS_USAGE,
                      "write_ratio and cas_ratio leave nothing to read; expected 99%% at most of "

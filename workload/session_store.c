@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "workload/ledger_row.h"
+#include "workload/options.h"
 
 #define VALUE_MAX (UINT32_C(1) << 20)
 #define PREPARE_TIMEOUT_NS (60 * NS_PER_S)
@@ -358,12 +359,8 @@ static void answer(struct client *client, struct operation *operation, const str
 
 static int validate(const void *data, struct error *err) {
   const struct session_store_config *config = data;
-  if (config->options.connect_timeout_ns >= config->options.operation_timeout_ns) {
-    return error_set(
-        err, STATUS_USAGE,
-        "connect_timeout must be shorter than operation_timeout: one dead server would "
-        "otherwise keep an operation from ever trying the next one");
-  }
+  int status = client_options_validate(&config->options, err);
+  if (status < 0) return status;
   if (config->cache_ttl_ns > 0 && config->cache_ttl_ns < NS_PER_MS)
     return error_set(err, STATUS_USAGE, "cache_ttl must be 0s or at least 1ms, as Redis counts");
   return 0;
