@@ -8,10 +8,13 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "support/postgres_fixture.h"
+#include "services/postgres.h"
+#include "support/service_fixture.h"
+
+extern const struct service service_postgres;
 
 static struct error err;
-static struct postgres_fixture f;
+static struct service_fixture f;
 
 /* The primary's end of the connection: how long it takes to learn that the replica's host went down
  * depends on when TCP sends again. Frozen, it does not learn it before it is thawed. */
@@ -39,28 +42,21 @@ static void await_log(const struct host *host, const char *text, uint32_t count)
 }
 
 static uint32_t wait_event(uint32_t from, enum event_kind kind, uint8_t host) {
-  uint32_t found = fixture_wait_event(&f, from, kind, host, 60 * NS_PER_S);
-  assert_int_not_equal(found, UINT32_MAX);
-  return found;
+  return service_fixture_wait_event(&f, from, kind, host, 60 * NS_PER_S);
 }
 
 static void begin(void) {
-  assert_ok(fixture_init(&f, &err), &err);
-  if (fixture_probe(&f, &err) < 0) {
-    print_message("skipped: %s\n", err.message);
-    skip();
-  }
+  service_fixture_begin(&f, &service_postgres);
+  struct postgres_config *config = f.config;
   static struct setting retry = {.name = "wal_retrieve_retry_interval", .value = "500ms"};
-  f.config.parameters = (struct settings){.items = &retry, .count = 1};
-  f.config.instances = 2;
-  f.config.synchronous_mode = true;
-  f.config.ttl_ns = 20 * NS_PER_S;
-  f.config.loop_wait_ns = 2 * NS_PER_S;
-  f.config.retry_timeout_ns = 5 * NS_PER_S;
-  assert_ok(fixture_up(&f, &err), &err);
-  assert_ok(fixture_start(&f, &err), &err);
-  assert_ok(fixture_watch(&f, &err), &err);
-  assert_true(fixture_wait_redundant(&f, 10 * NS_PER_S));
+  config->parameters = (struct settings){.items = &retry, .count = 1};
+  config->instances = 2;
+  config->synchronous_mode = true;
+  config->ttl_ns = 20 * NS_PER_S;
+  config->loop_wait_ns = 2 * NS_PER_S;
+  config->retry_timeout_ns = 5 * NS_PER_S;
+  service_fixture_start(&f, "patroni, 2 hosts, synchronous");
+  service_fixture_watch(&f);
 }
 
 static double seconds(uint32_t event, uint32_t since) {
@@ -71,12 +67,10 @@ static void test_a_replica_that_answers_but_does_not_stream_is_not_redundant(voi
   (void)state;
   begin();
   const struct provider *provider = f.cluster->provider;
-  struct service_view view;
-  f.service.service->view(&f.service, &view);
-  const struct host *primary = fixture_host(&f, view.primary);
+  const struct host *primary = service_fixture_host(&f, service_fixture_primary(&f));
   const struct host *replica = f.members[primary == f.members[0] ? 1 : 0];
   uint32_t streamed = log_count(replica, "started streaming WAL");
-  uint32_t from = fixture_event_count(&f);
+  uint32_t from = service_fixture_event_count(&f);
 
   assert_ok(provider->host_stop(f.cluster, replica, &err), &err);
   assert_ok(provider->freeze(f.cluster, primary, &sender, true, &err), &err);
@@ -89,7 +83,8 @@ static void test_a_replica_that_answers_but_does_not_stream_is_not_redundant(voi
   assert_int_equal(f.events[answers].role, ROLE_REPLICA);
   await_log(primary, "is active for PID", 3);
   assert_int_equal(log_count(replica, "started streaming WAL"), streamed);
-  assert_int_equal(fixture_wait_event(&f, gone + 1, EVENT_REDUNDANT, HOST_NONE, 0), UINT32_MAX);
+  assert_int_equal(service_fixture_find_event(&f, gone + 1, EVENT_REDUNDANT, HOST_NONE, 0),
+                   UINT32_MAX);
 
   assert_ok(provider->freeze(f.cluster, primary, &sender, false, &err), &err);
   uint32_t back = wait_event(gone + 1, EVENT_REDUNDANT, HOST_NONE);
@@ -101,12 +96,12 @@ static void test_a_replica_that_answers_but_does_not_stream_is_not_redundant(voi
       seconds(answers, gone), log_count(primary, "is active for PID"), seconds(back, gone));
   /* 2 is sync: a write that waits for the replica is acknowledged. */
   assert_true(f.last[METRIC_SYNC_STATE][replica->index] >= 2);
-  assert_ok(fixture_sql(&f, "create table t (i int)", &err), &err);
+  service_fixture_execute(&f, "create table t (i int)");
 }
 
 static int end(void **state) {
   (void)state;
-  fixture_down(&f);
+  service_fixture_down(&f);
   return 0;
 }
 

@@ -3,8 +3,6 @@
 
 #include <jansson.h>
 #include <poll.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -20,32 +18,9 @@ static struct redis_config *config_of(struct service_fixture *f) {
   return f->config;
 }
 
-static bool begin(struct service_fixture *f, enum redis_topology topology) {
-  assert_ok(service_fixture_init(f, &service_redis, &err), &err);
-  if (service_fixture_probe(f, &err) < 0) {
-    print_message("skipped: %s\n", err.message);
-    return false;
-  }
+static void begin(struct service_fixture *f, enum redis_topology topology) {
+  service_fixture_begin(f, &service_redis);
   config_of(f)->topology = (int)topology;
-  return true;
-}
-
-static void start(struct service_fixture *f, const char *what) {
-  assert_ok(service_redis.plugin.validate(f->config, &err), &err);
-  assert_ok(service_fixture_up(f, &err), &err);
-  assert_ok(service_fixture_start(f, &err), &err);
-  print_message("%s: hosts up %.2f s, service ready %.2f s\n", what, f->up_s, f->start_s);
-}
-
-static void watch(struct service_fixture *f) {
-  assert_ok(service_fixture_watch(f, &err), &err);
-  assert_true(service_fixture_wait_redundant(f, 10 * NS_PER_S));
-}
-
-static uint8_t primary_of(struct service_fixture *f) {
-  struct service_view view;
-  service_redis.view(&f->service, &view);
-  return view.primary;
 }
 
 /* The primary of a shard, by the roles of its hosts; HOST_NONE when there is not exactly one. */
@@ -143,37 +118,12 @@ static void try_rights(struct service_fixture *f) {
 
 static void wait_event(struct service_fixture *f, uint32_t *from, enum event_kind kind,
                        uint8_t host, uint64_t timeout_ns) {
-  uint32_t found = service_fixture_wait_event(f, *from, kind, host, timeout_ns);
-  if (found == UINT32_MAX) fail_msg("no %s of host %u in time", event_kind_name(kind), host);
-  *from = found;
+  *from = service_fixture_wait_event(f, *from, kind, host, timeout_ns);
 }
 
-static double since(const struct service_fixture *f, uint32_t event, uint64_t begin_ns) {
-  return ((double)f->events[event].time_ns - (double)(begin_ns - f->service.start_ns)) / 1e9;
-}
-
-/* Power off at a primary's host: its manager misses it, another is promoted; the host comes back
- * with its units and follows. */
 static void crash(struct service_fixture *f, uint8_t old) {
-  const struct provider *provider = f->cluster->provider;
-  const struct host *host = service_fixture_host(f, old);
-  uint32_t begin = service_fixture_event_count(f), lost = begin;
-  uint64_t begin_ns = clock_now_ns(&clock_monotonic);
-  assert_ok(provider->host_stop(f->cluster, host, &err), &err);
-  wait_event(f, &lost, EVENT_LEADER_LOST, old, 30 * NS_PER_S);
-  uint32_t promoted = begin, leader = lost;
-  wait_event(f, &promoted, EVENT_PROMOTED, HOST_NONE, 20 * NS_PER_S);
-  wait_event(f, &leader, EVENT_LEADER, f->events[promoted].host, 20 * NS_PER_S);
-  assert_int_not_equal(f->events[promoted].host, old);
+  uint32_t promoted = service_fixture_crash(f, old);
   assert_true(f->events[promoted].number > 1);
-  print_message("host crash: lost after %.2f s, promoted after %.2f s, leader after %.2f s\n",
-                since(f, lost, begin_ns), since(f, promoted, begin_ns), since(f, leader, begin_ns));
-  begin_ns = clock_now_ns(&clock_monotonic);
-  assert_ok(provider->host_start(f->cluster, host, &err), &err);
-  assert_true(service_fixture_wait_redundant(f, 60 * NS_PER_S));
-  print_message("host returned: redundant after %.2f s\n",
-                (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9);
-  assert_true(service_fixture_wait_converged(f, 30 * NS_PER_S));
 }
 
 static void switchover(struct service_fixture *f, uint8_t old, const struct host *target) {
@@ -192,11 +142,11 @@ static void switchover(struct service_fixture *f, uint8_t old, const struct host
 static void test_sentinel(void **state) {
   (void)state;
   static struct service_fixture f;
-  if (!begin(&f, REDIS_SENTINEL)) skip();
+  begin(&f, REDIS_SENTINEL);
   config_of(&f)->down_after_ns = 2 * NS_PER_S;
   config_of(&f)->failover_timeout_ns = 10 * NS_PER_S;
-  start(&f, "3 servers, 3 Sentinels");
-  watch(&f);
+  service_fixture_start(&f, "3 servers, 3 Sentinels");
+  service_fixture_watch(&f);
   struct service_view view;
   service_redis.view(&f.service, &view);
   assert_int_equal(view.primary, f.members[0]->index);
@@ -206,11 +156,11 @@ static void test_sentinel(void **state) {
   read_settings(&f, "sentinel", true);
   try_rights(&f);
   find_no_secret(&f);
-  crash(&f, primary_of(&f));
-  switchover(&f, primary_of(&f), NULL);
-  uint8_t old = primary_of(&f);
+  crash(&f, service_fixture_primary(&f));
+  switchover(&f, service_fixture_primary(&f), NULL);
+  uint8_t old = service_fixture_primary(&f);
   switchover(&f, old, f.members[(old + 1) % 3]);
-  assert_int_equal(primary_of(&f), f.members[(old + 1) % 3]->index);
+  assert_int_equal(service_fixture_primary(&f), f.members[(old + 1) % 3]->index);
   assert_true(service_redis.step(&f.service, STEP_SWITCHOVER, f.members[(old + 1) % 3], &err) < 0);
   assert_true(f.samples[METRIC_MEMORY_USED] > 0 && f.samples[METRIC_KEYSPACE_HITS] > 0);
   assert_true(f.samples[METRIC_LAG_BYTES] > 0 && f.samples[METRIC_STREAMING] > 0);
@@ -221,15 +171,15 @@ static void test_sentinel(void **state) {
 static void test_sentinel_on_its_own_host(void **state) {
   (void)state;
   static struct service_fixture f;
-  if (!begin(&f, REDIS_SENTINEL)) skip();
+  begin(&f, REDIS_SENTINEL);
   config_of(&f)->instances = 2;
   config_of(&f)->down_after_ns = NS_PER_S;
   config_of(&f)->min_replicas_to_write = 1;
   config_of(&f)->min_replicas_max_lag_ns = 2 * NS_PER_S;
-  start(&f, "2 servers, 3 Sentinels");
+  service_fixture_start(&f, "2 servers, 3 Sentinels");
   assert_int_equal(f.service.member_count, 3);
   assert_int_equal(f.service.access.endpoint_count, 2);
-  watch(&f);
+  service_fixture_watch(&f);
   /* Without its replica the primary takes no writes after a while, and it is not promoted when it
    * takes them again. */
   uint32_t from = service_fixture_event_count(&f);
@@ -247,17 +197,17 @@ static void test_sentinel_on_its_own_host(void **state) {
   assert_int_equal(view.primary, HOST_NONE);
   assert_ok(provider->host_start(f.cluster, f.members[1], &err), &err);
   assert_true(service_fixture_wait_redundant(&f, 30 * NS_PER_S));
-  assert_int_equal(service_fixture_wait_event(&f, from, EVENT_PROMOTED, HOST_NONE, 0), UINT32_MAX);
+  assert_int_equal(service_fixture_find_event(&f, from, EVENT_PROMOTED, HOST_NONE, 0), UINT32_MAX);
   service_fixture_down(&f);
 }
 
 static void test_cluster(void **state) {
   (void)state;
   static struct service_fixture f;
-  if (!begin(&f, REDIS_CLUSTER)) skip();
+  begin(&f, REDIS_CLUSTER);
   config_of(&f)->node_timeout_ns = 2 * NS_PER_S;
-  start(&f, "cluster of 3 masters and 3 replicas");
-  watch(&f);
+  service_fixture_start(&f, "cluster of 3 masters and 3 replicas");
+  service_fixture_watch(&f);
   struct service_view view;
   service_redis.view(&f.service, &view);
   assert_int_equal(view.primary, HOST_NONE);
@@ -276,74 +226,45 @@ static void test_cluster(void **state) {
   service_fixture_down(&f);
 }
 
-/* A frozen server falls silent after a second and is heard again at once after the thaw. */
-static void freeze(struct service_fixture *f) {
-  const struct process_match *match = &service_redis.processes_for(f->config)[0].match;
-  const struct provider *provider = f->cluster->provider;
-  uint32_t from = service_fixture_event_count(f);
-  assert_ok(provider->freeze(f->cluster, f->members[0], match, true, &err), &err);
-  wait_event(f, &from, EVENT_ROLE, 0, 5 * NS_PER_S);
-  assert_int_equal(f->events[from].role, ROLE_NONE);
-  uint64_t thaw_ns = clock_now_ns(&clock_monotonic);
-  assert_ok(provider->freeze(f->cluster, f->members[0], match, false, &err), &err);
-  wait_event(f, &from, EVENT_PROMOTED, 0, 5 * NS_PER_S);
-  print_message("thawed server heard after %.0f ms\n", since(f, from, thaw_ns) * 1e3);
-}
-
 static void test_single(void **state) {
   (void)state;
   static struct service_fixture f;
-  if (!begin(&f, REDIS_SINGLE)) skip();
+  begin(&f, REDIS_SINGLE);
   config_of(&f)->appendonly = true;
   config_of(&f)->maxmemory_bytes = 64 << 20;
   config_of(&f)->maxmemory_policy = 1;
-  start(&f, "single");
+  service_fixture_start(&f, "single");
   assert_int_equal(f.service.member_count, 1);
-  watch(&f);
-  assert_int_equal(primary_of(&f), 0);
+  service_fixture_watch(&f);
+  assert_int_equal(service_fixture_primary(&f), 0);
   read_settings(&f, "single", false);
-  freeze(&f);
+  service_fixture_freeze(&f, 0, &service_redis.processes_for(f.config)[0].match);
   uint32_t from = service_fixture_event_count(&f);
   assert_ok(service_redis.step(&f.service, STEP_RESTART, NULL, &err), &err);
   wait_event(&f, &from, EVENT_PROMOTED, 0, 10 * NS_PER_S);
   assert_true(service_fixture_wait_converged(&f, 5 * NS_PER_S));
-
-  /* A second handle from the run directory knows the secrets. */
-  struct service_instance again = f.service;
-  again.state = calloc(1, sizeof(struct redis_state));
-  again.access = (struct access){.driver = NULL};
-  assert_ok(again.service->attach(&again, &err), &err);
-  assert_string_equal(again.access.password, f.service.access.password);
-  bool converged = false;
-  char why[128] = "";
-  assert_ok(again.service->converged(&again, &converged, why, sizeof why, &err), &err);
-  assert_true(converged);
-  again.service->release(&again);
-  free(again.state);
-  service_fixture_down(&f);
-}
-
-/* A server that cannot start: its own words, long before the deadline. */
-static void expect_refused(enum redis_topology topology, const char *name, const char *value,
-                           const char *words) {
-  static struct service_fixture f;
-  struct setting setting = {.name = name, .value = value};
-  if (!begin(&f, topology)) skip();
-  config_of(&f)->settings = (struct settings){.items = &setting, .count = 1};
-  assert_ok(service_fixture_up(&f, &err), &err);
-  int status = service_fixture_start(&f, &err);
-  print_message("%s = %s refused after %.2f s: %s\n", name, value, f.start_s, err.message);
-  assert_int_equal(status, STATUS_SERVER);
-  assert_non_null(strstr(err.message, words));
-  assert_true(f.start_s < 20); /* of 120 */
+  service_fixture_attach(&f);
   service_fixture_down(&f);
 }
 
 static void test_bad_setting(void **state) {
   (void)state;
-  expect_refused(REDIS_SENTINEL, "repl-backlog-sise", "1mb", "repl-backlog-sise");
-  expect_refused(REDIS_CLUSTER, "hz", "many", "hz many");
-  expect_refused(REDIS_SINGLE, "loadmodule", "/nowhere.so", "/nowhere.so");
+  static const struct {
+    enum redis_topology topology;
+    struct setting setting;
+    const char *words;
+  } cases[] = {
+      {REDIS_SENTINEL, {"repl-backlog-sise", "1mb"}, "repl-backlog-sise"},
+      {REDIS_CLUSTER, {"hz", "many"}, "hz many"},
+      {REDIS_SINGLE, {"loadmodule", "/nowhere.so"}, "/nowhere.so"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    static struct service_fixture f;
+    const struct setting *setting = &cases[i].setting;
+    begin(&f, cases[i].topology);
+    config_of(&f)->settings = (struct settings){.items = setting, .count = 1};
+    service_fixture_refused(&f, setting, cases[i].words, 20);
+  }
 }
 
 int main(int argc, char **argv) {

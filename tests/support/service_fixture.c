@@ -1,16 +1,15 @@
 /* See service_fixture.h. */
 #include "support/service_fixture.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/file.h"
 #include "base/prng.h"
+#include "gameday/driver.h"
 #include "scenario/param.h"
+#include "services/remote.h"
+#include "support/test.h"
 
 static const struct provider *provider_named(const char *name) {
   for (const struct provider *const *row = providers; *row; row++)
@@ -47,11 +46,8 @@ static void take_sample(struct sink *sink, const struct sample *sample) {
   pthread_mutex_unlock(&f->mutex);
 }
 
-int service_fixture_init(struct service_fixture *f, const struct service *tested,
-                         struct error *err) {
-  memset(f, 0, sizeof *f);
-  f->tested = tested;
-  f->sink = (struct sink){.event = take_event, .sample = take_sample};
+static void begin(struct service_fixture *f, const struct provider *provider) {
+  struct error err = ERROR_INIT;
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -59,57 +55,53 @@ int service_fixture_init(struct service_fixture *f, const struct service *tested
   pthread_cond_init(&f->changed, &attributes);
   pthread_condattr_destroy(&attributes);
   arena_init(&f->arena, 0);
-  const struct provider *provider = provider_named("local");
-  if (!provider) return error_set(err, STATUS_ENVIRONMENT, "there is no provider local");
   f->provider_config = arena_alloc(&f->arena, provider->plugin.config_size);
-  int status = defaults(provider->plugin.params, &f->arena, f->provider_config, err);
+  f->config = arena_alloc(&f->arena, f->tested->plugin.config_size);
+  assert_true(f->provider_config && f->config);
+  assert_ok(defaults(provider->plugin.params, &f->arena, f->provider_config, &err), &err);
+  assert_ok(defaults(f->tested->plugin.params, &f->arena, f->config, &err), &err);
   /* Another suite's root directory, so that its versions of the servers are tested. */
   const char *image = getenv("GAMEDAY_TEST_IMAGE");
-  for (const struct param *row = provider->plugin.params; status == 0 && image && row->key; row++)
+  for (const struct param *row = provider->plugin.params; image && row->key; row++)
     if (strcmp(row->key, "image") == 0)
-      status = param_parse(row, image, &f->arena, f->provider_config, err);
-  f->config = arena_alloc(&f->arena, tested->plugin.config_size);
-  if (!f->provider_config || !f->config)
-    return error_set(err, STATUS_MEMORY, "out of memory for a fixture");
-  if (status == 0) status = defaults(tested->plugin.params, &f->arena, f->config, err);
-  return status;
+      assert_ok(param_parse(row, image, &f->arena, f->provider_config, &err), &err);
 }
 
-int service_fixture_probe(struct service_fixture *f, struct error *err) {
-  return provider_named("local")->probe(f->provider_config, err);
+void service_fixture_begin(struct service_fixture *f, const struct service *tested) {
+  struct error err = ERROR_INIT;
+  const struct provider *provider = provider_named("local");
+  assert_non_null(provider);
+  memset(f, 0, sizeof *f);
+  f->sink = (struct sink){.event = take_event, .sample = take_sample};
+  f->tested = tested;
+  begin(f, provider);
+  if (provider->probe(f->provider_config, &err) < 0) skip_because("%s", err.message);
 }
 
-static int plan_hosts(struct service_fixture *f, struct host_spec specs[HOSTS_MAX],
-                      uint32_t *ret_members, uint32_t *ret_count, struct error *err) {
-  int status = f->tested->plan(f->config, specs, ret_members, err);
-  if (status < 0) return status;
-  *ret_count = *ret_members;
-  specs[(*ret_count)++] = (struct host_spec){.name = "client1", .kind = HOST_CLIENT};
-  specs[(*ret_count)++] = (struct host_spec){.name = "monitor", .kind = HOST_MONITOR};
-  return 0;
+static double seconds_since(uint64_t begin_ns) {
+  return (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9;
 }
 
-int service_fixture_up(struct service_fixture *f, struct error *err) {
+static void bring_up(struct service_fixture *f) {
   struct host_spec specs[HOSTS_MAX] = {{.name = NULL}};
-  uint32_t members = 0, count = 0;
+  uint32_t members = 0;
   unsigned char random[4];
+  struct error err = ERROR_INIT;
   snprintf(f->directory, sizeof f->directory, "/tmp/gameday-test-XXXXXX");
-  if (!mkdtemp(f->directory)) return error_set_errno(err, errno, "cannot make a directory");
-  int status = random_bytes(random, sizeof random, err);
+  assert_non_null(mkdtemp(f->directory));
+  assert_ok(random_bytes(random, sizeof random, &err), &err);
   snprintf(f->id, sizeof f->id, "test-%02x%02x%02x%02x", random[0], random[1], random[2],
            random[3]);
-  if (status == 0) status = plan_hosts(f, specs, &members, &count, err);
-  if (status < 0) return status;
+  assert_ok(f->tested->plan(f->config, specs, &members, &err), &err);
+  specs[members] = (struct host_spec){.name = "client1", .kind = HOST_CLIENT};
+  specs[members + 1] = (struct host_spec){.name = "monitor", .kind = HOST_MONITOR};
   const struct cluster_spec spec = {
-      .id = f->id, .run_directory = f->directory, .hosts = specs, .host_count = count};
+      .id = f->id, .run_directory = f->directory, .hosts = specs, .host_count = members + 2};
   uint64_t begin_ns = clock_now_ns(&clock_monotonic);
-  status = provider_named("local")->up(f->provider_config, &spec, &f->cluster, err);
-  f->up_s = (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9;
-  if (status < 0) return status;
-  for (uint32_t i = 0; i < f->cluster->host_count; i++) {
-    if (i < members) f->members[i] = &f->cluster->hosts[i];
-    if (f->cluster->hosts[i].kind == HOST_MONITOR) f->monitor = &f->cluster->hosts[i];
-  }
+  assert_ok(provider_named("local")->up(f->provider_config, &spec, &f->cluster, &err), &err);
+  f->up_s = seconds_since(begin_ns);
+  for (uint32_t i = 0; i < members; i++) f->members[i] = &f->cluster->hosts[i];
+  f->monitor = &f->cluster->hosts[members + 1];
   f->service = (struct service_instance){.service = f->tested,
                                          .config = f->config,
                                          .cluster = f->cluster,
@@ -121,14 +113,34 @@ int service_fixture_up(struct service_fixture *f, struct error *err) {
                                          .deadline_ns_start = 120 * NS_PER_S,
                                          .lag_bound_bytes = 1 << 20,
                                          .state = calloc(1, f->tested->plugin.state_size)};
-  return f->service.state ? 0 : error_set(err, STATUS_MEMORY, "out of memory");
+  assert_non_null(f->service.state);
 }
 
-int service_fixture_start(struct service_fixture *f, struct error *err) {
+static int start(struct service_fixture *f, struct error *err) {
+  bring_up(f);
   uint64_t begin_ns = clock_now_ns(&clock_monotonic);
   int status = f->tested->start(&f->service, err);
-  f->start_s = (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9;
+  f->start_s = seconds_since(begin_ns);
   return status;
+}
+
+void service_fixture_start(struct service_fixture *f, const char *what) {
+  struct error err = ERROR_INIT;
+  if (f->tested->plugin.validate) assert_ok(f->tested->plugin.validate(f->config, &err), &err);
+  assert_ok(start(f, &err), &err);
+  print_message("%s: hosts up %.2f s, service ready %.2f s\n", what, f->up_s, f->start_s);
+}
+
+void service_fixture_refused(struct service_fixture *f, const struct setting *setting,
+                             const char *words, double within_s) {
+  struct error err = ERROR_INIT;
+  int status = start(f, &err);
+  print_message("%s = %s refused after %.2f s: %s\n", setting->name, setting->value, f->start_s,
+                err.message);
+  assert_int_equal(status, STATUS_SERVER);
+  assert_non_null(strstr(err.message, words));
+  assert_true(f->start_s < within_s);
+  service_fixture_down(f);
 }
 
 static void *watch_main(void *data) {
@@ -142,32 +154,26 @@ static void *watch_main(void *data) {
   return NULL;
 }
 
-int service_fixture_watch(struct service_fixture *f, struct error *err) {
-  int status = loop_new(&f->loop, err);
-  if (status < 0) return status;
-  int errnum = pthread_create(&f->thread, NULL, watch_main, f);
-  if (errnum) return error_set_errno(err, errnum, "cannot start a thread");
+void service_fixture_watch(struct service_fixture *f) {
+  struct error err = ERROR_INIT;
+  assert_ok(loop_new(&f->loop, &err), &err);
+  assert_int_equal(pthread_create(&f->thread, NULL, watch_main, f), 0);
   f->watching = true;
-  return 0;
+  assert_true(service_fixture_wait_redundant(f, 10 * NS_PER_S));
 }
 
 static void stop_loop(void *data) {
   loop_stop(data);
 }
 
-void service_fixture_unwatch(struct service_fixture *f) {
+void service_fixture_down(struct service_fixture *f) {
+  struct error err = ERROR_INIT;
   if (f->watching) {
     loop_post(f->loop, stop_loop, f->loop, NULL);
     pthread_join(f->thread, NULL);
     f->watching = false;
   }
   loop_free(f->loop);
-  f->loop = NULL;
-}
-
-void service_fixture_down(struct service_fixture *f) {
-  struct error err = ERROR_INIT;
-  service_fixture_unwatch(f);
   if (f->service.state) f->tested->release(&f->service);
   free(f->service.state);
   const struct provider *provider = provider_named("local");
@@ -180,7 +186,7 @@ void service_fixture_down(struct service_fixture *f) {
   pthread_mutex_destroy(&f->mutex);
 }
 
-uint32_t service_fixture_wait_event(struct service_fixture *f, uint32_t from, enum event_kind kind,
+uint32_t service_fixture_find_event(struct service_fixture *f, uint32_t from, enum event_kind kind,
                                     uint8_t host, uint64_t timeout_ns) {
   uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + timeout_ns;
   const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / NS_PER_S),
@@ -194,6 +200,13 @@ uint32_t service_fixture_wait_event(struct service_fixture *f, uint32_t from, en
     if (found != UINT32_MAX || pthread_cond_timedwait(&f->changed, &f->mutex, &deadline)) break;
   }
   pthread_mutex_unlock(&f->mutex);
+  return found;
+}
+
+uint32_t service_fixture_wait_event(struct service_fixture *f, uint32_t from, enum event_kind kind,
+                                    uint8_t host, uint64_t timeout_ns) {
+  uint32_t found = service_fixture_find_event(f, from, kind, host, timeout_ns);
+  if (found == UINT32_MAX) fail_msg("no %s of host %u in time", event_kind_name(kind), host);
   return found;
 }
 
@@ -236,4 +249,75 @@ bool service_fixture_wait_converged(struct service_fixture *f, uint64_t timeout_
 
 const struct host *service_fixture_host(struct service_fixture *f, uint8_t index) {
   return index < f->cluster->host_count ? &f->cluster->hosts[index] : NULL;
+}
+
+uint8_t service_fixture_primary(struct service_fixture *f) {
+  struct service_view view;
+  f->tested->view(&f->service, &view);
+  return view.primary;
+}
+
+static int execute(struct service_instance *service, void *data, struct error *err) {
+  const char *const *text = data;
+  return service->access.driver->execute(&service->access, NULL, *text, 10 * NS_PER_S, err);
+}
+
+void service_fixture_execute(struct service_fixture *f, const char *text) {
+  struct error err = ERROR_INIT;
+  assert_ok(service_on_monitor(&f->service, f->monitor, execute, &text, &err), &err);
+}
+
+static double since(const struct service_fixture *f, uint32_t event, uint64_t begin_ns) {
+  return ((double)f->events[event].time_ns - (double)(begin_ns - f->service.start_ns)) / 1e9;
+}
+
+void service_fixture_freeze(struct service_fixture *f, uint8_t index,
+                            const struct process_match *match) {
+  struct error err = ERROR_INIT;
+  const struct provider *provider = f->cluster->provider;
+  const struct host *host = service_fixture_host(f, index);
+  uint32_t from = service_fixture_event_count(f);
+  assert_ok(provider->freeze(f->cluster, host, match, true, &err), &err);
+  uint32_t none = service_fixture_wait_event(f, from, EVENT_ROLE, index, 5 * NS_PER_S);
+  assert_int_equal(f->events[none].role, ROLE_NONE);
+  uint64_t thaw_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->freeze(f->cluster, host, match, false, &err), &err);
+  uint32_t again = service_fixture_wait_event(f, none, EVENT_PROMOTED, index, 5 * NS_PER_S);
+  print_message("thawed server heard after %.0f ms\n", since(f, again, thaw_ns) * 1e3);
+}
+
+uint32_t service_fixture_crash(struct service_fixture *f, uint8_t primary) {
+  struct error err = ERROR_INIT;
+  const struct provider *provider = f->cluster->provider;
+  const struct host *host = service_fixture_host(f, primary);
+  uint32_t from = service_fixture_event_count(f);
+  uint64_t begin_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->host_stop(f->cluster, host, &err), &err);
+  uint32_t lost = service_fixture_wait_event(f, from, EVENT_LEADER_LOST, primary, 60 * NS_PER_S);
+  uint32_t promoted = service_fixture_wait_event(f, from, EVENT_PROMOTED, HOST_NONE, 20 * NS_PER_S);
+  assert_int_not_equal(f->events[promoted].host, primary);
+  print_message("host crash: leader lost after %.2f s, promoted after %.2f s\n",
+                since(f, lost, begin_ns), since(f, promoted, begin_ns));
+  service_fixture_wait_event(f, lost, EVENT_LEADER, f->events[promoted].host, 20 * NS_PER_S);
+  begin_ns = clock_now_ns(&clock_monotonic);
+  assert_ok(provider->host_start(f->cluster, host, &err), &err);
+  assert_true(service_fixture_wait_redundant(f, 90 * NS_PER_S));
+  print_message("host returned: redundant after %.2f s\n", seconds_since(begin_ns));
+  assert_true(service_fixture_wait_converged(f, 30 * NS_PER_S));
+  return promoted;
+}
+
+void service_fixture_attach(struct service_fixture *f) {
+  struct error err = ERROR_INIT;
+  struct service_instance again = f->service;
+  again.state = calloc(1, f->tested->plugin.state_size);
+  again.access = (struct access){.driver = NULL};
+  assert_ok(f->tested->attach(&again, &err), &err);
+  assert_string_equal(again.access.password, f->service.access.password);
+  bool converged = false;
+  char why[128] = "";
+  assert_ok(f->tested->converged(&again, &converged, why, sizeof why, &err), &err);
+  assert_true(converged);
+  f->tested->release(&again);
+  free(again.state);
 }
