@@ -21,11 +21,14 @@ struct scope {
   struct outage_tracker classes[CLASS_COUNT];
   struct outage_tracker unblocked; /* reads, but for those behind something of their client */
 };
+struct counts {
+  uint64_t scheduled[CLASS_COUNT], ok[CLASS_COUNT];
+};
 struct availability {
   const struct record_info *info;
-  struct scope *scopes; /* the sets, then the services with shards */
+  struct counts *services; /* by index */
+  struct scope *scopes;    /* the sets, then the services with shards */
   uint32_t scope_count;
-  uint64_t scheduled[CLASS_COUNT], ok[CLASS_COUNT];
   struct behind behind;
 };
 
@@ -59,7 +62,9 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   behind_init(&it->behind, info, give_read, it);
   uint32_t sets = set_count_of(info);
   it->scopes = calloc((size_t)sets + info->service_count, sizeof *it->scopes);
-  if (!it->scopes) return error_set(err, STATUS_MEMORY, "out of memory for outages");
+  it->services = calloc(service_count_of(info), sizeof *it->services);
+  if (!it->scopes || !it->services)
+    return error_set(err, STATUS_MEMORY, "out of memory for outages");
   char of[SET_LABEL_SIZE];
   for (uint32_t i = 0; i < sets; i++) {
     set_label(info, (uint8_t)i, of);
@@ -111,25 +116,43 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   bool read = operation_is_read(operation);
   if (operation->kind != OPERATION_WRITE && !read) return 0;
   int class = read ? CLASS_READS : CLASS_WRITES;
-  if (is_measured(it->info, operation)) {
-    it->scheduled[class]++;
-    if (operation->outcome == OUTCOME_OK) it->ok[class]++;
-  }
-  int status = behind_operation(&it->behind, operation, read, err);
   uint8_t set = operation_set(it->info, operation);
   uint8_t service = operation_service(it->info, operation);
+  if (is_measured(it->info, operation)) {
+    it->services[service].scheduled[class]++;
+    if (operation->outcome == OUTCOME_OK) it->services[service].ok[class]++;
+  }
+  int status = behind_operation(&it->behind, operation, read, err);
   for (uint32_t i = 0; i < it->scope_count && status == 0; i++)
     if (is_in(it, i, set, service))
       status = outage_operation(&it->scopes[i].classes[class], operation, err);
   return status;
 }
 
-static int ratio(struct finding *finding, const char *name, const char *plural, uint64_t ok,
-                 uint64_t scheduled, struct error *err) {
+/* Of the classes in [first, last]: of several services the share of the one that fared worst, so
+ * that the many operations of one do not hide the trouble of another. */
+static int give_ratio(const struct availability *it, struct finding *finding, const char *name,
+                      const char *plural, int first, int last, struct error *err) {
+  double lowest = 2;
+  for (uint32_t s = 0; s < service_count_of(it->info); s++) {
+    uint64_t ok = 0, scheduled = 0;
+    for (int c = first; c <= last; c++) {
+      ok += it->services[s].ok[c];
+      scheduled += it->services[s].scheduled[c];
+    }
+    double share = scheduled > 0 ? (double)ok / (double)scheduled : 2;
+    if (share < lowest) lowest = share;
+  }
   char why[96];
   snprintf(why, sizeof why, "no %s were scheduled on the primary in the measured time", plural);
-  if (scheduled == 0) return measure_none(finding, name, UNIT_RATIO, FAULT_NONE, why, err);
-  return measure_known(finding, name, UNIT_RATIO, (double)ok / (double)scheduled, FAULT_NONE, err);
+  if (lowest > 1) return measure_none(finding, name, UNIT_RATIO, FAULT_NONE, why, err);
+  return measure_known(finding, name, UNIT_RATIO, lowest, FAULT_NONE, err);
+}
+
+static bool any_scheduled(const struct availability *it, int class) {
+  for (uint32_t s = 0; s < service_count_of(it->info); s++)
+    if (it->services[s].scheduled[class] > 0) return true;
+  return false;
 }
 
 /* What a set of outages adds up to. */
@@ -327,14 +350,12 @@ static int finish_trackers(struct availability *it, struct error *err) {
 
 static int finish(void *state, struct finding *finding, struct error *err) {
   struct availability *it = state;
-  int status =
-      ratio(finding, "availability", "operations", it->ok[CLASS_WRITES] + it->ok[CLASS_READS],
-            it->scheduled[CLASS_WRITES] + it->scheduled[CLASS_READS], err);
+  int status = give_ratio(it, finding, "availability", "operations", 0, CLASS_COUNT - 1, err);
   if (status == 0) status = finish_trackers(it, err);
   for (int i = 0; i < CLASS_COUNT && status == 0; i++) {
     const struct class_info *names = &class_infos[i];
-    status = ratio(finding, names->availability, names->plural, it->ok[i], it->scheduled[i], err);
-    if (status == 0 && it->scheduled[i] == 0) {
+    status = give_ratio(it, finding, names->availability, names->plural, i, i, err);
+    if (status == 0 && !any_scheduled(it, i)) {
       status = give_none(names, finding, err);
       continue;
     }
@@ -343,7 +364,7 @@ static int finish(void *state, struct finding *finding, struct error *err) {
       status = give_intervals(&it->scopes[s], i, finding, err);
   }
   if (status < 0) return status;
-  return it->scheduled[CLASS_READS] > 0
+  return any_scheduled(it, CLASS_READS)
              ? give_unblocked(it, finding, err)
              : measure_none(finding, UNBLOCKED, UNIT_DURATION, FAULT_NONE,
                             "no reads were scheduled on the primary in the measured time", err);
@@ -356,6 +377,7 @@ static void release(void *state) {
     outage_release(&it->scopes[s].unblocked);
   }
   free(it->scopes);
+  free(it->services);
   behind_release(&it->behind);
 }
 

@@ -53,6 +53,10 @@ static bool too_few(const struct histogram *histogram, double q, uint8_t host) {
   return host != HOST_NONE && q <= 1 && (double)histogram->count * (1 - q) < 1;
 }
 
+uint64_t quantile_of(const struct histogram *histogram, const struct quantile *quantile) {
+  return quantile->q > 1 ? histogram->maximum : histogram_quantile(histogram, quantile->q);
+}
+
 int measure_quantiles(struct finding *finding, const char *name, const struct quantile *quantiles,
                       enum unit unit, const struct histogram *histogram, double scale, uint8_t host,
                       const char *why, struct error *err) {
@@ -61,9 +65,7 @@ int measure_quantiles(struct finding *finding, const char *name, const struct qu
   for (; quantiles->suffix && status == 0; quantiles++) {
     char full[96];
     snprintf(full, sizeof full, "%s.%s", name, quantiles->suffix);
-    uint64_t value = 0;
-    if (some)
-      value = quantiles->q > 1 ? histogram->maximum : histogram_quantile(histogram, quantiles->q);
+    uint64_t value = some ? quantile_of(histogram, quantiles) : 0;
     bool few = some && too_few(histogram, quantiles->q, host);
     const struct measure measure = {.name = full,
                                     .unit = unit,

@@ -33,6 +33,8 @@ struct quantile {
 };
 extern const struct quantile quantiles_all[];  /* p50 p95 p99 p999 max; ended by a NULL suffix */
 extern const struct quantile quantiles_four[]; /* p50 p95 p99 max */
+/* Its value; 0 when there is none. */
+uint64_t quantile_of(const struct histogram *histogram, const struct quantile *quantile);
 
 /* "name.p50" and so on, of values counted in 1/scale of the unit (nanoseconds: 1e9). An empty
  * histogram gives measures that do not apply, because of `why`. */

@@ -255,14 +255,17 @@ static bool mark_between(const uint64_t *marks, uint32_t count, uint64_t from_ns
   return false;
 }
 
-/* The first outage that is this fault's doing: charged to it, or under way when it struck; begun
- * before it was healed; and at once, or explained by a change of leader. */
+/* The outage that is this fault's doing: charged to it, or under way when it struck; begun before
+ * it was healed; and at once, or explained by a change of leader. One that such a change explains
+ * goes before a stall that merely came first: a cut link may be felt at once and bite a lease
+ * later. */
 static const struct outage *outage_of(const struct recovery_tracker *tracker, int32_t fault,
                                       const uint64_t *marks, uint32_t mark_count) {
   const struct fault_info *info = &tracker->info->faults[fault];
   uint64_t confirmed_ns = info->confirmed_ns;
   uint64_t soon_ns = 2 * tracker->info->outage_min_ns;
   if (soon_ns < NS_PER_S) soon_ns = NS_PER_S;
+  const struct outage *first = NULL;
   for (uint32_t i = 0; i < tracker->route.outages.count; i++) {
     const struct outage *outage = &tracker->route.outages.outages[i];
     bool under_way = outage->begin_ns < confirmed_ns && outage->end_ns > confirmed_ns;
@@ -270,11 +273,14 @@ static const struct outage *outage_of(const struct recovery_tracker *tracker, in
     /* A step is over when it returns; what it breaks, it breaks by then. */
     uint64_t grace_ns = info->planned ? soon_ns : 0;
     if (info->healed_ns != TIME_NEVER && outage->begin_ns >= info->healed_ns + grace_ns) continue;
-    if (outage->begin_ns <= confirmed_ns + soon_ns ||
-        mark_between(marks, mark_count, fault_begin_ns(info), outage->end_ns))
-      return outage;
+    bool at_once = outage->begin_ns <= confirmed_ns + soon_ns;
+    /* Observers may be a little later than clients. */
+    uint64_t seen_ns = outage->end_ns;
+    if (at_once && seen_ns != TIME_NEVER) seen_ns += soon_ns;
+    if (mark_between(marks, mark_count, fault_begin_ns(info), seen_ns)) return outage;
+    if (at_once && !first) first = outage;
   }
-  return NULL;
+  return first;
 }
 
 struct recovery recovery_of(const struct recovery_tracker *tracker, int32_t fault,

@@ -3,6 +3,10 @@
 
 #include <stdio.h>
 
+uint32_t service_count_of(const struct record_info *info) {
+  return info->service_count > 1 ? info->service_count : 1;
+}
+
 uint32_t set_count_of(const struct record_info *info) {
   return info->set_count > 1 ? info->set_count : 1;
 }

@@ -4,6 +4,8 @@
 
 #include "gameday/checker.h"
 
+/* How many services there are; a record that was made by hand may tell of none. */
+uint32_t service_count_of(const struct record_info *info);
 /* How many sets there are; also where a record was made by hand and tells of none. */
 uint32_t set_count_of(const struct record_info *info);
 /* Writes a second that are scheduled on its primary; where shards are many, those of known shard.

@@ -176,6 +176,25 @@ static void test_a_delayed_failover_is_the_faults_doing(void **state) {
   synthetic_release(&it);
 }
 
+/* A cut is felt at once, for a moment, and bites when the lease ends. */
+static void test_a_stall_before_the_failover_is_not_the_failover(void **state) {
+  struct synthetic it;
+  const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), DOWN(30), OK_ON(30.7, PG1, 1), DOWN(40),
+                                         OK_ON(45, PG2, 2)};
+  (void)state;
+  synthetic_begin(&it, NULL);
+  synthetic_fault(&it, 0, PG1, 30, 60);
+  synthetic_event(&it, 5, EVENT_LEADER, FAULT_NONE, PG1, 0, "");
+  synthetic_event(&it, 40, EVENT_LEADER_LOST, FAULT_NONE, PG1, 0, "");
+  synthetic_event(&it, 44, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
+  add_writes(&it, 100, spans, COUNT(spans));
+  judge(&it);
+  NEAR(synthetic_value_of(&it, "failover_time", 0), 15.002);
+  synthetic_release(&it);
+  /* Without a change of leader the stall is all that there was. */
+  NEAR(failover_s(spans, COUNT(spans)), 0.702);
+}
+
 /* The observer lost sight of the primary for a moment: it answers again, on the timeline it had. */
 static void test_a_primary_that_answers_again_was_not_promoted(void **state) {
   struct synthetic it;
@@ -472,6 +491,7 @@ int main(void) {
       cmocka_unit_test(test_queued_writes_recover_when_acknowledged),
       cmocka_unit_test(test_writes_in_flight_at_the_fault_are_no_recovery),
       cmocka_unit_test(test_a_delayed_failover_is_the_faults_doing),
+      cmocka_unit_test(test_a_stall_before_the_failover_is_not_the_failover),
       cmocka_unit_test(test_a_primary_that_answers_again_was_not_promoted),
       cmocka_unit_test(test_an_unexplained_stall_is_not_the_faults_failover),
       cmocka_unit_test(test_partial_failure_counts),

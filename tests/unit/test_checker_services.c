@@ -22,18 +22,23 @@ static void begin(struct synthetic *it, uint32_t faults) {
   synthetic_role(it, 5, REDIS2, ROLE_REPLICA);
 }
 
-static void add_writes(struct synthetic *it, uint8_t workload, const struct synthetic_span *spans,
-                       uint32_t count) {
+static void add_writes_at(struct synthetic *it, uint8_t workload, double rate,
+                          const struct synthetic_span *spans, uint32_t count) {
   const struct synthetic_load load = {.kind = OPERATION_WRITE,
                                       .route = ROUTE_PRIMARY,
                                       .client = (uint16_t)(1 + workload),
                                       .workload = workload,
-                                      .rate = 50,
+                                      .rate = rate,
                                       .from_s = 10,
                                       .to_s = 70,
                                       .spans = spans,
                                       .span_count = count};
   synthetic_add_load(it, &load);
+}
+
+static void add_writes(struct synthetic *it, uint8_t workload, const struct synthetic_span *spans,
+                       uint32_t count) {
+  add_writes_at(it, workload, 50, spans, count);
 }
 
 static struct synthetic_span ok_on(double from_s, uint8_t host, uint32_t timeline) {
@@ -95,6 +100,8 @@ static void test_each_service_has_its_primary(void **state) {
   NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 0);
   NEAR(synthetic_value_of(&it, "diverged", FAULT_NONE), 0);
   NEAR(synthetic_value_of(&it, "write_outage", FAULT_NONE), 10.002);
+  NEAR(synthetic_value_of(&it, "availability.writes", FAULT_NONE), 50.0 / 60);
+  NEAR(synthetic_value_of(&it, "availability", FAULT_NONE), 50.0 / 60);
   NEAR(synthetic_value_of(&it, "failover_time", 0), 10.002);
   NEAR(synthetic_value_of(&it, "detection_time", 0), 5);
   NEAR(synthetic_value_of(&it, "promotion_time", 0), 9);
@@ -102,6 +109,24 @@ static void test_each_service_has_its_primary(void **state) {
                       "writes of redis were scheduled from 30.000000 s on, and the next success "
                       "came at 40.002000 s, 10.002 s later");
   assert_int_equal(it.result.verdict, VERDICT_PASS);
+  synthetic_release(&it);
+}
+
+/* Ten seconds of slow writes are a sixth of those of PostgreSQL and less than a hundredth of all. */
+static void test_quick_answers_of_one_service_do_not_hide_the_others(void **state) {
+  struct synthetic it;
+  const struct synthetic_span quick = ok_on(0, REDIS1, 1);
+  struct synthetic_span spans[] = {ok_on(0, PG1, 1), ok_on(30, PG1, 1), ok_on(40, PG1, 1)};
+  (void)state;
+  spans[1].latency_s = 1.5;
+  begin(&it, 0);
+  add_writes(&it, 0, spans, COUNT(spans));
+  add_writes_at(&it, 1, 1000, &quick, 1);
+  judge(&it);
+  assert_in_range(synthetic_value_of(&it, "write_latency.p99", FAULT_NONE) * 1000, 1480, 1520);
+  assert_in_range(synthetic_value_of(&it, "write_latency.p50", FAULT_NONE) * 1000, 1, 3);
+  /* Less the second and a half in which nothing was answered: an outage. */
+  NEAR(synthetic_value_of(&it, "brownout", FAULT_NONE), 8.5);
   synthetic_release(&it);
 }
 
@@ -224,6 +249,7 @@ static void test_load_is_needed_on_the_service_that_was_hit(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_each_service_has_its_primary),
+      cmocka_unit_test(test_quick_answers_of_one_service_do_not_hide_the_others),
       cmocka_unit_test(test_a_failover_of_the_other_service_is_not_this_faults),
       cmocka_unit_test(test_redundancy_is_that_of_the_service),
       cmocka_unit_test(test_a_synchronous_replica_is_not_missed_by_the_other_service),
