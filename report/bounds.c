@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "report/facts.h"
+
 static void bound_tell(const char *service, const char *injector, const json_t *bounds,
                        bounds_each_fn *each, void *data) {
   const json_t *own = json_object_get(bounds, injector);
@@ -21,9 +23,25 @@ static void bound_tell(const char *service, const char *injector, const json_t *
   each(data, &bound);
 }
 
-static bool named_before(const struct record_info *info, uint32_t index) {
+/* Whether there was, or may have been, a failover of the service after the fault. */
+static bool may_fail_over(const struct run_result *result, uint32_t fault, const char *service) {
+  const struct record_info *info = &result->info;
+  uint8_t host = info->faults[fault].host;
+  if (info->service_count > 1 && host < info->host_count) {
+    uint8_t of = info->host_services[host];
+    if (of < info->service_count && strcmp(info->services[of], service) != 0) return false;
+  }
+  const struct measure *time = facts_measure(result, "failover_time", (int32_t)fault);
+  if (!time) return true;
+  return time->known ? time->value > 0 : !time->not_applicable;
+}
+
+static bool told_before(const struct run_result *result, uint32_t index, const char *service) {
+  const struct fault_info *faults = result->info.faults;
   for (uint32_t i = 0; i < index; i++) {
-    if (strcmp(info->faults[i].injector, info->faults[index].injector) == 0) return true;
+    if (strcmp(faults[i].injector, faults[index].injector) == 0 &&
+        may_fail_over(result, i, service))
+      return true;
   }
   return false;
 }
@@ -41,7 +59,7 @@ bool bounds_each(const struct run_result *result, bounds_each_fn *each, void *da
   json_object_foreach(root, service, settings) {
     const json_t *bounds = json_object_get(settings, "bounds");
     for (uint32_t i = 0; json_is_object(bounds) && i < info->fault_count; i++) {
-      if (named_before(info, i)) continue;
+      if (!may_fail_over(result, i, service) || told_before(result, i, service)) continue;
       bound_tell(service, info->faults[i].injector, bounds, each, data);
     }
   }

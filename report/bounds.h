@@ -11,9 +11,9 @@ struct settings_bound {
   double seconds; /* of failover_time */
   const char *because;
 };
-/* Calls `each` once for every service and every injector of the run for which the service names a
- * bound; texts are valid during the call. Settings of another shape give no call. False: there are
- * settings, and they cannot be read. */
+/* Calls `each` once for every service and every injector of the run whose faults made it fail over,
+ * or may have, and for which the service names a bound; texts are valid during the call. Settings
+ * of another shape give no call. False: there are settings, and they cannot be read. */
 typedef void bounds_each_fn(void *data, const struct settings_bound *bound);
 bool bounds_each(const struct run_result *result, bounds_each_fn *each, void *data);
 

@@ -133,6 +133,32 @@ static void test_summary_says_whose_operations_it_counts(void **state) {
   report_fixture_release(&fixture);
 }
 
+/* The bound on a failover stood there for faults that had caused none. */
+static void test_a_bound_is_told_where_there_was_a_failover(void **state) {
+  struct measure time = {
+      .name = "failover_time", .unit = UNIT_DURATION, .known = true, .host = HOST_NONE};
+  struct finding finding = {.measures = &time, .measure_count = 1};
+  struct report_fixture fixture;
+  (void)state;
+  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
+  struct run_result result = *fixture.input.result;
+  finding.checker = fixture.input.repeats->findings[0].checker;
+  result.findings = &finding;
+  result.finding_count = 1;
+  fixture.input.result = &result;
+  for (int seconds = 0; seconds < 2; seconds++) {
+    struct error err = ERROR_INIT;
+    struct buf text;
+    time.value = seconds;
+    buf_init(&text);
+    assert_ok(summary_text(&fixture.input, &text, &err), &err);
+    const char *bound = strstr(text.data, "By its settings postgres fails over");
+    assert_int_equal(bound != NULL, seconds > 0);
+    buf_release(&text);
+  }
+  report_fixture_release(&fixture);
+}
+
 /* They used to stand as in the scenario, whenever they happened. */
 static void test_faults_stand_in_the_order_of_time(void **state) {
   static const struct fault_info faults[] = {
@@ -162,6 +188,7 @@ int main(void) {
       cmocka_unit_test(test_the_longest_outages_are_listed),
       cmocka_unit_test(test_waterfall_counts_all_outages),
       cmocka_unit_test(test_summary_shows_the_longest_and_says_so),
+      cmocka_unit_test(test_a_bound_is_told_where_there_was_a_failover),
       cmocka_unit_test(test_faults_stand_in_the_order_of_time),
       cmocka_unit_test(test_summary_says_whose_operations_it_counts),
   };
