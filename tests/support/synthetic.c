@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -123,10 +124,14 @@ static void give_rows(struct synthetic *it, const struct operation *operation, u
 void synthetic_add_load(struct synthetic *it, const struct synthetic_load *load) {
   uint32_t identity = synthetic_identity(it);
   uint64_t sequence = 0;
-  uint32_t count = (uint32_t)((load->to_s - load->from_s) * load->rate + 0.5);
+  bool whole = load->from_s <= 0 && load->to_s <= 0;
+  double from_s = whole ? it->options.load_begin_s : load->from_s;
+  double to_s = whole ? it->options.load_end_s : load->to_s;
+  double rate = load->rate > 0 ? load->rate : 100;
+  uint32_t count = (uint32_t)((to_s - from_s) * rate + 0.5);
   bool appends = load->kind == OPERATION_WRITE || load->kind == OPERATION_PROBE;
   for (uint32_t i = 0; i < count; i++) {
-    double scheduled_s = load->from_s + i / load->rate;
+    double scheduled_s = from_s + i / rate;
     const struct synthetic_span *span = span_at(load, scheduled_s);
     struct operation operation = {.scheduled_ns = SECONDS(scheduled_s),
                                   .identity = identity,
@@ -202,30 +207,15 @@ void synthetic_fault(struct synthetic *it, int32_t fault, uint8_t host, double c
 }
 
 void synthetic_crash(struct synthetic *it, double rate) {
-  const struct synthetic_span spans[] = {{.from_s = 0,
-                                          .outcome = OUTCOME_OK,
-                                          .latency_s = 0.002,
-                                          .host = PG1,
-                                          .timeline = 1,
-                                          .rows = ALL_HOSTS},
+  const struct synthetic_span spans[] = {KEPT_ON(0, PG1, 1),
                                          {.from_s = 30,
                                           .outcome = OUTCOME_FAIL,
                                           .latency_s = 1,
                                           .host = HOST_NONE,
                                           .code = CODE_NO_CONNECTION},
-                                         {.from_s = 52,
-                                          .outcome = OUTCOME_OK,
-                                          .latency_s = 0.002,
-                                          .host = PG2,
-                                          .timeline = 2,
-                                          .rows = ALL_HOSTS}};
-  const struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                      .route = ROUTE_PRIMARY,
-                                      .rate = rate,
-                                      .from_s = 10,
-                                      .to_s = 70,
-                                      .spans = spans,
-                                      .span_count = 3};
+                                         KEPT_ON(52, PG2, 2)};
+  const struct synthetic_load load = {
+      .rate = rate, .from_s = 10, .to_s = 70, .spans = spans, .span_count = 3};
   synthetic_role(it, 5, PG1, ROLE_PRIMARY);
   synthetic_role(it, 5, PG2, ROLE_REPLICA);
   synthetic_event(it, 5, EVENT_LEADER, FAULT_NONE, PG1, 0, "");
@@ -350,6 +340,7 @@ void synthetic_judge(struct synthetic *it, const struct checker *checker,
                      const struct scenario *scenario) {
   struct error err = ERROR_INIT;
   const struct checker *const one[] = {checker, NULL};
+  if (!it->open) synthetic_finish(it);
   must(judge_run(&it->record, scenario, checker ? one : checkers, &it->arena, &it->result, &err),
        &err);
 }
@@ -379,6 +370,14 @@ double synthetic_value_of(const struct synthetic *it, const char *name, int32_t 
   const struct measure *measure = synthetic_measure(it, name, fault);
   if (!measure->known) fail_msg("%s is not known: %s", name, measure->why);
   return measure->value;
+}
+
+void synthetic_expect(const struct synthetic *it, const struct synthetic_value *values) {
+  for (; values->name; values++) {
+    double value = synthetic_value_of(it, values->name, values->fault);
+    if (!(fabs(value - values->value) <= 1e-4)) /* not a number is not near */
+      fail_msg("%s of fault %d is %g, not %g", values->name, values->fault, value, values->value);
+  }
 }
 
 const char *synthetic_witness(const struct synthetic *it, const char *what) {

@@ -52,21 +52,28 @@ struct synthetic_span {
   const char *code;
   double until_s; /* > 0: done then, whenever it was scheduled (queued through an outage) */
 };
-/* Answered by a host on its timeline; and by nobody. */
+/* Answered by a host on its timeline, and no row is there at the end; answered, and the row is on
+ * all hosts; answered by nobody. */
 #define OK_ON(from, where, line) \
   { .from_s = from, .outcome = OUTCOME_OK, .latency_s = 0.002, .host = where, .timeline = line }
+#define KEPT_ON(from, where, line)                                                              \
+  {                                                                                             \
+    .from_s = from, .outcome = OUTCOME_OK, .latency_s = 0.002, .host = where, .timeline = line, \
+    .rows = ALL_HOSTS                                                                           \
+  }
 #define DOWN(from)                                                                \
   {                                                                               \
     .from_s = from, .outcome = OUTCOME_FAIL, .latency_s = 0.5, .host = HOST_NONE, \
     .code = CODE_NO_CONNECTION                                                    \
   }
-/* Equal operations at an even rate. */
+/* Equal operations at an even rate: writes on the primary unless it says otherwise. */
 struct synthetic_load {
   enum operation_kind kind;
   enum route route;
   uint16_t client;
   uint8_t workload, shard;
-  double rate, from_s, to_s;
+  double rate;                        /* a second; 0: 100 */
+  double from_s, to_s;                /* both 0: as long as the run's load */
   const struct synthetic_span *spans; /* the first begins at 0 */
   uint32_t span_count;
 };
@@ -125,7 +132,8 @@ void synthetic_crash(struct synthetic *it, double rate);
 
 /* Writes everything, opens the record. */
 void synthetic_finish(struct synthetic *it);
-/* Runs one checker (NULL: all) and judges `scenario` (NULL: no objectives). */
+/* Runs one checker (NULL: all) and judges `scenario` (NULL: no objectives); finishes first what is
+ * not finished. */
 void synthetic_judge(struct synthetic *it, const struct checker *checker,
                      const struct scenario *scenario);
 /* A measure of the judged run; aborts when there is none. */
@@ -133,6 +141,15 @@ const struct measure *synthetic_measure(const struct synthetic *it, const char *
                                         int32_t fault);
 /* Its value; aborts unless it is known. */
 double synthetic_value_of(const struct synthetic *it, const char *name, int32_t fault);
+struct synthetic_value {
+  const char *name;
+  int32_t fault;
+  double value;
+};
+/* Every one of these measures is known and NEAR its value; a NULL name ends them. */
+void synthetic_expect(const struct synthetic *it, const struct synthetic_value *values);
+#define EXPECT(it, ...) \
+  synthetic_expect(it, (const struct synthetic_value[]){__VA_ARGS__, {.name = NULL}})
 /* The text of the first witness of that kind, or NULL. */
 const char *synthetic_witness(const struct synthetic *it, const char *what);
 const struct finding *synthetic_finding(const struct synthetic *it, const char *checker);

@@ -110,7 +110,6 @@ static void test_no_memory_is_no_pass(void **state) {
   (void)state;
   synthetic_begin(&it, NULL);
   synthetic_crash(&it, 10);
-  synthetic_finish(&it);
   synthetic_judge(&it, NULL, NULL);
   assert_int_equal(it.result.verdict, VERDICT_PASS);
   while (judge_once(&it, n)) n++;

@@ -15,9 +15,7 @@ static void add(struct synthetic *it, struct reign reign) {
                                       .host = reign.host,
                                       .timeline = reign.timeline,
                                       .rows = ALL_HOSTS};
-  const struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                      .route = ROUTE_PINNED,
-                                      .rate = 100,
+  const struct synthetic_load load = {.route = ROUTE_PINNED,
                                       .from_s = reign.from_s,
                                       .to_s = reign.to_s,
                                       .spans = &span,
@@ -26,14 +24,12 @@ static void add(struct synthetic *it, struct reign reign) {
 }
 
 static void judge(struct synthetic *it) {
-  synthetic_finish(it);
   synthetic_judge(it, &checker_dual_primary, NULL);
 }
 
 static void expect_innocent(struct synthetic *it) {
   judge(it);
-  NEAR(synthetic_value_of(it, "dual_primary", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(it, "dual_primary.writes", FAULT_NONE), 0);
+  EXPECT(it, {"dual_primary", FAULT_NONE, 0}, {"dual_primary.writes", FAULT_NONE, 0});
   assert_int_equal(synthetic_finding(it, "dual-primary")->interval_count, 0);
   assert_null(synthetic_witness(it, "dual_primary"));
   assert_int_equal(it->result.verdict, VERDICT_PASS);
@@ -80,8 +76,8 @@ static void test_guilty_of_two_primaries(void **state) {
   add(&it, (struct reign){40, 70, 0.002, PG2, 2});
   judge(&it);
   /* From the first stale one sent (40.0101) until the last was acknowledged (44.992). */
-  NEAR(synthetic_value_of(&it, "dual_primary", FAULT_NONE), 44.992 - 40.0101);
-  NEAR(synthetic_value_of(&it, "dual_primary.writes", FAULT_NONE), 499);
+  EXPECT(&it, {"dual_primary", FAULT_NONE, 44.992 - 40.0101},
+         {"dual_primary.writes", FAULT_NONE, 499});
   const struct finding *finding = synthetic_finding(&it, "dual-primary");
   assert_int_equal(finding->interval_count, 1);
   assert_int_equal(finding->intervals[0].host, PG1);
@@ -117,8 +113,8 @@ static void test_the_lower_timeline_is_the_stale_one(void **state) {
   add(&it, (struct reign){20, 70, 0.002, PG2, 2});
   add(&it, (struct reign){30, 31, 0.002, PG1, 1});
   judge(&it);
-  NEAR(synthetic_value_of(&it, "dual_primary", FAULT_NONE), 30.992 - 30.0001);
-  NEAR(synthetic_value_of(&it, "dual_primary.writes", FAULT_NONE), 100);
+  EXPECT(&it, {"dual_primary", FAULT_NONE, 30.992 - 30.0001},
+         {"dual_primary.writes", FAULT_NONE, 100});
   synthetic_release(&it);
 }
 
@@ -194,13 +190,8 @@ static void test_a_replaced_primary_that_refuses_is_innocent(void **state) {
                                           .host = PG1,
                                           .timeline = 1,
                                           .code = CODE_READ_ONLY};
-  const struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                      .route = ROUTE_PINNED,
-                                      .rate = 100,
-                                      .from_s = 22,
-                                      .to_s = 30,
-                                      .spans = &refusing,
-                                      .span_count = 1};
+  const struct synthetic_load load = {
+      .route = ROUTE_PINNED, .from_s = 22, .to_s = 30, .spans = &refusing, .span_count = 1};
   (void)state;
   synthetic_begin(&it, NULL);
   add(&it, (struct reign){10, 20, 0.002, PG1, 1});

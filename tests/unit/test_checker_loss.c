@@ -3,23 +3,13 @@
 #include "support/synthetic.h"
 #include "support/test.h"
 
-#define VALUE(name, fault) synthetic_value_of(&it, name, fault)
-
-static void add_load(struct synthetic *it, enum route route, double from_s, double to_s,
-                     const struct synthetic_span *spans, uint32_t count) {
-  const struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                      .route = route,
-                                      .client = 3,
-                                      .rate = 100,
-                                      .from_s = from_s,
-                                      .to_s = to_s,
-                                      .spans = spans,
-                                      .span_count = count};
+static void add_load(struct synthetic *it, const struct synthetic_span *spans, uint32_t count) {
+  const struct synthetic_load load = {.client = 3, .spans = spans, .span_count = count};
+  synthetic_role(it, 5, PG1, ROLE_PRIMARY);
   synthetic_add_load(it, &load);
 }
 
 static void judge(struct synthetic *it) {
-  synthetic_finish(it);
   synthetic_judge(it, &checker_loss, NULL);
 }
 
@@ -32,8 +22,8 @@ static void test_innocent(void **state) {
   static const char *const names[] = {
       "data_loss", "lost_everywhere", "lost_after_fault", "loss_window",      "phantom",
       "duplicate", "corrupt",         "unknown_survived", "unknown_vanished", "diverged"};
-  for (size_t i = 0; i < COUNT(names); i++) NEAR(VALUE(names[i], FAULT_NONE), 0);
-  NEAR(VALUE("recovery_point", 0), 0);
+  for (size_t i = 0; i < COUNT(names); i++) EXPECT(&it, {names[i], FAULT_NONE, 0});
+  EXPECT(&it, {"recovery_point", 0, 0});
   assert_int_equal(synthetic_finding(&it, "loss")->verdict, VERDICT_PASS);
   assert_int_equal(synthetic_finding(&it, "loss")->witness_count, 0);
   synthetic_release(&it);
@@ -41,27 +31,21 @@ static void test_innocent(void **state) {
 
 /* Asynchronous replication: the last half second before the crash never left pg1. */
 static void add_crash_with_loss(struct synthetic *it) {
-  const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
-      {.from_s = 29.5, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = 0},
-      {.from_s = 30,
-       .outcome = OUTCOME_UNKNOWN,
-       .latency_s = 10,
-       .host = HOST_NONE,
-       .code = CODE_TIMEOUT},
-      {.from_s = 30.01,
-       .outcome = OUTCOME_FAIL,
-       .latency_s = 1,
-       .host = HOST_NONE,
-       .code = CODE_NO_CONNECTION},
-      {.from_s = 52, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = ALL_HOSTS}};
-  synthetic_role(it, 5, PG1, ROLE_PRIMARY);
+  const struct synthetic_span spans[] = {KEPT_ON(0, PG1, 1),
+                                         OK_ON(29.5, PG1, 1),
+                                         {.from_s = 30,
+                                          .outcome = OUTCOME_UNKNOWN,
+                                          .latency_s = 10,
+                                          .host = HOST_NONE,
+                                          .code = CODE_TIMEOUT},
+                                         DOWN(30.01),
+                                         KEPT_ON(52, PG2, 2)};
   synthetic_fault(it, 0, PG1, 30, 60);
   synthetic_role(it, 31, PG1, ROLE_NONE);
   synthetic_role(it, 51, PG2, ROLE_PRIMARY);
   synthetic_event(it, 51, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
   synthetic_role(it, 62, PG1, ROLE_REPLICA);
-  add_load(it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
+  add_load(it, spans, COUNT(spans));
 }
 
 static void test_guilty_of_loss(void **state) {
@@ -70,15 +54,12 @@ static void test_guilty_of_loss(void **state) {
   synthetic_begin(&it, NULL);
   add_crash_with_loss(&it);
   judge(&it);
-  NEAR(VALUE("data_loss.primary", FAULT_NONE), 50);
-  assert_true(VALUE("loss_ratio", FAULT_NONE) > 0 && VALUE("loss_ratio", FAULT_NONE) < 1);
-  NEAR(VALUE("loss_ratio.primary", FAULT_NONE), VALUE("loss_ratio", FAULT_NONE));
-  NEAR(VALUE("data_loss", FAULT_NONE), 50);
-  NEAR(VALUE("lost_everywhere", FAULT_NONE), 50);
-  NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
-  NEAR(VALUE("recovery_point", 0), 30 - 29.492);
-  NEAR(VALUE("loss_window", FAULT_NONE), 29.992 - 29.492);
-  NEAR(VALUE("unknown_vanished", FAULT_NONE), 1);
+  const double ratio = synthetic_value_of(&it, "loss_ratio", FAULT_NONE);
+  assert_true(ratio > 0 && ratio < 1);
+  EXPECT(&it, {"loss_ratio.primary", FAULT_NONE, ratio}, {"data_loss.primary", FAULT_NONE, 50},
+         {"data_loss", FAULT_NONE, 50}, {"lost_everywhere", FAULT_NONE, 50},
+         {"lost_after_fault", FAULT_NONE, 0}, {"recovery_point", 0, 30 - 29.492},
+         {"loss_window", FAULT_NONE, 29.992 - 29.492}, {"unknown_vanished", FAULT_NONE, 1});
   assert_string_equal(synthetic_witness(&it, "lost"),
                       "row (identity 1, sequence 1951), acknowledged by pg1 (timeline 1) at "
                       "29.502000 s (sent 29.500100 s, client 3, route primary), is on none of the "
@@ -107,143 +88,50 @@ static void test_sequence_gaps_are_not_loss(void **state) {
   synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
   it.identities = 1;
   judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 0);
-  NEAR(VALUE("phantom", FAULT_NONE), 0);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 0}, {"phantom", FAULT_NONE, 0});
   synthetic_release(&it);
 }
 
 /* A client pinned to the old primary is still acknowledged for 5 s after the partition. */
 static void test_what_the_old_primary_acknowledged_is_lost_after_the_fault(void **state) {
   struct synthetic it;
-  const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
-      {.from_s = 30, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = 0}};
+  const struct synthetic_span spans[] = {KEPT_ON(0, PG1, 1), OK_ON(30, PG1, 1)};
   (void)state;
   synthetic_begin(&it, NULL);
   synthetic_crash(&it, 100);
-  add_load(&it, ROUTE_PINNED, 10, 56, spans, COUNT(spans));
+  synthetic_add_load(&it, &(struct synthetic_load){.route = ROUTE_PINNED,
+                                                   .client = 3,
+                                                   .from_s = 10,
+                                                   .to_s = 56,
+                                                   .spans = spans,
+                                                   .span_count = COUNT(spans)});
   judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 2600);
-  NEAR(VALUE("lost_after_fault", FAULT_NONE), 2600);
-  NEAR(VALUE("lost_after_fault", 0), 2600);
-  NEAR(VALUE("recovery_point", 0), 0); /* all that was acknowledged before the fault is there */
-  assert_true(VALUE("loss_window", FAULT_NONE) > 25.9);
-  synthetic_release(&it);
-}
-
-/* The second fault takes what the first failover's new primary acknowledged. */
-static void test_loss_is_charged_to_the_fault_that_caused_it(void **state) {
-  struct synthetic it;
-  struct synthetic_options options = synthetic_defaults;
-  const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
-      {.from_s = 19.9, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = 0},
-      {.from_s = 20, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
-      {.from_s = 25, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = ALL_HOSTS},
-      {.from_s = 44, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = 0},
-      {.from_s = 45, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
-      {.from_s = 50, .latency_s = 0.002, .host = PG3, .timeline = 3, .rows = ALL_HOSTS}};
-  (void)state;
-  options.faults = 2;
-  synthetic_begin(&it, &options);
-  synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
-  synthetic_event(&it, 5, EVENT_PROMOTED, FAULT_NONE, PG1, 0, "");
-  synthetic_fault(&it, 0, PG1, 20, 30);
-  synthetic_event(&it, 24, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
-  synthetic_fault(&it, 1, PG2, 45, 60);
-  synthetic_event(&it, 49, EVENT_PROMOTED, FAULT_NONE, PG3, 0, "");
-  synthetic_role(&it, 20.5, PG1, ROLE_REPLICA);
-  synthetic_role(&it, 49, PG3, ROLE_PRIMARY);
-  add_load(&it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
-  judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 110);
-  NEAR(VALUE("recovery_point", 0), 20 - 19.892);
-  NEAR(VALUE("recovery_point", 1), 45 - 43.992);
-  NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
-  synthetic_release(&it);
-}
-
-/* A replica's crash takes nothing away; what is lost is lost by the primary's crash later. */
-static void test_a_fault_without_failover_is_not_charged_with_loss(void **state) {
-  struct synthetic it;
-  struct synthetic_options options = synthetic_defaults;
-  const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
-      {.from_s = 44.5, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = 0},
-      {.from_s = 45, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
-      {.from_s = 50, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = ALL_HOSTS}};
-  (void)state;
-  options.faults = 2;
-  synthetic_begin(&it, &options);
-  synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
-  synthetic_fault(&it, 0, PG3, 20, 30);
-  synthetic_fault(&it, 1, PG1, 45, 60);
-  synthetic_event(&it, 49, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
-  synthetic_role(&it, 46, PG1, ROLE_REPLICA);
-  synthetic_role(&it, 49, PG2, ROLE_PRIMARY);
-  add_load(&it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
-  judge(&it);
-  NEAR(VALUE("recovery_point", 0), 0);
-  NEAR(VALUE("lost_after_fault", 0), 0);
-  NEAR(VALUE("recovery_point", 1), 45 - 44.492);
-  synthetic_release(&it);
-}
-
-/* pg1 thaws at 40 s and answers as a primary of its old timeline for a moment: pg2 stays the new
- * one, and what it acknowledges later and loses is lost by the second fault. */
-static void test_an_old_primary_that_answers_again_is_not_the_new_one(void **state) {
-  struct synthetic it;
-  struct synthetic_options options = synthetic_defaults;
-  const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
-      {.from_s = 20, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
-      {.from_s = 25, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = ALL_HOSTS},
-      {.from_s = 54.5, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = 0},
-      {.from_s = 55, .outcome = OUTCOME_FAIL, .latency_s = 1, .host = HOST_NONE},
-      {.from_s = 60, .latency_s = 0.002, .host = PG3, .timeline = 3, .rows = ALL_HOSTS}};
-  (void)state;
-  options.faults = 2;
-  synthetic_begin(&it, &options);
-  synthetic_event(&it, 5, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
-  synthetic_fault(&it, 0, PG1, 20, 40);
-  synthetic_event(&it, 24, EVENT_PROMOTED, FAULT_NONE, PG2, 2, "");
-  synthetic_event(&it, 40.1, EVENT_PROMOTED, FAULT_NONE, PG1, 1, "");
-  synthetic_fault(&it, 1, PG2, 55, 65);
-  synthetic_event(&it, 59, EVENT_PROMOTED, FAULT_NONE, PG3, 3, "");
-  synthetic_role(&it, 59, PG3, ROLE_PRIMARY);
-  add_load(&it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
-  judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 50);
-  NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
-  NEAR(VALUE("recovery_point", 0), 0);
-  NEAR(VALUE("recovery_point", 1), 55 - 54.492);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 2600}, {"lost_after_fault", FAULT_NONE, 2600},
+         {"lost_after_fault", 0, 2600},
+         {"recovery_point", 0, 0}); /* all that was acknowledged before the fault is there */
+  assert_true(synthetic_value_of(&it, "loss_window", FAULT_NONE) > 25.9);
   synthetic_release(&it);
 }
 
 static void test_unknown_writes_are_resolved_by_the_final_state(void **state) {
   struct synthetic it;
   const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
+      KEPT_ON(0, PG1, 1),
       {.from_s = 30, .outcome = OUTCOME_UNKNOWN, .latency_s = 5, .rows = ALL_HOSTS},
       {.from_s = 30.05, .outcome = OUTCOME_UNKNOWN, .latency_s = 5, .rows = 0},
-      {.from_s = 30.12, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS}};
+      KEPT_ON(30.12, PG1, 1)};
   (void)state;
   synthetic_begin(&it, NULL);
-  synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
-  add_load(&it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
+  add_load(&it, spans, COUNT(spans));
   judge(&it);
-  NEAR(VALUE("unknown_survived", FAULT_NONE), 5);
-  NEAR(VALUE("unknown_vanished", FAULT_NONE), 7);
-  NEAR(VALUE("data_loss", FAULT_NONE), 0);
-  NEAR(VALUE("phantom", FAULT_NONE), 0);
+  EXPECT(&it, {"unknown_survived", FAULT_NONE, 5}, {"unknown_vanished", FAULT_NONE, 7},
+         {"data_loss", FAULT_NONE, 0}, {"phantom", FAULT_NONE, 0});
   synthetic_release(&it);
 }
 
 static void add_good_load(struct synthetic *it) {
-  static const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS}};
-  synthetic_role(it, 5, PG1, ROLE_PRIMARY);
-  add_load(it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
+  static const struct synthetic_span spans[] = {KEPT_ON(0, PG1, 1)};
+  add_load(it, spans, COUNT(spans));
 }
 
 static void expect_fail(struct synthetic *it, const char *measure, double value,
@@ -324,9 +212,8 @@ static void test_guilty_of_another_value(void **state) {
     synthetic_row(&it, h, &row);
   }
   judge(&it);
-  NEAR(VALUE("corrupt", FAULT_NONE), 1);
-  NEAR(VALUE("diverged", FAULT_NONE), 0);
-  NEAR(VALUE("data_loss", FAULT_NONE), 0);
+  EXPECT(&it, {"corrupt", FAULT_NONE, 1}, {"diverged", FAULT_NONE, 0},
+         {"data_loss", FAULT_NONE, 0});
   assert_non_null(strstr(synthetic_witness(&it, "corrupt"), "does not hold what was written at"));
   assert_int_equal(synthetic_finding(&it, "loss")->verdict, VERDICT_FAIL);
   synthetic_release(&it);
@@ -353,7 +240,7 @@ static void test_hosts_that_did_not_converge_are_not_judged_for_divergence(void 
   judge(&it);
   assert_false(synthetic_measure(&it, "diverged", FAULT_NONE)->known);
   assert_int_equal(synthetic_finding(&it, "loss")->verdict, VERDICT_UNKNOWN);
-  NEAR(VALUE("data_loss", FAULT_NONE), 0);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 0});
   synthetic_release(&it);
 }
 
@@ -366,9 +253,8 @@ static void test_a_write_that_only_a_replica_has_is_lost(void **state) {
   synthetic_remove_row(&it, PG1, 1, 12);
   synthetic_remove_row(&it, PG2, 1, 12);
   judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 1);
-  NEAR(VALUE("lost_everywhere", FAULT_NONE), 0);
-  NEAR(VALUE("diverged", FAULT_NONE), 1);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 1}, {"lost_everywhere", FAULT_NONE, 0},
+         {"diverged", FAULT_NONE, 1});
   assert_non_null(
       strstr(synthetic_witness(&it, "lost"), "is not on the primary pg1, but on 1 other hosts"));
   synthetic_release(&it);
@@ -383,7 +269,7 @@ static void test_without_a_primary_hosts_that_agree_tell_the_truth(void **state)
   for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_remove_row(&it, h, 1, 12);
   judge(&it);
   assert_int_equal(it.record.info.final_primary, HOST_NONE);
-  NEAR(VALUE("data_loss", FAULT_NONE), 1);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 1});
   synthetic_release(&it);
 }
 
@@ -408,7 +294,7 @@ static void test_an_unread_replica_leaves_the_primarys_word(void **state) {
   add_good_load(&it);
   it.rows[PG3].failed = "connection refused";
   judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 0);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 0});
   assert_false(synthetic_measure(&it, "lost_everywhere", FAULT_NONE)->known);
   assert_int_equal(synthetic_finding(&it, "loss")->verdict, VERDICT_UNKNOWN);
   assert_string_equal(synthetic_finding(&it, "loss")->why,
@@ -470,41 +356,14 @@ static void test_probes_append_rows_too(void **state) {
       {.from_s = 0, .latency_s = 0.02, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
       {.from_s = 40, .latency_s = 0.02, .host = PG1, .timeline = 1, .rows = 0},
       {.from_s = 41, .latency_s = 0.02, .host = PG1, .timeline = 1, .rows = ALL_HOSTS}};
-  const struct synthetic_load load = {.kind = OPERATION_PROBE,
-                                      .route = ROUTE_PRIMARY,
-                                      .rate = 1,
-                                      .from_s = 10,
-                                      .to_s = 70,
-                                      .spans = spans,
-                                      .span_count = 3};
+  const struct synthetic_load load = {
+      .kind = OPERATION_PROBE, .rate = 1, .spans = spans, .span_count = 3};
   (void)state;
   synthetic_begin(&it, NULL);
   synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
   synthetic_add_load(&it, &load);
   judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 1);
-  NEAR(VALUE("phantom", FAULT_NONE), 0);
-  synthetic_release(&it);
-}
-
-/* A failover of the cluster's own before the first fault: what it lost reaches back before that
- * fault all the same. */
-static void test_what_was_lost_before_any_fault_is_the_first_ones(void **state) {
-  struct synthetic it;
-  const struct synthetic_span spans[] = {
-      {.from_s = 0, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = ALL_HOSTS},
-      {.from_s = 14.9, .latency_s = 0.002, .host = PG1, .timeline = 1, .rows = 0},
-      {.from_s = 15, .latency_s = 0.002, .host = PG2, .timeline = 2, .rows = ALL_HOSTS}};
-  (void)state;
-  synthetic_begin(&it, NULL);
-  synthetic_event(&it, 16, EVENT_PROMOTED, FAULT_NONE, PG2, 2, "");
-  synthetic_role(&it, 16, PG2, ROLE_PRIMARY);
-  synthetic_fault(&it, 0, PG3, 30, 60);
-  add_load(&it, ROUTE_PRIMARY, 10, 70, spans, COUNT(spans));
-  judge(&it);
-  NEAR(VALUE("data_loss", FAULT_NONE), 10);
-  NEAR(VALUE("recovery_point", 0), 30 - 14.892);
-  NEAR(VALUE("lost_after_fault", FAULT_NONE), 0);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 1}, {"phantom", FAULT_NONE, 0});
   synthetic_release(&it);
 }
 
@@ -514,9 +373,6 @@ int main(void) {
       cmocka_unit_test(test_guilty_of_loss),
       cmocka_unit_test(test_sequence_gaps_are_not_loss),
       cmocka_unit_test(test_what_the_old_primary_acknowledged_is_lost_after_the_fault),
-      cmocka_unit_test(test_loss_is_charged_to_the_fault_that_caused_it),
-      cmocka_unit_test(test_a_fault_without_failover_is_not_charged_with_loss),
-      cmocka_unit_test(test_an_old_primary_that_answers_again_is_not_the_new_one),
       cmocka_unit_test(test_unknown_writes_are_resolved_by_the_final_state),
       cmocka_unit_test(test_guilty_of_a_row_nobody_wrote),
       cmocka_unit_test(test_guilty_of_a_refused_write_that_is_there),
@@ -533,7 +389,6 @@ int main(void) {
       cmocka_unit_test(test_without_a_final_read_nothing_is_lost_or_kept),
       cmocka_unit_test(test_an_incomplete_record_gives_lower_bounds),
       cmocka_unit_test(test_probes_append_rows_too),
-      cmocka_unit_test(test_what_was_lost_before_any_fault_is_the_first_ones),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

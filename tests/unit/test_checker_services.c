@@ -24,13 +24,9 @@ static void begin(struct synthetic *it, uint32_t faults) {
 
 static void add_writes_at(struct synthetic *it, uint8_t workload, double rate,
                           const struct synthetic_span *spans, uint32_t count) {
-  const struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                      .route = ROUTE_PRIMARY,
-                                      .client = (uint16_t)(1 + workload),
+  const struct synthetic_load load = {.client = (uint16_t)(1 + workload),
                                       .workload = workload,
                                       .rate = rate,
-                                      .from_s = 10,
-                                      .to_s = 70,
                                       .spans = spans,
                                       .span_count = count};
   synthetic_add_load(it, &load);
@@ -57,13 +53,7 @@ static void postgres_well(struct synthetic *it) {
 
 /* Its primary crashes at 30 s, the other serves from 40 s. */
 static void redis_crash(struct synthetic *it) {
-  const struct synthetic_span spans[] = {ok_on(0, REDIS1, 1),
-                                         {.from_s = 30,
-                                          .outcome = OUTCOME_FAIL,
-                                          .latency_s = 0.5,
-                                          .host = HOST_NONE,
-                                          .code = CODE_NO_CONNECTION},
-                                         ok_on(40, REDIS2, 2)};
+  const struct synthetic_span spans[] = {ok_on(0, REDIS1, 1), DOWN(30), ok_on(40, REDIS2, 2)};
   add_writes(it, 1, spans, 3);
   synthetic_role(it, 31, REDIS1, ROLE_NONE);
   synthetic_event(it, 35, EVENT_LEADER_LOST, FAULT_NONE, REDIS1, 0, "");
@@ -72,18 +62,22 @@ static void redis_crash(struct synthetic *it) {
   synthetic_role(it, 62, REDIS1, ROLE_REPLICA);
 }
 
+/* PostgreSQL is well, Redis fails over, and the one fault is of `host` at that time. */
+static void begin_failover(struct synthetic *it, uint8_t host, double at_s) {
+  begin(it, 1);
+  postgres_well(it);
+  redis_crash(it);
+  synthetic_fault(it, 0, host, at_s, 60);
+}
+
 static void judge(struct synthetic *it) {
-  synthetic_finish(it);
   synthetic_judge(it, NULL, NULL);
 }
 
 static void test_each_service_has_its_primary(void **state) {
   struct synthetic it;
   (void)state;
-  begin(&it, 1);
-  postgres_well(&it);
-  redis_crash(&it);
-  synthetic_fault(&it, 0, REDIS1, 30, 60);
+  begin_failover(&it, REDIS1, 30);
   judge(&it);
   const struct record_info *info = &it.record.info;
   assert_int_equal(info->service_count, 2);
@@ -96,15 +90,10 @@ static void test_each_service_has_its_primary(void **state) {
   assert_int_equal(info->sets[1].final_primary, REDIS2);
   assert_int_equal(info->final_primary, HOST_NONE);
   assert_int_equal(info->faults[0].set, 1);
-  NEAR(synthetic_value_of(&it, "dual_primary", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(&it, "diverged", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(&it, "write_outage", FAULT_NONE), 10.002);
-  NEAR(synthetic_value_of(&it, "availability.writes", FAULT_NONE), 50.0 / 60);
-  NEAR(synthetic_value_of(&it, "availability", FAULT_NONE), 50.0 / 60);
-  NEAR(synthetic_value_of(&it, "failover_time", 0), 10.002);
-  NEAR(synthetic_value_of(&it, "detection_time", 0), 5);
-  NEAR(synthetic_value_of(&it, "promotion_time", 0), 9);
+  EXPECT(&it, {"dual_primary", FAULT_NONE, 0}, {"data_loss", FAULT_NONE, 0},
+         {"diverged", FAULT_NONE, 0}, {"write_outage", FAULT_NONE, 10.002},
+         {"availability.writes", FAULT_NONE, 50.0 / 60}, {"availability", FAULT_NONE, 50.0 / 60},
+         {"failover_time", 0, 10.002}, {"detection_time", 0, 5}, {"promotion_time", 0, 9});
   assert_string_equal(synthetic_witness(&it, "write_outage"),
                       "writes of redis were scheduled from 30.000000 s on, and the next success "
                       "came at 40.002000 s, 10.002 s later");
@@ -112,7 +101,8 @@ static void test_each_service_has_its_primary(void **state) {
   synthetic_release(&it);
 }
 
-/* Ten seconds of slow writes are a sixth of those of PostgreSQL and less than a hundredth of all. */
+/* Ten seconds of slow writes are a sixth of those of PostgreSQL and less than a hundredth of all.
+ */
 static void test_quick_answers_of_one_service_do_not_hide_the_others(void **state) {
   struct synthetic it;
   const struct synthetic_span quick = ok_on(0, REDIS1, 1);
@@ -134,10 +124,7 @@ static void test_quick_answers_of_one_service_do_not_hide_the_others(void **stat
 static void test_a_failover_of_the_other_service_is_not_this_faults(void **state) {
   struct synthetic it;
   (void)state;
-  begin(&it, 1);
-  postgres_well(&it);
-  redis_crash(&it);
-  synthetic_fault(&it, 0, PG3, 29.99, 60);
+  begin_failover(&it, PG3, 29.99);
   judge(&it);
   NEAR(synthetic_value_of(&it, "failover_time", 0), 0);
   assert_true(synthetic_measure(&it, "promotion_time", 0)->not_applicable);
@@ -158,10 +145,7 @@ static void redundant(struct synthetic *it, double time_s, int service, bool red
 static void test_redundancy_is_that_of_the_service(void **state) {
   struct synthetic it;
   (void)state;
-  begin(&it, 1);
-  postgres_well(&it);
-  redis_crash(&it);
-  synthetic_fault(&it, 0, REDIS1, 30, 60);
+  begin_failover(&it, REDIS1, 30);
   redundant(&it, 6, 1, true);
   redundant(&it, 6, 2, true);
   redundant(&it, 31, 2, false);
@@ -193,16 +177,12 @@ static void test_a_synchronous_replica_is_not_missed_by_the_other_service(void *
 static void test_rows_are_compared_within_a_service(void **state) {
   struct synthetic it;
   (void)state;
-  begin(&it, 1);
-  postgres_well(&it);
-  redis_crash(&it);
-  synthetic_fault(&it, 0, REDIS1, 30, 60);
+  begin_failover(&it, REDIS1, 30);
   synthetic_remove_row(&it, REDIS1, 2, 1000);
   synthetic_remove_row(&it, REDIS2, 2, 1000);
   synthetic_remove_row(&it, PG2, 1, 5);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 1);
-  NEAR(synthetic_value_of(&it, "diverged", FAULT_NONE), 1);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 1}, {"diverged", FAULT_NONE, 1});
   assert_true(synthetic_measure(&it, "misplaced", FAULT_NONE)->not_applicable);
   assert_non_null(
       strstr(synthetic_witness(&it, "lost"), "is on none of the 2 hosts of redis read"));
@@ -213,18 +193,11 @@ static void test_rows_are_compared_within_a_service(void **state) {
 /* A cache may forget: nobody looks for what was written to it. */
 static void test_what_is_not_read_back_is_not_missed(void **state) {
   struct synthetic it;
-  struct synthetic_options options = synthetic_defaults;
-  struct synthetic_span span = ok_on(0, REDIS1, 1);
+  const struct synthetic_span span = OK_ON(0, REDIS1, 1);
   (void)state;
-  span.rows = 0;
-  options.hosts = 5;
-  options.redis_from = REDIS1;
-  options.faults = 0;
   for (int unread = 0; unread <= 1; unread++) {
-    options.redis_unread = unread;
-    synthetic_begin(&it, &options);
-    synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
-    synthetic_role(&it, 5, REDIS1, ROLE_PRIMARY);
+    begin(&it, 0);
+    it.options.redis_unread = unread;
     postgres_well(&it);
     add_writes(&it, 1, &span, 1);
     judge(&it);

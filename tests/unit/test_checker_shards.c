@@ -5,8 +5,13 @@
 #include "support/test.h"
 
 static void judge(struct synthetic *it) {
-  synthetic_finish(it);
   synthetic_judge(it, NULL, NULL);
+}
+
+static void judge_crash(struct synthetic *it) {
+  shards_begin(it, 1);
+  shards_crash(it);
+  judge(it);
 }
 
 static const struct interval *interval_of(const struct synthetic *it, const char *checker,
@@ -20,9 +25,7 @@ static const struct interval *interval_of(const struct synthetic *it, const char
 static void test_facts_of_shards(void **state) {
   struct synthetic it;
   (void)state;
-  shards_begin(&it, 1);
-  shards_crash(&it);
-  judge(&it);
+  judge_crash(&it);
   const struct record_info *info = &it.record.info;
   assert_int_equal(info->service_count, 1);
   assert_int_equal(info->set_count, SHARD_COUNT);
@@ -45,7 +48,7 @@ static void test_three_primaries_are_innocent(void **state) {
   struct synthetic it;
   (void)state;
   shards_begin(&it, 0);
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) shards_well(&it, shard);
+  shards_all_well(&it);
   judge(&it);
   assert_int_equal(it.result.verdict, VERDICT_PASS);
   const char *const zeros[] = {"write_outage",   "slots_unserved", "slots_unserved.sum",
@@ -60,13 +63,9 @@ static void test_three_primaries_are_innocent(void **state) {
 static void test_the_outage_of_one_shard_is_found(void **state) {
   struct synthetic it;
   (void)state;
-  shards_begin(&it, 1);
-  shards_crash(&it);
-  judge(&it);
-  NEAR(synthetic_value_of(&it, "write_outage", FAULT_NONE), 22.002);
-  NEAR(synthetic_value_of(&it, "write_outage", 0), 22.002);
-  NEAR(synthetic_value_of(&it, "write_outage.sum", FAULT_NONE), 22.002);
-  NEAR(synthetic_value_of(&it, "write_outage.count", FAULT_NONE), 1);
+  judge_crash(&it);
+  EXPECT(&it, {"write_outage", FAULT_NONE, 22.002}, {"write_outage", 0, 22.002},
+         {"write_outage.sum", FAULT_NONE, 22.002}, {"write_outage.count", FAULT_NONE, 1});
   const struct interval *outage = interval_of(&it, "availability", "write_outage");
   assert_int_equal(outage->shard, 2);
   assert_string_equal(outage->of, "shard 2");
@@ -74,12 +73,9 @@ static void test_the_outage_of_one_shard_is_found(void **state) {
   assert_string_equal(synthetic_witness(&it, "write_outage"),
                       "writes of shard 2 were scheduled from 30.000000 s on, and the next success "
                       "came at 52.002000 s, 22.002 s later");
-  NEAR(synthetic_value_of(&it, "failover_time", 0), 22.002);
-  NEAR(synthetic_value_of(&it, "client_recovery_time", 0), 22.002);
-  NEAR(synthetic_value_of(&it, "detection_time", 0), 20);
-  NEAR(synthetic_value_of(&it, "promotion_time", 0), 21);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(&it, "dual_primary", FAULT_NONE), 0);
+  EXPECT(&it, {"failover_time", 0, 22.002}, {"client_recovery_time", 0, 22.002},
+         {"detection_time", 0, 20}, {"promotion_time", 0, 21}, {"data_loss", FAULT_NONE, 0},
+         {"dual_primary", FAULT_NONE, 0});
   assert_int_equal(it.result.verdict, VERDICT_PASS);
   synthetic_release(&it);
 }
@@ -93,38 +89,29 @@ static void test_a_promotion_elsewhere_ends_no_failover(void **state) {
   synthetic_event(&it, 35, EVENT_LEADER_LOST, FAULT_NONE, PG1, 0, "");
   synthetic_event(&it, 36, EVENT_PROMOTED, FAULT_NONE, PG4, 9, "");
   judge(&it);
-  NEAR(synthetic_value_of(&it, "detection_time", 0), 20);
-  NEAR(synthetic_value_of(&it, "promotion_time", 0), 21);
+  EXPECT(&it, {"detection_time", 0, 20}, {"promotion_time", 0, 21});
   synthetic_release(&it);
 }
 
 /* A replica of shard 1 crashes while the primary of shard 2 is gone for other reasons. */
 static void test_a_fault_of_another_shard_is_not_blamed(void **state) {
   struct synthetic it;
-  const struct synthetic_span spans[] = {shard_ok(0, PG2, 2, 2), shard_down(30),
-                                         shard_ok(52, PG5, 4, 2)};
   (void)state;
   shards_begin(&it, 2);
-  shards_well(&it, 1);
-  shards_well(&it, 3);
-  shards_load(&it, 2, OPERATION_WRITE, spans, 3);
+  shards_failover(&it, shard_hosts(2));
   synthetic_fault(&it, 0, PG2, 29.9, 60);
   synthetic_fault(&it, 1, PG4, 29.95, 60);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "write_outage", 0), 22.002);
-  NEAR(synthetic_value_of(&it, "write_outage", 1), 0);
-  NEAR(synthetic_value_of(&it, "failover_time", 0), 22.102);
-  NEAR(synthetic_value_of(&it, "failover_time", 1), 0);
+  EXPECT(&it, {"write_outage", 0, 22.002}, {"write_outage", 1, 0}, {"failover_time", 0, 22.102},
+         {"failover_time", 1, 0});
   synthetic_release(&it);
 }
 
 /* A cut between many hosts is of no single shard: it lasts as long as where it was worst. */
 static void test_a_fault_of_all_lasts_as_long_as_the_worst(void **state) {
   struct synthetic it;
-  const struct synthetic_span two[] = {shard_ok(0, PG2, 2, 2), shard_down(30),
-                                       shard_ok(52, PG5, 4, 2)};
-  const struct synthetic_span three[] = {shard_ok(0, PG3, 3, 3), shard_down(30),
-                                         shard_ok(40, PG6, 5, 3)};
+  const struct synthetic_span two[] = {shard_ok(0, PG2, 2, 2), DOWN(30), shard_ok(52, PG5, 4, 2)};
+  const struct synthetic_span three[] = {shard_ok(0, PG3, 3, 3), DOWN(30), shard_ok(40, PG6, 5, 3)};
   (void)state;
   shards_begin(&it, 1);
   shards_well(&it, 1);
@@ -133,38 +120,21 @@ static void test_a_fault_of_all_lasts_as_long_as_the_worst(void **state) {
   synthetic_fault(&it, 0, HOST_NONE, 30, 60);
   judge(&it);
   assert_int_equal(it.record.info.faults[0].set, SET_NONE);
-  NEAR(synthetic_value_of(&it, "failover_time", 0), 22.002);
-  NEAR(synthetic_value_of(&it, "write_outage", 0), 22.002);
+  EXPECT(&it, {"failover_time", 0, 22.002}, {"write_outage", 0, 22.002});
   /* Both were out from 30 to 40 s: one outage, and its time is counted once. */
-  NEAR(synthetic_value_of(&it, "write_outage.sum", 0), 22.002);
-  NEAR(synthetic_value_of(&it, "write_outage.count", FAULT_NONE), 1);
-  NEAR(synthetic_value_of(&it, "slots_unserved.sum", 0), 22.002);
+  EXPECT(&it, {"write_outage.sum", 0, 22.002}, {"write_outage.count", FAULT_NONE, 1},
+         {"slots_unserved.sum", 0, 22.002});
   synthetic_release(&it);
 }
 
 /* What could not be sent has no key: it is an outage of all shards when nothing else succeeds. */
 static void test_what_was_never_sent_is_demand_on_all(void **state) {
   struct synthetic it;
-  const struct synthetic_span ok = shard_ok(0, PG1, 1, 1), unsent = shard_down(0);
-  struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                .route = ROUTE_PRIMARY,
-                                .shard = 1,
-                                .rate = 50,
-                                .from_s = 10,
-                                .to_s = 30,
-                                .spans = &ok,
-                                .span_count = 1};
   (void)state;
   shards_begin(&it, 0);
-  synthetic_add_load(&it, &load);
-  load.from_s = 40;
-  load.to_s = 70;
-  synthetic_add_load(&it, &load);
-  load.shard = 0;
-  load.from_s = 30;
-  load.to_s = 40;
-  load.spans = &unsent;
-  synthetic_add_load(&it, &load);
+  shards_writes(&it, 1, 10, 30, shard_ok(0, PG1, 1, 1));
+  shards_writes(&it, 1, 40, 70, shard_ok(0, PG1, 1, 1));
+  shards_writes(&it, 0, 30, 40, (struct synthetic_span)DOWN(0));
   judge(&it);
   NEAR(synthetic_value_of(&it, "write_outage", FAULT_NONE), 10.002);
   assert_string_equal(synthetic_witness(&it, "write_outage"),
@@ -179,28 +149,15 @@ static void test_what_was_never_sent_is_demand_on_all(void **state) {
  */
 static void test_waiting_behind_another_shard_is_no_outage_of_this_one(void **state) {
   struct synthetic it;
-  struct synthetic_span ok = shard_ok(0, PG1, 1, 1), waited = shard_ok(0, PG1, 1, 1);
-  const struct synthetic_span two[] = {shard_ok(0, PG2, 2, 2), shard_down(30),
+  struct synthetic_span waited = shard_ok(0, PG1, 1, 1);
+  const struct synthetic_span two[] = {shard_ok(0, PG2, 2, 2), DOWN(30),
                                        shard_ok(35.01, PG2, 2, 2)};
-  struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                .route = ROUTE_PRIMARY,
-                                .shard = 1,
-                                .rate = 50,
-                                .from_s = 10,
-                                .to_s = 30,
-                                .spans = &ok,
-                                .span_count = 1};
   (void)state;
   waited.until_s = 35.01;
   shards_begin(&it, 0);
-  synthetic_add_load(&it, &load);
-  load.from_s = 35.02;
-  load.to_s = 70;
-  synthetic_add_load(&it, &load);
-  load.from_s = 30;
-  load.to_s = 35;
-  load.spans = &waited;
-  synthetic_add_load(&it, &load);
+  shards_writes(&it, 1, 10, 30, shard_ok(0, PG1, 1, 1));
+  shards_writes(&it, 1, 35.02, 70, shard_ok(0, PG1, 1, 1));
+  shards_writes(&it, 1, 30, 35, waited);
   shards_load(&it, 2, OPERATION_WRITE, two, 3);
   judge(&it);
   const struct finding *finding = synthetic_finding(&it, "slot-coverage");
@@ -219,8 +176,7 @@ static void test_waiting_behind_another_shard_is_no_outage_of_this_one(void **st
 /* Reads of one shard wait behind nothing and are answered by nobody. */
 static void test_reads_of_a_shard_have_their_own_outage(void **state) {
   struct synthetic it;
-  const struct synthetic_span down[] = {shard_ok(0, PG2, 2, 2), shard_down(30),
-                                        shard_ok(35, PG2, 2, 2)};
+  const struct synthetic_span down[] = {shard_ok(0, PG2, 2, 2), DOWN(30), shard_ok(35, PG2, 2, 2)};
   (void)state;
   shards_begin(&it, 0);
   for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) {
@@ -228,9 +184,8 @@ static void test_reads_of_a_shard_have_their_own_outage(void **state) {
     shards_load(&it, shard, OPERATION_READ_OWN, shard == 2 ? down : &ok, shard == 2 ? 3 : 1);
   }
   judge(&it);
-  NEAR(synthetic_value_of(&it, "read_outage", FAULT_NONE), 5.002);
-  NEAR(synthetic_value_of(&it, "read_outage.unblocked", FAULT_NONE), 5.002);
-  NEAR(synthetic_value_of(&it, "slots_unserved", FAULT_NONE), 5.002);
+  EXPECT(&it, {"read_outage", FAULT_NONE, 5.002}, {"read_outage.unblocked", FAULT_NONE, 5.002},
+         {"slots_unserved", FAULT_NONE, 5.002});
   synthetic_release(&it);
 }
 
@@ -258,12 +213,9 @@ static void test_load_is_needed_on_the_shard_that_was_hit(void **state) {
 static void test_an_unserved_shard_is_found_by_its_operations(void **state) {
   struct synthetic it;
   (void)state;
-  shards_begin(&it, 1);
-  shards_crash(&it);
-  judge(&it);
-  NEAR(synthetic_value_of(&it, "slots_unserved", FAULT_NONE), 22.002);
-  NEAR(synthetic_value_of(&it, "slots_unserved", 0), 22.002);
-  NEAR(synthetic_value_of(&it, "slots_unserved.sum", FAULT_NONE), 22.002);
+  judge_crash(&it);
+  EXPECT(&it, {"slots_unserved", FAULT_NONE, 22.002}, {"slots_unserved", 0, 22.002},
+         {"slots_unserved.sum", FAULT_NONE, 22.002});
   const struct interval *interval = interval_of(&it, "slot-coverage", "slots_unserved");
   assert_int_equal(interval->shard, 2);
   assert_string_equal(synthetic_witness(&it, "slots_unserved"),
@@ -282,8 +234,7 @@ static void test_an_unserved_shard_is_found_by_its_roles(void **state) {
   synthetic_shard_role(&it, 30, PG3, ROLE_NONE, 3);
   synthetic_shard_role(&it, 40, PG6, ROLE_PRIMARY, 3);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "slots_unserved", FAULT_NONE), 10);
-  NEAR(synthetic_value_of(&it, "write_outage", FAULT_NONE), 0);
+  EXPECT(&it, {"slots_unserved", FAULT_NONE, 10}, {"write_outage", FAULT_NONE, 0});
   synthetic_release(&it);
 }
 
@@ -292,7 +243,7 @@ static void test_a_shard_that_answers_is_served_whatever_is_said_of_it(void **st
   struct synthetic it;
   (void)state;
   shards_begin(&it, 0);
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) shards_well(&it, shard);
+  shards_all_well(&it);
   synthetic_shard_role(&it, 30, PG3, ROLE_NONE, 3);
   synthetic_shard_role(&it, 40, PG3, ROLE_PRIMARY, 3);
   judge(&it);
@@ -302,7 +253,7 @@ static void test_a_shard_that_answers_is_served_whatever_is_said_of_it(void **st
 
 static void test_a_shard_that_stays_unserved_is_at_least_so_long(void **state) {
   struct synthetic it;
-  const struct synthetic_span spans[] = {shard_ok(0, PG2, 2, 2), shard_down(30)};
+  const struct synthetic_span spans[] = {shard_ok(0, PG2, 2, 2), DOWN(30)};
   (void)state;
   shards_begin(&it, 0);
   shards_well(&it, 1);

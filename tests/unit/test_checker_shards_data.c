@@ -7,39 +7,27 @@
 #include "support/test.h"
 
 static void judge(struct synthetic *it) {
-  synthetic_finish(it);
   synthetic_judge(it, NULL, NULL);
 }
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-/* The last 20 writes (0.4 s) that the primary of shard 2 acknowledged did not reach its replica. */
-static void add_loss(struct synthetic *it) {
-  struct synthetic_span spans[] = {shard_ok(0, PG2, 2, 2), shard_ok(29.6, PG2, 2, 2),
-                                   shard_down(30), shard_ok(52, PG5, 4, 2)};
-  spans[1].rows = 0;
-  shards_well(it, 1);
-  shards_well(it, 3);
-  shards_load(it, 2, OPERATION_WRITE, spans, 4);
+/* The last 20 writes that the primary of shard 2 acknowledged did not reach its replica. */
+static void begin_loss(struct synthetic *it, uint32_t faults) {
+  shards_begin(it, faults);
+  shards_failover(it, 0);
   synthetic_fault(it, 0, PG2, 30, 60);
-  synthetic_shard_role(it, 31, PG2, ROLE_NONE, 2);
-  synthetic_shard_role(it, 51, PG5, ROLE_PRIMARY, 2);
-  synthetic_event(it, 51, EVENT_PROMOTED, FAULT_NONE, PG5, 4, "");
-  synthetic_shard_role(it, 62, PG2, ROLE_REPLICA, 2);
 }
 
 static void test_loss_of_one_shard_is_charged_to_its_fault(void **state) {
   struct synthetic it;
   (void)state;
-  shards_begin(&it, 1);
-  add_loss(&it);
+  begin_loss(&it, 1);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 20);
-  NEAR(synthetic_value_of(&it, "lost_everywhere", FAULT_NONE), 20);
-  NEAR(synthetic_value_of(&it, "lost_after_fault", 0), 0);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 20}, {"lost_everywhere", FAULT_NONE, 20},
+         {"lost_after_fault", 0, 0});
   /* From the survivor of the same shard, acknowledged at 29.582 s: the others' went on. */
-  NEAR(synthetic_value_of(&it, "recovery_point", 0), 30 - 29.582);
-  NEAR(synthetic_value_of(&it, "diverged", FAULT_NONE), 0);
+  EXPECT(&it, {"recovery_point", 0, 30 - 29.582}, {"diverged", FAULT_NONE, 0});
   const char *text = synthetic_witness(&it, "lost");
   assert_non_null(strstr(text, "acknowledged by pg2 (timeline 2) at 29.602000 s"));
   assert_non_null(strstr(text, "is on none of the 2 hosts of shard 2 read"));
@@ -50,34 +38,23 @@ static void test_loss_of_one_shard_is_charged_to_its_fault(void **state) {
 static void test_loss_is_not_charged_to_another_shards_fault(void **state) {
   struct synthetic it;
   (void)state;
-  shards_begin(&it, 2);
-  add_loss(&it);
+  begin_loss(&it, 2);
   synthetic_fault(&it, 1, PG1, 29.8, 29.9);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 20);
-  NEAR(synthetic_value_of(&it, "recovery_point", 0), 30 - 29.582);
-  NEAR(synthetic_value_of(&it, "recovery_point", 1), 0);
-  NEAR(synthetic_value_of(&it, "lost_after_fault", 1), 0);
+  EXPECT(&it, {"data_loss", FAULT_NONE, 20}, {"recovery_point", 0, 30 - 29.582},
+         {"recovery_point", 1, 0}, {"lost_after_fault", 1, 0});
   synthetic_release(&it);
 }
 
 /* The replaced primary of shard 2 comes back with rows that its successor never had. */
 static void test_hosts_of_a_shard_that_differ_have_diverged(void **state) {
   struct synthetic it;
-  struct synthetic_span spans[] = {shard_ok(0, PG2, 2, 2), shard_ok(29.6, PG2, 2, 2),
-                                   shard_down(30), shard_ok(52, PG5, 4, 2)};
   (void)state;
-  spans[1].rows = 1u << PG2;
   shards_begin(&it, 0);
-  shards_well(&it, 1);
-  shards_load(&it, 2, OPERATION_WRITE, spans, 4);
-  synthetic_shard_role(&it, 31, PG2, ROLE_NONE, 2);
-  synthetic_shard_role(&it, 51, PG5, ROLE_PRIMARY, 2);
-  synthetic_shard_role(&it, 62, PG2, ROLE_REPLICA, 2);
+  shards_failover(&it, 1u << PG2);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "diverged", FAULT_NONE), 20);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 20);
-  NEAR(synthetic_value_of(&it, "lost_everywhere", FAULT_NONE), 0);
+  EXPECT(&it, {"diverged", FAULT_NONE, 20}, {"data_loss", FAULT_NONE, 20},
+         {"lost_everywhere", FAULT_NONE, 0});
   assert_non_null(strstr(synthetic_witness(&it, "diverged"),
                          "is on 1 of 2 hosts, and is not on the primary (pg5)"));
   assert_non_null(strstr(synthetic_witness(&it, "lost"), "is not on the primary pg5"));
@@ -89,13 +66,12 @@ static void test_a_row_on_two_shards_is_misplaced(void **state) {
   struct synthetic it;
   (void)state;
   shards_begin(&it, 0);
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) shards_well(&it, shard);
+  shards_all_well(&it);
   const struct final_row row = {.identity = 2, .sequence = 7, .value = synthetic_value(2, 7)};
   synthetic_row(&it, PG3, &row);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "misplaced", FAULT_NONE), 1);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(&it, "diverged", FAULT_NONE), 0);
+  EXPECT(&it, {"misplaced", FAULT_NONE, 1}, {"data_loss", FAULT_NONE, 0},
+         {"diverged", FAULT_NONE, 0});
   assert_string_equal(synthetic_witness(&it, "misplaced"),
                       "row (identity 2, sequence 7) is on pg3 of shard 3, and on hosts of shard 2 "
                       "too");
@@ -108,15 +84,14 @@ static void test_a_row_on_the_wrong_shard_alone_is_lost(void **state) {
   struct synthetic it;
   (void)state;
   shards_begin(&it, 0);
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) shards_well(&it, shard);
+  shards_all_well(&it);
   const struct final_row row = {.identity = 2, .sequence = 7, .value = synthetic_value(2, 7)};
   synthetic_remove_row(&it, PG2, 2, 7);
   synthetic_remove_row(&it, PG5, 2, 7);
   synthetic_row(&it, PG1, &row);
   synthetic_row(&it, PG4, &row);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "misplaced", FAULT_NONE), 1);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 1);
+  EXPECT(&it, {"misplaced", FAULT_NONE, 1}, {"data_loss", FAULT_NONE, 1});
   assert_string_equal(
       synthetic_witness(&it, "misplaced"),
       "row (identity 2, sequence 7) was written to shard 2, and is on hosts of shard 1 only");
@@ -130,7 +105,7 @@ static void test_a_shard_without_a_primary_has_no_final_state(void **state) {
   struct synthetic it;
   (void)state;
   shards_begin(&it, 0);
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) shards_well(&it, shard);
+  shards_all_well(&it);
   synthetic_remove_row(&it, PG2, 2, 7);
   synthetic_shard_role(&it, 80, PG2, ROLE_REPLICA, 2);
   judge(&it);
@@ -151,9 +126,8 @@ static void test_a_replica_that_changed_its_shard_is_of_the_last(void **state) {
   shards_load(&it, 3, OPERATION_WRITE, &three, 1);
   synthetic_shard_role(&it, 30, PG6, ROLE_REPLICA, 2);
   judge(&it);
-  NEAR(synthetic_value_of(&it, "diverged", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(&it, "misplaced", FAULT_NONE), 0);
-  NEAR(synthetic_value_of(&it, "data_loss", FAULT_NONE), 0);
+  EXPECT(&it, {"diverged", FAULT_NONE, 0}, {"misplaced", FAULT_NONE, 0},
+         {"data_loss", FAULT_NONE, 0});
   synthetic_release(&it);
 }
 
@@ -162,11 +136,9 @@ static void test_a_replica_that_changed_its_shard_is_of_the_last(void **state) {
 static void add_pinned(struct synthetic *it, uint8_t host, uint8_t shard, uint32_t timeline,
                        double from_s, double to_s) {
   const struct synthetic_span span = shard_ok(0, host, timeline, shard);
-  const struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                      .route = ROUTE_PINNED,
+  const struct synthetic_load load = {.route = ROUTE_PINNED,
                                       .client = (uint16_t)(10 + host),
                                       .shard = shard,
-                                      .rate = 100,
                                       .from_s = from_s,
                                       .to_s = to_s,
                                       .spans = &span,
@@ -253,46 +225,35 @@ static void test_each_shard_has_its_own_heartbeat(void **state) {
   synthetic_release(&it);
 }
 
-/* The newest row of a replica of shard 1 is not stale because shard 2 went on. */
-static void test_a_replica_is_stale_by_its_own_shard(void **state) {
+/* Of a replica of shard 1 that shows write `newest` at 40 s. Shard 1 was written 500 times until
+ * 20 s, and shard 2 goes on. */
+static double staleness_s(uint64_t newest) {
   struct synthetic it;
-  struct synthetic_span one = shard_ok(0, PG1, 1, 1);
-  const struct synthetic_load load = {.kind = OPERATION_WRITE,
-                                      .route = ROUTE_PRIMARY,
-                                      .shard = 1,
-                                      .rate = 50,
-                                      .from_s = 10,
-                                      .to_s = 20,
-                                      .spans = &one,
-                                      .span_count = 1};
-  struct operation read = {.scheduled_ns = SECONDS(40),
-                           .sent_ns = SECONDS(40),
-                           .done_ns = SECONDS(40.001),
-                           .value = 500, /* the last of shard 1 */
-                           .read_identity = 1,
-                           .client = 30,
-                           .kind = OPERATION_READ_NEWEST,
-                           .route = ROUTE_REPLICA,
-                           .host = PG4,
-                           .shard = 1};
-  (void)state;
+  const struct operation read = {.scheduled_ns = SECONDS(40),
+                                 .sent_ns = SECONDS(40),
+                                 .done_ns = SECONDS(40.001),
+                                 .value = newest,
+                                 .read_identity = 1,
+                                 .client = 30,
+                                 .kind = OPERATION_READ_NEWEST,
+                                 .route = ROUTE_REPLICA,
+                                 .host = PG4,
+                                 .shard = 1};
   shards_begin(&it, 0);
-  synthetic_add_load(&it, &load);
-  shards_well(&it, 2);
-  synthetic_operation(&it, &read);
-  judge(&it);
-  NEAR(synthetic_value_of(&it, "staleness.max", FAULT_NONE), 0);
-  synthetic_release(&it);
-
-  read.value = 400;
-  shards_begin(&it, 0);
-  synthetic_add_load(&it, &load);
+  shards_writes(&it, 1, 10, 20, shard_ok(0, PG1, 1, 1));
   shards_well(&it, 2);
   synthetic_operation(&it, &read);
   judge(&it);
   const double age_s = synthetic_value_of(&it, "staleness.max", FAULT_NONE);
-  assert_true(age_s > 21.9 && age_s < 22.1); /* since write 401, acknowledged at 18.002 s */
   synthetic_release(&it);
+  return age_s;
+}
+
+static void test_a_replica_is_stale_by_its_own_shard(void **state) {
+  (void)state;
+  NEAR(staleness_s(500), 0);
+  const double age_s = staleness_s(400);
+  assert_true(age_s > 21.9 && age_s < 22.1); /* since write 401, acknowledged at 18.002 s */
 }
 
 int main(void) {

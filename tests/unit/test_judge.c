@@ -36,7 +36,6 @@ static void test_checkers_give_what_they_list(void **state) {
   (void)state;
   synthetic_begin(&it, NULL);
   synthetic_crash(&it, 100);
-  synthetic_finish(&it);
   synthetic_judge(&it, NULL, NULL);
   for (uint32_t f = 0; f < it.result.finding_count; f++) {
     const struct finding *finding = &it.result.findings[f];
@@ -467,7 +466,6 @@ static void test_a_checker_that_fails_says_so(void **state) {
   (void)state;
   synthetic_begin(&it, NULL);
   synthetic_crash(&it, 10);
-  synthetic_finish(&it);
   synthetic_judge(&it, &broken, NULL);
   assert_int_equal(it.result.verdict, VERDICT_UNKNOWN);
   assert_string_equal(synthetic_finding(&it, "broken")->why,
