@@ -18,7 +18,7 @@ struct place {
 
 static const char *const names[SERVERS] = {"one", "two", "three", "four", "five", "six"};
 
-static void place_init(struct place *place, uint32_t count) {
+static struct redis_bench *place_init(struct place *place, uint32_t count) {
   *place = (struct place){.count = count};
   redis_bench_init(&place->bench, 0);
   for (uint32_t i = 0; i < count; i++) {
@@ -37,6 +37,7 @@ static void place_init(struct place *place, uint32_t count) {
   bench->access.password = REDIS_SERVER_PASSWORD;
   bench->options.connect_timeout_ns = NS_PER_S;
   bench->options.reconnect_delay_ns = 20 * NS_PER_MS;
+  return bench;
 }
 
 static void start(struct place *place, uint32_t index, const char *lines) {
@@ -112,18 +113,16 @@ static void empty_ledger(struct place *place) {
 static void test_ledger_is_read_back_whole_and_damage_is_seen(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 1);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 1);
   start(&place, 0, "");
   say(&place, 0, "MSET gd:w:9:9 1:x other x");
   empty_ledger(&place);
-  redis_bench_session(bench, ROUTE_PRIMARY, 16);
-  redis_bench_connect(bench);
+  redis_bench_open(bench, ROUTE_PRIMARY, 16);
   assert_int_equal(bench->session->base.timeline, 1);
   for (int64_t i = 1; i <= 200; i++) {
     if (bench->session->base.in_flight == 16)
       redis_bench_await(bench, &bench->replies, bench->replies + 1);
-    redis_bench_send(bench, REDIS_LEDGER_APPEND, (int64_t[]){4, i, 5}, 3, "xyz");
+    redis_bench_send_append(bench, 4, i);
   }
   redis_bench_await(bench, &bench->replies, 200);
   assert_int_equal(bench->outcomes[OUTCOME_OK], 200);
@@ -141,21 +140,16 @@ static void test_ledger_is_read_back_whole_and_damage_is_seen(void **state) {
 static void test_killed_server_makes_unknowns(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 1);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 1);
   start(&place, 0, "");
-  redis_bench_session(bench, ROUTE_PRIMARY, 4);
-  redis_bench_connect(bench);
+  redis_bench_open(bench, ROUTE_PRIMARY, 4);
   redis_server_signal(&place.servers[0], SIGSTOP);
-  for (int64_t i = 1; i <= 3; i++) {
-    redis_bench_send(bench, REDIS_LEDGER_APPEND, (int64_t[]){4, i, 5}, 3, "xyz");
-  }
+  for (int64_t i = 1; i <= 3; i++) redis_bench_send_append(bench, 4, i);
   redis_server_stop(&place.servers[0]);
   redis_bench_await(bench, &bench->lost, 1);
   assert_int_equal(bench->outcomes[OUTCOME_UNKNOWN], 3);
   redis_bench_assert_reply(bench, OUTCOME_UNKNOWN, CODE_CONNECTION_LOST);
-  driver_redis.session_connect(&bench->session->base);
-  redis_bench_await(bench, &bench->lost, 2);
+  redis_bench_cannot_connect(bench);
   assert_non_null(strstr(bench->why.message, "refused"));
   /* Another life of it is another history. */
   start(&place, 0, "");
@@ -167,14 +161,12 @@ static void test_killed_server_makes_unknowns(void **state) {
 static void test_frozen_server_ends_in_the_connect_timeout(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 1);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 1);
   start(&place, 0, "");
   bench->options.connect_timeout_ns = 100 * NS_PER_MS;
   redis_bench_session(bench, ROUTE_PRIMARY, 1);
   redis_server_signal(&place.servers[0], SIGSTOP);
-  driver_redis.session_connect(&bench->session->base);
-  redis_bench_await(bench, &bench->lost, 1);
+  redis_bench_cannot_connect(bench);
   assert_non_null(strstr(bench->why.message, "connect timeout"));
   redis_server_signal(&place.servers[0], SIGCONT);
   redis_bench_connect(bench);
@@ -186,18 +178,14 @@ static void test_frozen_server_ends_in_the_connect_timeout(void **state) {
 static void test_wait_counts_replicas(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 2);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 2);
   start_pair(&place);
-  redis_bench_session(bench, ROUTE_PRIMARY, 1);
-  redis_bench_connect(bench);
+  redis_bench_open(bench, ROUTE_PRIMARY, 1);
   bench->wait_ms = 10000;
-  redis_bench_append_wait(bench, 1, 1);
-  redis_bench_assert_reply(bench, OUTCOME_OK, "");
+  redis_bench_append_wait_gets(bench, 1, 1, OUTCOME_OK, "");
   redis_server_signal(&place.servers[1], SIGSTOP);
   bench->wait_ms = 10;
-  redis_bench_append_wait(bench, 1, 2);
-  redis_bench_assert_reply(bench, OUTCOME_UNKNOWN, CODE_NOT_REPLICATED);
+  redis_bench_append_wait_gets(bench, 1, 2, OUTCOME_UNKNOWN, CODE_NOT_REPLICATED);
   redis_server_signal(&place.servers[1], SIGCONT);
   place_release(&place);
 }
@@ -205,26 +193,19 @@ static void test_wait_counts_replicas(void **state) {
 static void test_promotion_is_seen_with_the_first_success(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 2);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 2);
   start_pair(&place);
   redis_bench_session(bench, ROUTE_PRIMARY, 1);
-  redis_bench_connect(bench);
-  assert_int_equal(bench->session->base.host, 0);
+  redis_bench_connect_to(bench, 0);
   bench->wait_ms = 10000;
-  redis_bench_append_wait(bench, 1, 1);
-  redis_bench_assert_reply(bench, OUTCOME_OK, "");
-  driver_redis.session_release(&bench->session->base);
-  free(bench->session);
+  redis_bench_append_wait_gets(bench, 1, 1, OUTCOME_OK, "");
+  redis_bench_close(bench);
   place.endpoints[0].host = 1;
   place.endpoints[1].host = 0; /* where pinned sessions of the bench are */
-  redis_bench_session(bench, ROUTE_PINNED, 1);
-  redis_bench_connect(bench);
-  redis_bench_append(bench, 1, 2);
-  redis_bench_assert_reply(bench, OUTCOME_FAIL, CODE_READ_ONLY);
+  redis_bench_open(bench, ROUTE_PINNED, 1);
+  redis_bench_append_gets(bench, 1, 2, OUTCOME_FAIL, CODE_READ_ONLY);
   say(&place, 1, "REPLICAOF NO ONE");
-  redis_bench_append(bench, 1, 3);
-  redis_bench_assert_reply(bench, OUTCOME_OK, "");
+  redis_bench_append_gets(bench, 1, 3, OUTCOME_OK, "");
   assert_int_equal(bench->last.timeline, 2);
   assert_int_equal(read_ledger(&place, 1).rows, 2);
   place_release(&place);
@@ -235,8 +216,7 @@ static void test_promotion_is_seen_with_the_first_success(void **state) {
 static void test_follows_sentinel(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 5);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 5);
   start_pair(&place);
   char lines[512];
   snprintf(lines, sizeof lines,
@@ -255,10 +235,8 @@ static void test_follows_sentinel(void **state) {
   bench->redis.sentinels = &place.endpoints[2];
   bench->redis.sentinel_count = 3;
   bench->redis.master_name = "gameday";
-  redis_bench_session(bench, ROUTE_PRIMARY, 1);
-  redis_bench_connect(bench);
-  redis_bench_append(bench, 1, 1);
-  redis_bench_assert_reply(bench, OUTCOME_OK, "");
+  redis_bench_open(bench, ROUTE_PRIMARY, 1);
+  redis_bench_append_gets(bench, 1, 1, OUTCOME_OK, "");
   assert_int_equal(bench->last.host, 0);
   for (uint32_t i = 2; i < 5; i++) {
     struct redis_link *link = &bench->session->sentinels[i - 2];
@@ -267,11 +245,9 @@ static void test_follows_sentinel(void **state) {
   redis_server_signal(&place.servers[0], SIGSTOP);
   redis_bench_await(bench, &bench->lost, 1);
   assert_non_null(strstr(bench->why.message, "switched the primary to two"));
-  redis_bench_connect(bench);
-  assert_int_equal(bench->session->base.host, 1);
+  redis_bench_connect_to(bench, 1);
   assert_int_equal(bench->session->base.timeline, 2);
-  redis_bench_append(bench, 1, 2);
-  redis_bench_assert_reply(bench, OUTCOME_OK, "");
+  redis_bench_append_gets(bench, 1, 2, OUTCOME_OK, "");
   redis_server_signal(&place.servers[0], SIGCONT);
   place_release(&place);
 }
@@ -314,13 +290,11 @@ static void write_many(struct redis_bench *bench, int64_t identity, int64_t coun
 static void test_cluster_is_served_by_all_primaries(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 4);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 4);
   start_cluster(&place);
   say(&place, 0, "SET gd:w:{3}:1:1 1:x"); /* slot 1584 */
   empty_ledger(&place);
-  redis_bench_session(bench, ROUTE_PRIMARY, 1);
-  redis_bench_connect(bench);
+  redis_bench_open(bench, ROUTE_PRIMARY, 1);
   write_many(bench, 1, 60);
   assert_int_equal(bench->outcomes[OUTCOME_OK], 60);
   uint32_t rows = 0;
@@ -336,11 +310,9 @@ static void test_cluster_is_served_by_all_primaries(void **state) {
 static void test_cluster_fails_over(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 4);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 4);
   start_cluster(&place);
-  redis_bench_session(bench, ROUTE_PRIMARY, 1);
-  redis_bench_connect(bench);
+  redis_bench_open(bench, ROUTE_PRIMARY, 1);
   write_many(bench, 1, 30);
   assert_int_equal(bench->outcomes[OUTCOME_OK], 30);
   redis_server_stop(&place.servers[0]);
@@ -366,22 +338,18 @@ static void test_cluster_fails_over(void **state) {
 static void test_pinned_session_is_at_its_shard(void **state) {
   (void)state;
   struct place place;
-  place_init(&place, 4);
-  struct redis_bench *bench = &place.bench;
+  struct redis_bench *bench = place_init(&place, 4);
   start_cluster(&place);
   for (uint32_t i = 0; i < 4; i++) {
     for (uint32_t j = 0; j < 4; j++) place.endpoints[j].host = j == i ? 0 : (uint8_t)(j + 1);
-    redis_bench_session(bench, ROUTE_PINNED, 1);
-    redis_bench_connect(bench);
+    redis_bench_open(bench, ROUTE_PINNED, 1);
     uint32_t replies = bench->replies;
     redis_bench_send(bench, REDIS_LEDGER_APPEND_HERE, (int64_t[]){i + 1, 1, 5}, 3, "xyz");
     redis_bench_await(bench, &bench->replies, replies + 1);
     assert_int_equal(bench->last.shard, i < 3 ? i + 1 : 1);
     redis_bench_assert_reply(bench, i < 3 ? OUTCOME_OK : OUTCOME_FAIL, i < 3 ? "" : "RDMOV");
     if (i < 3) assert_int_equal(read_ledger(&place, i).rows, 1);
-    driver_redis.session_release(&bench->session->base);
-    free(bench->session);
-    bench->session = NULL;
+    redis_bench_close(bench);
   }
   place_release(&place);
 }

@@ -171,9 +171,13 @@ void fake_redis_stop_listening(struct fake_redis *fake) {
   fake->listening.fd = -1;
 }
 
-void fake_redis_release(struct fake_redis *fake) {
+void fake_redis_kill(struct fake_redis *fake) {
   fake_redis_stop_listening(fake);
   fake_redis_drop(fake);
+}
+
+void fake_redis_release(struct fake_redis *fake) {
+  fake_redis_kill(fake);
   buf_release(&fake->log);
 }
 

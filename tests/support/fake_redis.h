@@ -53,9 +53,10 @@ struct fake_redis {
 void fake_redis_init(struct fake_redis *fake, struct loop *loop, const char *name, uint8_t host);
 /* Closes everything; the port is free. */
 void fake_redis_release(struct fake_redis *fake);
-/* Closes its connections, and refuses new ones (or not) from now on. */
+/* Closes its connections; refuses new ones from now on; both. */
 void fake_redis_drop(struct fake_redis *fake);
 void fake_redis_stop_listening(struct fake_redis *fake);
+void fake_redis_kill(struct fake_redis *fake);
 
 void fake_redis_reply_to(struct fake_redis *fake, const char *prefix, const char *reply);
 void fake_redis_rule(struct fake_redis *fake, const char *prefix, enum fake_redis_action action,

@@ -30,8 +30,7 @@ void redis_bench_init(struct redis_bench *bench, uint32_t fakes) {
 }
 
 void redis_bench_release(struct redis_bench *bench) {
-  if (bench->session) driver_redis.session_release(&bench->session->base);
-  free(bench->session);
+  redis_bench_close(bench);
   for (uint32_t i = 0; i < bench->fake_count; i++) fake_redis_release(&bench->fakes[i]);
   redis_histories_release(&bench->histories);
   loop_free(bench->loop);
@@ -98,6 +97,28 @@ void redis_bench_connect(struct redis_bench *bench) {
   assert_int_equal(bench->session->base.state, SESSION_READY);
 }
 
+void redis_bench_connect_to(struct redis_bench *bench, uint8_t host) {
+  redis_bench_connect(bench);
+  assert_int_equal(bench->session->base.host, host);
+}
+
+void redis_bench_cannot_connect(struct redis_bench *bench) {
+  uint32_t lost = bench->lost;
+  driver_redis.session_connect(&bench->session->base);
+  redis_bench_await(bench, &bench->lost, lost + 1);
+}
+
+void redis_bench_open(struct redis_bench *bench, enum route route, uint32_t depth) {
+  redis_bench_session(bench, route, depth);
+  redis_bench_connect(bench);
+}
+
+void redis_bench_close(struct redis_bench *bench) {
+  if (bench->session) driver_redis.session_release(&bench->session->base);
+  free(bench->session);
+  bench->session = NULL;
+}
+
 void redis_bench_say(struct redis_bench *bench, uint32_t fake, const char *bytes, size_t length) {
   for (uint32_t i = 0; i < FAKE_REDIS_CONNECTIONS; i++) {
     int fd = bench->fakes[fake].connections[i].watch.fd;
@@ -127,23 +148,35 @@ void redis_bench_send(struct redis_bench *bench, enum redis_ledger_statement sta
   driver_redis.session_send(&bench->session->base, request);
 }
 
-void redis_bench_append(struct redis_bench *bench, int64_t identity, int64_t sequence) {
-  uint32_t replies = bench->replies;
-  redis_bench_send(bench, REDIS_LEDGER_APPEND, (int64_t[]){identity, sequence, 5}, 3, "xyz");
-  redis_bench_await(bench, &bench->replies, replies + 1);
-}
-
-void redis_bench_append_wait(struct redis_bench *bench, int64_t identity, int64_t sequence) {
-  uint32_t replies = bench->replies;
-  redis_bench_send(bench, REDIS_LEDGER_APPEND_WAIT,
-                   (int64_t[]){identity, sequence, 5, 1, bench->wait_ms}, 5, "xyz");
-  redis_bench_await(bench, &bench->replies, replies + 1);
-}
-
 void redis_bench_assert_reply(const struct redis_bench *bench, enum outcome outcome,
                               const char *code) {
   char text[6] = "";
   if (bench->last.code) code_unpack(bench->last.code, text);
   assert_string_equal(text, code);
   assert_int_equal(bench->last.outcome, outcome);
+}
+
+void redis_bench_send_append(struct redis_bench *bench, int64_t identity, int64_t sequence) {
+  redis_bench_send(bench, REDIS_LEDGER_APPEND, (int64_t[]){identity, sequence, 5}, 3, "xyz");
+}
+
+void redis_bench_append(struct redis_bench *bench, int64_t identity, int64_t sequence) {
+  uint32_t replies = bench->replies;
+  redis_bench_send_append(bench, identity, sequence);
+  redis_bench_await(bench, &bench->replies, replies + 1);
+}
+
+void redis_bench_append_gets(struct redis_bench *bench, int64_t identity, int64_t sequence,
+                             enum outcome outcome, const char *code) {
+  redis_bench_append(bench, identity, sequence);
+  redis_bench_assert_reply(bench, outcome, code);
+}
+
+void redis_bench_append_wait_gets(struct redis_bench *bench, int64_t identity, int64_t sequence,
+                                  enum outcome outcome, const char *code) {
+  uint32_t replies = bench->replies;
+  redis_bench_send(bench, REDIS_LEDGER_APPEND_WAIT,
+                   (int64_t[]){identity, sequence, 5, 1, bench->wait_ms}, 5, "xyz");
+  redis_bench_await(bench, &bench->replies, replies + 1);
+  redis_bench_assert_reply(bench, outcome, code);
 }

@@ -40,6 +40,13 @@ int redis_bench_try_session(struct redis_bench *bench, enum route route, uint32_
                             struct error *err);
 /* Connects and waits until it is ready. */
 void redis_bench_connect(struct redis_bench *bench);
+/* The same; it is with this host. */
+void redis_bench_connect_to(struct redis_bench *bench, uint8_t host);
+/* Tries it once, in vain: `why` says why. */
+void redis_bench_cannot_connect(struct redis_bench *bench);
+/* Makes the session and connects it; ends it, so that another one can be made. */
+void redis_bench_open(struct redis_bench *bench, enum route route, uint32_t depth);
+void redis_bench_close(struct redis_bench *bench);
 /* Turns the loop until `*counter` has reached `target`. */
 void redis_bench_await(struct redis_bench *bench, const uint32_t *counter, uint32_t target);
 /* Turns the loop until `prefix` was seen `count` times by the fake. */
@@ -52,11 +59,16 @@ void redis_bench_say(struct redis_bench *bench, uint32_t fake, const char *bytes
 
 void redis_bench_send(struct redis_bench *bench, enum redis_ledger_statement statement,
                       const int64_t *numbers, uint32_t count, const char *text);
-/* Append a row and wait for the reply; the other waits for one replica. */
-void redis_bench_append(struct redis_bench *bench, int64_t identity, int64_t sequence);
-void redis_bench_append_wait(struct redis_bench *bench, int64_t identity, int64_t sequence);
-/* The last reply. */
+/* The last reply is this one. */
 void redis_bench_assert_reply(const struct redis_bench *bench, enum outcome outcome,
                               const char *code);
+/* Sends the append of a row; waits for the reply, too; which is this one. */
+void redis_bench_send_append(struct redis_bench *bench, int64_t identity, int64_t sequence);
+void redis_bench_append(struct redis_bench *bench, int64_t identity, int64_t sequence);
+void redis_bench_append_gets(struct redis_bench *bench, int64_t identity, int64_t sequence,
+                             enum outcome outcome, const char *code);
+/* The same of an append that waits for one replica. */
+void redis_bench_append_wait_gets(struct redis_bench *bench, int64_t identity, int64_t sequence,
+                                  enum outcome outcome, const char *code);
 
 #endif

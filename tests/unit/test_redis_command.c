@@ -68,7 +68,7 @@ static void test_numbers_of_every_length(void **state) {
   for (uint32_t digits = 1; digits <= 18; digits++, number *= 10) {
     const int64_t around[] = {number - 1, number, number + 1, -number, number * 9};
     for (size_t i = 0; i < sizeof around / sizeof *around; i++) {
-      char key[32], expected[64];
+      char key[32], expected[96];
       snprintf(key, sizeof key, "%" PRId64, around[i]);
       snprintf(expected, sizeof expected, "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", strlen(key), key);
       check("GET $1", 1, &(struct redis_arguments){.numbers = &around[i], .number_count = 1},

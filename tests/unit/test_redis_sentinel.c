@@ -38,13 +38,11 @@ static void test_asks_a_sentinel_and_subscribes_to_all(void **state) {
   (void)state;
   struct redis_bench bench;
   init(&bench);
-  redis_bench_connect(&bench);
-  assert_int_equal(bench.session->base.host, 0);
+  redis_bench_connect_to(&bench, 0);
   assert_true(bench.session->base.timing.resolve_ns > 0);
   assert_int_equal(fake_redis_seen(&bench.fakes[2], "SENTINEL get-master-addr-by-name gameday"), 1);
   assert_int_equal(bench.fakes[3].accepted, 0);
-  redis_bench_append(&bench, 1, 1);
-  redis_bench_assert_reply(&bench, OUTCOME_OK, "");
+  redis_bench_append_gets(&bench, 1, 1, OUTCOME_OK, "");
   await_subscriptions(&bench);
   assert_int_equal(bench.fakes[2].accepted, 1);
   redis_bench_release(&bench);
@@ -64,8 +62,7 @@ static void test_sentinels_have_a_password_of_their_own(void **state) {
                                       .sentinel_user = "watcher",
                                       .sentinel_password = "two"};
   bench.fakes[1].primary = &bench.endpoints[0];
-  redis_bench_session(&bench, ROUTE_PRIMARY, 1);
-  redis_bench_connect(&bench);
+  redis_bench_open(&bench, ROUTE_PRIMARY, 1);
   assert_int_equal(fake_redis_seen(&bench.fakes[0], "AUTH app one\n"), 1);
   assert_int_equal(fake_redis_seen(&bench.fakes[1], "AUTH watcher two\n"), 1);
   redis_bench_release(&bench);
@@ -76,16 +73,14 @@ static void test_next_sentinel_when_one_is_dead_or_knows_nothing(void **state) {
   struct redis_bench bench;
   init(&bench);
   bench.fakes[2].primary = NULL;
-  redis_bench_connect(&bench);
-  assert_int_equal(bench.session->base.host, 0);
+  redis_bench_connect_to(&bench, 0);
   driver_redis.session_close(&bench.session->base);
   /* The one that answered is asked first the next time. */
   redis_bench_connect(&bench);
   assert_int_equal(fake_redis_seen(&bench.fakes[2], "SENTINEL"), 1);
   assert_int_equal(fake_redis_seen(&bench.fakes[3], "SENTINEL"), 2);
   driver_redis.session_close(&bench.session->base);
-  fake_redis_drop(&bench.fakes[3]);
-  fake_redis_stop_listening(&bench.fakes[3]);
+  fake_redis_kill(&bench.fakes[3]);
   bench.fakes[2].primary = &bench.endpoints[0];
   redis_bench_connect(&bench);
   redis_bench_release(&bench);
@@ -97,8 +92,7 @@ static void test_no_sentinel_says_why_of_each(void **state) {
   init(&bench);
   fake_redis_stop_listening(&bench.fakes[2]);
   bench.fakes[3].primary = &bench.endpoints[1]; /* it is a replica */
-  driver_redis.session_connect(&bench.session->base);
-  redis_bench_await(&bench, &bench.lost, 1);
+  redis_bench_cannot_connect(&bench);
   assert_non_null(strstr(bench.why.message, "redis3: cannot connect"));
   assert_non_null(strstr(bench.why.message, "redis2: is a replica"));
   redis_bench_release(&bench);
@@ -110,8 +104,7 @@ static void test_silent_sentinel_is_passed_by(void **state) {
   init(&bench);
   bench.options.connect_timeout_ns = 200 * NS_PER_MS;
   fake_redis_rule(&bench.fakes[2], "SENTINEL", FAKE_REDIS_SILENCE, 0);
-  redis_bench_connect(&bench);
-  assert_int_equal(bench.session->base.host, 0);
+  redis_bench_connect_to(&bench, 0);
   redis_bench_release(&bench);
 }
 
@@ -122,7 +115,7 @@ static void test_switch_leaves_the_old_primary_at_once(void **state) {
   redis_bench_connect(&bench);
   await_subscriptions(&bench);
   fake_redis_rule(&bench.fakes[0], "SET", FAKE_REDIS_SILENCE, 0);
-  redis_bench_send(&bench, REDIS_LEDGER_APPEND, (int64_t[]){1, 1, 5}, 3, "xyz");
+  redis_bench_send_append(&bench, 1, 1);
   redis_bench_await_seen(&bench, 0, "SET", 1);
   promote(&bench);
   /* The sentinel that was asked is on the old side, and will say so if it is asked again. */
@@ -131,15 +124,13 @@ static void test_switch_leaves_the_old_primary_at_once(void **state) {
   redis_bench_await(&bench, &bench.lost, 1);
   redis_bench_assert_reply(&bench, OUTCOME_UNKNOWN, CODE_CONNECTION_LOST);
   assert_non_null(strstr(bench.why.message, "redis4: switched the primary to redis2"));
-  redis_bench_connect(&bench);
-  assert_int_equal(bench.session->base.host, 1);
+  redis_bench_connect_to(&bench, 1);
   assert_int_equal(bench.session->base.timeline, 2);
   assert_int_equal(fake_redis_seen(&bench.fakes[2], "SENTINEL"), 1);
   /* The news that came late is no news. */
   redis_bench_await_seen(&bench, 2, "SUBSCRIBE", 2);
   publish_switch(&bench, 2, "gameday");
-  redis_bench_append(&bench, 2, 1);
-  redis_bench_assert_reply(&bench, OUTCOME_OK, "");
+  redis_bench_append_gets(&bench, 2, 1, OUTCOME_OK, "");
   assert_int_equal(bench.lost, 1);
   redis_bench_release(&bench);
 }
@@ -153,8 +144,7 @@ static void test_named_primary_that_is_dead_sends_back_to_the_sentinels(void **s
   fake_redis_stop_listening(&bench.fakes[1]);
   publish_switch(&bench, 2, "gameday");
   redis_bench_await(&bench, &bench.lost, 1);
-  redis_bench_connect(&bench);
-  assert_int_equal(bench.session->base.host, 0);
+  redis_bench_connect_to(&bench, 0);
   redis_bench_release(&bench);
 }
 
@@ -170,8 +160,7 @@ static void test_subscription_is_renewed(void **state) {
   promote(&bench);
   publish_switch(&bench, 3, "gameday");
   redis_bench_await(&bench, &bench.lost, 1);
-  redis_bench_connect(&bench);
-  assert_int_equal(bench.session->base.host, 1);
+  redis_bench_connect_to(&bench, 1);
   redis_bench_release(&bench);
 }
 
@@ -197,14 +186,8 @@ static void test_dead_sentinels_do_not_end_the_session(void **state) {
   init(&bench);
   redis_bench_connect(&bench);
   await_subscriptions(&bench);
-  for (uint32_t i = 2; i < 4; i++) {
-    fake_redis_stop_listening(&bench.fakes[i]);
-    fake_redis_drop(&bench.fakes[i]);
-  }
-  for (int64_t i = 1; i <= 20; i++) {
-    redis_bench_append(&bench, 1, i);
-    redis_bench_assert_reply(&bench, OUTCOME_OK, "");
-  }
+  for (uint32_t i = 2; i < 4; i++) fake_redis_kill(&bench.fakes[i]);
+  for (int64_t i = 1; i <= 20; i++) redis_bench_append_gets(&bench, 1, i, OUTCOME_OK, "");
   assert_int_equal(bench.lost, 0);
   redis_bench_release(&bench);
 }
