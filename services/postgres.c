@@ -167,13 +167,6 @@ uint32_t postgres_host_count(const struct postgres_config *config) {
   return voters > instances ? voters : instances;
 }
 
-uint32_t postgres_member(const struct service_instance *service, const struct host *host) {
-  uint32_t instances = postgres_instances(postgres_config(service));
-  for (uint32_t i = 0; i < instances && i < service->member_count; i++)
-    if (service->members[i]->index == host->index) return i;
-  return UINT32_MAX;
-}
-
 int postgres_plan_hosts(const void *data, struct host_spec *ret_hosts, uint32_t *ret_count,
                         struct error *err) {
   static const char *const names[POSTGRES_INSTANCES_MAX] = {"pg1", "pg2", "pg3", "pg4",
@@ -236,26 +229,15 @@ uint32_t postgres_connections(const void *data, char *because, size_t size) {
   return config->max_connections > taken ? config->max_connections - taken : 0;
 }
 
-static const struct host *monitor_of(const struct cluster *cluster) {
-  const struct host *client = NULL;
-  for (uint32_t i = 0; i < cluster->host_count; i++) {
-    if (cluster->hosts[i].kind == HOST_MONITOR) return &cluster->hosts[i];
-    if (cluster->hosts[i].kind == HOST_CLIENT && !client) client = &cluster->hosts[i];
-  }
-  return client;
-}
-
 /* What start() and attach() have in common: state, endpoints, paths. */
 static int prepare_state(struct service_instance *service, char secrets_path[PATH_MAX],
                          struct error *err) {
   struct postgres_state *state = postgres_state(service);
   const struct postgres_config *config = postgres_config(service);
   const char *run = service->cluster->run_directory;
-  if (service->member_count < postgres_host_count(config))
-    return error_set(err, STATUS_INTERNAL, "the service postgres was given %u of its %u hosts",
-                     service->member_count, postgres_host_count(config));
-  int status =
-      path_format(state->ca_file, sizeof state->ca_file, err, "%s/secrets/tls/ca.crt", run);
+  int status = service_check_hosts(service, postgres_host_count(config), err);
+  if (status == 0)
+    status = path_format(state->ca_file, sizeof state->ca_file, err, "%s/secrets/tls/ca.crt", run);
   if (status == 0)
     status = path_format(secrets_path, PATH_MAX, err, "%s/secrets/postgres.json", run);
   if (status < 0) return status;
@@ -263,13 +245,10 @@ static int prepare_state(struct service_instance *service, char secrets_path[PAT
     pthread_mutex_init(&state->view_mutex, NULL);
     state->view_mutex_ready = true;
   }
-  state->monitor = monitor_of(service->cluster);
+  state->monitor = service_monitor(service->cluster);
   state->view = (struct service_view){.primary = HOST_NONE, .leader = HOST_NONE};
-  for (uint32_t i = 0; i < postgres_instances(config); i++) {
-    const struct host *host = service->members[i];
-    state->endpoints[i] = (struct endpoint){
-        .host = host->index, .name = host->name, .address = host->address, .port = POSTGRES_PORT};
-  }
+  for (uint32_t i = 0; i < postgres_instances(config); i++)
+    state->endpoints[i] = service_endpoint(service->members[i], POSTGRES_PORT);
   return 0;
 }
 

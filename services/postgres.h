@@ -10,9 +10,11 @@
 
 #include "base/cleanup.h"
 #include "gameday/service.h"
+#include "services/members.h"
 #include "services/postgres_parameters.h"
 #include "services/remote.h"
 #include "services/secrets.h"
+#include "services/server_log.h"
 
 #define POSTGRES_CONFIG_DIRECTORY "/etc/gameday"
 #define POSTGRES_DIRECTORY HOST_DATA_DIRECTORY "/postgres"
@@ -62,9 +64,6 @@ static inline const struct postgres_config *postgres_config(
 
 /* Checks what no single parameter can: struct plugin's validate. */
 int postgres_validate(const void *config, struct error *err);
-
-/* Which member a host is; UINT32_MAX when it carries no PostgreSQL of this service. */
-uint32_t postgres_member(const struct service_instance *service, const struct host *host);
 
 /* --- postgres_config.c: texts of configuration files; pure --- */
 
@@ -152,12 +151,7 @@ int postgres_etcd_get(const struct service_instance *service, uint32_t member, c
 
 /* --- postgres_log.c --- */
 
-/* The lines of a server's log that tell most, last ones preferred, as they stand, at most `size`
- * bytes. "" when there are none. */
-void postgres_log_pick(const char *log, size_t length, char *text, size_t size);
-/* The same of RUN_DIRECTORY/logs/HOST/UNIT.log. */
-void postgres_log_read(const struct service_instance *service, const struct host *host,
-                       const char *unit, char *text, size_t size);
+server_log_chooser postgres_log_choose;
 
 /* --- starting, by topology; members are prepared and access is filled --- */
 int postgres_host_probe(struct service_instance *service, uint32_t member, struct error *err);
@@ -165,9 +159,6 @@ int postgres_put(struct service_instance *service, uint32_t member, const char *
                  const struct buf *content, mode_t mode, const char *owner, struct error *err);
 /* The CA's certificate, and the host's own with its key, for the user postgres. */
 int postgres_put_certificates(struct service_instance *service, uint32_t member, struct error *err);
-/* Flushes the file system with the data: what was set up must outlive a power cut. */
-int postgres_sync_disk(struct service_instance *service, uint32_t member, void *data,
-                       struct error *err);
 int postgres_patroni_start(struct service_instance *service, uint64_t deadline_ns,
                            struct error *err);
 int postgres_streaming_start(struct service_instance *service, uint64_t deadline_ns,
@@ -175,10 +166,6 @@ int postgres_streaming_start(struct service_instance *service, uint64_t deadline
 /* Waits until writable and all replicas stream; `unit` is looked after on every member. */
 int postgres_wait_ready(struct service_instance *service, const char *unit, uint64_t deadline_ns,
                         struct error *err);
-/* STATUS_SERVER with its log's words when the unit has ended on one of the first `count` members:
- * it will not come back, which is certain long before any deadline. */
-int postgres_check_units(struct service_instance *service, const char *unit, uint32_t count,
-                         struct error *err);
 
 /* --- postgres_watch.c, postgres_leader.c --- */
 int postgres_watch(struct service_instance *service, struct loop *loop, struct error *err);

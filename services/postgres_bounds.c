@@ -1,6 +1,7 @@
 /* How long writes may be down after a fault if every part keeps its promise, computed from the
  * settings in effect. Pure. docs/services/postgres.md derives each term. */
 #include "services/postgres_settings.h"
+#include "services/settings.h"
 
 /* etcd (server/lease/lessor.go): a new etcd leader gives every lease its whole ttl again and one
  * election timeout more; expired leases are looked for twice a second. An election begins between
@@ -15,10 +16,6 @@
 #define PROMOTION_S 5.0
 #define SHUTDOWN_S 10.0
 
-static json_t *bound(double seconds, const char *because) {
-  return json_pack("{s:f, s:s}", "failover_time_s", seconds, "because", because);
-}
-
 static json_t *host_crash(const struct postgres_timing *t) {
   char because[512];
   double election_s = ELECTION_ROUNDS_S + LEASE_EXTENSION_S + LEASE_LOOK_S;
@@ -28,7 +25,8 @@ static json_t *host_crash(const struct postgres_timing *t) {
            "member check %.0f + promotion %.0f; the clients' reconnect comes on top",
            t->ttl_s, election_s, ELECTION_ROUNDS_S, LEASE_EXTENSION_S, LEASE_LOOK_S, t->loop_wait_s,
            MEMBER_CHECK_S, PROMOTION_S);
-  return bound(t->ttl_s + election_s + t->loop_wait_s + MEMBER_CHECK_S + PROMOTION_S, because);
+  return settings_bound(t->ttl_s + election_s + t->loop_wait_s + MEMBER_CHECK_S + PROMOTION_S,
+                        because);
 }
 
 static json_t *process_kill(const struct postgres_timing *t) {
@@ -38,14 +36,14 @@ static json_t *process_kill(const struct postgres_timing *t) {
              "loop_wait %.0f (the next look; primary_start_timeout is 0: fail over at once) + "
              "member check %.0f + promotion %.0f",
              t->loop_wait_s, MEMBER_CHECK_S, PROMOTION_S);
-    return bound(t->loop_wait_s + MEMBER_CHECK_S + PROMOTION_S, because);
+    return settings_bound(t->loop_wait_s + MEMBER_CHECK_S + PROMOTION_S, because);
   }
   snprintf(because, sizeof because,
            "loop_wait %.0f (the next look) + primary_start_timeout %.0f (recovering in place) + "
            "loop_wait %.0f + member check %.0f + promotion %.0f",
            t->loop_wait_s, t->primary_start_timeout_s, t->loop_wait_s, MEMBER_CHECK_S, PROMOTION_S);
-  return bound(2 * t->loop_wait_s + t->primary_start_timeout_s + MEMBER_CHECK_S + PROMOTION_S,
-               because);
+  return settings_bound(
+      2 * t->loop_wait_s + t->primary_start_timeout_s + MEMBER_CHECK_S + PROMOTION_S, because);
 }
 
 static json_t *switchover(const struct postgres_timing *t) {
@@ -54,7 +52,7 @@ static json_t *switchover(const struct postgres_timing *t) {
            "fast shutdown of the old primary %.0f + loop_wait %.0f + member check %.0f + "
            "promotion %.0f",
            SHUTDOWN_S, t->loop_wait_s, MEMBER_CHECK_S, PROMOTION_S);
-  return bound(SHUTDOWN_S + t->loop_wait_s + MEMBER_CHECK_S + PROMOTION_S, because);
+  return settings_bound(SHUTDOWN_S + t->loop_wait_s + MEMBER_CHECK_S + PROMOTION_S, because);
 }
 
 json_t *postgres_bounds(const struct postgres_config *config, const struct postgres_timing *t) {

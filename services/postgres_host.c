@@ -150,18 +150,3 @@ int postgres_put_certificates(struct service_instance *service, uint32_t member,
         put_secret(service, member, key, POSTGRES_CONFIG_DIRECTORY "/tls/server.key", 0600, err);
   return status;
 }
-
-int postgres_sync_disk(struct service_instance *service, uint32_t member, void *data,
-                       struct error *err) {
-  (void)data;
-  static const char *const argv[] = {"sync", "-f", HOST_DATA_DIRECTORY, NULL};
-  const struct process_spec spec = {.argv = argv};
-  const struct host *host = service->members[member];
-  CLEANUP(process_result_release) struct process_result result;
-  process_result_init(&result);
-  int status = service->cluster->provider->exec(service->cluster, host, NULL, &spec, &result, err);
-  if (status == 0 && result.exit_code != 0)
-    status = error_set(err, STATUS_ENVIRONMENT, "%s: cannot flush its disk: %s", host->name,
-                       result.err.data);
-  return status;
-}

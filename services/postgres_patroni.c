@@ -91,6 +91,6 @@ int postgres_patroni_start(struct service_instance *service, uint64_t deadline_n
   if (status == 0) status = postgres_wait_ready(service, "patroni", deadline_ns, err);
   if (status == 0)
     status =
-        service_each_member(service, postgres_host_count(config), postgres_sync_disk, NULL, err);
+        service_each_member(service, postgres_host_count(config), service_sync_disk, NULL, err);
   return status;
 }

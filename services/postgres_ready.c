@@ -10,7 +10,6 @@
 #define SLICE_NS (250 * NS_PER_MS) /* between two looks at the units */
 #define POLL_MS 40
 #define ATTEMPT_NS NS_PER_S
-#define LOG_TEXT_SIZE 800
 
 struct waiting {
   PGconn *primary_conn;
@@ -149,23 +148,6 @@ static int wait_slice(struct service_instance *service, void *data, struct error
   return 0;
 }
 
-int postgres_check_units(struct service_instance *service, const char *unit, uint32_t count,
-                         struct error *err) {
-  const struct provider *provider = service->cluster->provider;
-  for (uint32_t i = 0; i < count; i++) {
-    const struct host *host = service->members[i];
-    bool running = false;
-    int status = provider->unit_running(service->cluster, host, unit, &running, err);
-    if (status < 0) return status;
-    if (running) continue;
-    char lines[LOG_TEXT_SIZE];
-    postgres_log_read(service, host, unit, lines, sizeof lines);
-    return error_set(err, STATUS_SERVER, "%s on %s has ended while starting; its log says:\n%s",
-                     unit, host->name, lines[0] ? lines : "(nothing)");
-  }
-  return 0;
-}
-
 static int late(struct service_instance *service, const char *unit, const struct waiting *waiting,
                 struct error *err) {
   char lines[LOG_TEXT_SIZE];
@@ -174,7 +156,7 @@ static int late(struct service_instance *service, const char *unit, const struct
   lines[0] = '\0';
   for (uint32_t i = 0; i < instances && !lines[0]; i++) {
     host = service->members[i];
-    postgres_log_read(service, host, unit, lines, sizeof lines);
+    server_log_read(postgres_log_choose, service, host, unit, lines, sizeof lines);
   }
   return error_set(err, STATUS_SERVER,
                    "the service postgres was not ready in time (%s); the log of %s on %s says:\n%s",
@@ -229,7 +211,8 @@ static int check_parameters(struct service_instance *service, struct waiting *wa
   char lines[LOG_TEXT_SIZE];
   const struct host *host = service->members[waiting->primary];
   bool patroni = postgres_config(service)->topology == TOPOLOGY_PATRONI;
-  postgres_log_read(service, host, patroni ? "patroni" : "postgres", lines, sizeof lines);
+  server_log_read(postgres_log_choose, service, host, patroni ? "patroni" : "postgres", lines,
+                  sizeof lines);
   return error_set(err, STATUS_SERVER,
                    "the server parameter %s = %s is not in effect on %s (%s is); the log says:\n%s",
                    PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), host->name,
@@ -248,9 +231,11 @@ int postgres_wait_ready(struct service_instance *service, const char *unit, uint
   while (status == 0 && !waiting.ready) {
     status = postgres_on_monitor(service, wait_slice, &waiting, err);
     if (status < 0 || waiting.ready) break;
-    status = postgres_check_units(service, unit, postgres_instances(config), err);
+    status =
+        server_log_check_unit(postgres_log_choose, service, unit, postgres_instances(config), err);
     if (status == 0)
-      status = postgres_check_units(service, "etcd", postgres_etcd_count(config), err);
+      status = server_log_check_unit(postgres_log_choose, service, "etcd",
+                                     postgres_etcd_count(config), err);
     if (status == 0 && clock_now_ns(&clock_monotonic) > deadline_ns)
       status = late(service, unit, &waiting, err);
   }

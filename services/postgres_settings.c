@@ -2,8 +2,9 @@
  * configuration, versions; and the bounds that follow from it. */
 #include "services/postgres_settings.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "services/settings.h"
 
 #define TIMEOUT_NS (3 * NS_PER_S)
 
@@ -113,11 +114,10 @@ static int read_host(struct service_instance *service, uint32_t member, json_t *
         conn, "select current_setting('server_version'), pg_is_in_recovery(), version()",
         deadline_ns, &facts, err);
   if (status < 0) return error_wrap(err, "cannot read the settings of %s", name);
-  json_t *host = json_pack(
-      "{s:s, s:s, s:o}", "role", PQgetvalue(facts, 0, 1)[0] == 't' ? "replica" : "primary",
-      "server_version", PQgetvalue(facts, 0, 0), "parameters", settings_object(result));
-  if (json_object_set_new(hosts, name, host) < 0 ||
-      json_object_set_new(versions, "postgresql", json_string(PQgetvalue(facts, 0, 0))) < 0)
+  const char *version = PQgetvalue(facts, 0, 0);
+  bool primary = PQgetvalue(facts, 0, 1)[0] != 't';
+  if (settings_put_host(hosts, name, primary, version, settings_object(result)) < 0 ||
+      json_object_set_new(versions, "postgresql", json_string(version)) < 0)
     return error_set(err, STATUS_MEMORY, "out of memory for settings");
   return 0;
 }
@@ -180,7 +180,7 @@ struct postgres_timing postgres_timing_of(const json_t *patroni) {
   };
 }
 
-static int collect(struct service_instance *service, json_t *root, struct error *err) {
+static int collect(struct service_instance *service, void *root, struct error *err) {
   static const char *const topologies[] = {"patroni", "streaming", "single"};
   const struct postgres_config *config = postgres_config(service);
   json_t *hosts = json_object(), *versions = json_object();
@@ -200,19 +200,6 @@ static int collect(struct service_instance *service, json_t *root, struct error 
   return 0;
 }
 
-static int collect_on_monitor(struct service_instance *service, void *data, struct error *err) {
-  return collect(service, data, err);
-}
-
 int postgres_settings(struct service_instance *service, struct buf *json, struct error *err) {
-  json_t *root = json_object();
-  if (!root) return error_set(err, STATUS_MEMORY, "out of memory for settings");
-  int status = postgres_on_monitor(service, collect_on_monitor, root, err);
-  char *text = status == 0 ? json_dumps(root, JSON_COMPACT) : NULL;
-  json_decref(root);
-  if (status < 0) return status;
-  if (!text) return error_set(err, STATUS_MEMORY, "out of memory for settings");
-  buf_puts(json, text);
-  free(text);
-  return buf_ok(json, err);
+  return settings_collect(service, postgres_state(service)->monitor, collect, json, err);
 }

@@ -182,34 +182,17 @@ static int wait_answers(struct service_instance *service, void *data, struct err
 /* Without a manager: a fast shutdown, then the unit again. */
 static int restart_unit(struct service_instance *service, uint32_t member, struct error *err) {
   static const struct process_match postmaster = {.program = "postgres", .argument = " -D "};
-  static const struct process_match all = {.unit = "postgres"};
-  const struct provider *provider = service->cluster->provider;
-  const struct host *host = service->members[member];
-  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + RESTART_TIMEOUT_NS;
-  uint32_t count = 0;
-  int status = provider->process_signal(service->cluster, host, &postmaster, SIGINT, &count, err);
-  if (status == 0 && count == 0)
-    status = error_set(err, STATUS_SERVER, "restart: no server runs on %s", host->name);
-  while (status == 0 && count > 0) {
-    poll(NULL, 0, POLL_MS);
-    status = provider->process_signal(service->cluster, host, &all, 0, &count, err);
-    if (status == 0 && count > 0 && clock_now_ns(&clock_monotonic) > deadline_ns)
-      status = error_set(err, STATUS_TIMEOUT, "restart: the server on %s did not stop in time",
-                         host->name);
-  }
-  if (status == 0) status = provider->unit_start(service->cluster, host, "postgres", err);
-  return status;
+  return service_restart_unit(service, service->members[member], "postgres", &postmaster, SIGINT,
+                              err);
 }
 
 int postgres_step(struct service_instance *service, enum service_step kind, const struct host *host,
                   struct error *err) {
   const struct postgres_config *config = postgres_config(service);
-  struct step step = {.kind = kind, .member = host ? postgres_member(service, host) : UINT32_MAX};
-  if (host && step.member == UINT32_MAX)
-    return error_set(err, STATUS_USAGE, "%s carries no PostgreSQL", host->name);
-  if (!service->service->can_step(config, kind))
-    return error_set(err, STATUS_USAGE, "this topology of postgres has no such step");
-  int status = 0;
+  struct step step = {.kind = kind};
+  int status = service_step_member(service, kind, host, postgres_instances(config), "PostgreSQL",
+                                   &step.member, err);
+  if (status < 0) return status;
   if (kind != STEP_RESTART) return postgres_on_monitor(service, on_monitor_step, &step, err);
   if (step.member == UINT32_MAX)
     status = postgres_on_monitor(service, choose_primary, &step.member, err);

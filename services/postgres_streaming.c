@@ -33,7 +33,7 @@ static int run(struct service_instance *service, uint32_t member, const char *co
   if (status < 0) return status;
   if (result.exit_code == 0) return 0;
   char lines[800];
-  postgres_log_pick(result.err.data, result.err.length, lines, sizeof lines);
+  server_log_pick(postgres_log_choose, result.err.data, result.err.length, lines, sizeof lines);
   return error_set(err, STATUS_SERVER, "%s: %s failed:\n%s", host->name, argv[0], lines);
 }
 
@@ -153,7 +153,7 @@ static int bootstrap_primary(struct service_instance *service, uint64_t deadline
     if (result.exit_code != 75)
       return error_set(err, STATUS_SERVER, "%s: cannot make the roles: %s",
                        service->members[0]->name, result.err.data);
-    status = postgres_check_units(service, "postgres", 1, err);
+    status = server_log_check_unit(postgres_log_choose, service, "postgres", 1, err);
     if (status == 0 && clock_now_ns(&clock_monotonic) > deadline_ns)
       status = error_set(err, STATUS_SERVER, "%s: the server did not answer in time",
                          service->members[0]->name);
@@ -217,6 +217,6 @@ int postgres_streaming_start(struct service_instance *service, uint64_t deadline
   if (status == 0) status = service_each_member(service, instances, start_replica, NULL, err);
   if (status == 0) status = postgres_wait_ready(service, "postgres", deadline_ns, err);
   if (status == 0) status = postgres_on_monitor(service, make_slots, NULL, err);
-  if (status == 0) status = service_each_member(service, instances, postgres_sync_disk, NULL, err);
+  if (status == 0) status = service_each_member(service, instances, service_sync_disk, NULL, err);
   return status;
 }

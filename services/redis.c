@@ -9,30 +9,10 @@
 #include "base/file.h"
 #include "gameday/drivers.h"
 
-uint32_t redis_member(const struct service_instance *service, const struct host *host) {
-  for (uint32_t i = 0; i < redis_data_count(service) && i < service->member_count; i++)
-    if (service->members[i]->index == host->index) return i;
-  return UINT32_MAX;
-}
-
 uint32_t redis_member_at(const struct service_instance *service, const char *address) {
   for (uint32_t i = 0; i < redis_data_count(service) && i < service->member_count; i++)
     if (strcmp(service->members[i]->address, address) == 0) return i;
   return UINT32_MAX;
-}
-
-static const struct host *monitor_of(const struct cluster *cluster) {
-  const struct host *client = NULL;
-  for (uint32_t i = 0; i < cluster->host_count; i++) {
-    if (cluster->hosts[i].kind == HOST_MONITOR) return &cluster->hosts[i];
-    if (cluster->hosts[i].kind == HOST_CLIENT && !client) client = &cluster->hosts[i];
-  }
-  return client;
-}
-
-static struct endpoint endpoint_of(const struct host *host, uint16_t port) {
-  return (struct endpoint){
-      .host = host->index, .name = host->name, .address = host->address, .port = port};
 }
 
 /* What start() and attach() have in common: state, endpoints, paths. */
@@ -40,11 +20,10 @@ static int prepare_state(struct service_instance *service, char secrets_path[PAT
                          struct error *err) {
   struct redis_state *state = redis_state(service);
   const struct redis_config *config = redis_config(service);
-  if (service->member_count < redis_host_count(config))
-    return error_set(err, STATUS_INTERNAL, "the service redis was given %u of its %u hosts",
-                     service->member_count, redis_host_count(config));
-  int status = path_format(secrets_path, PATH_MAX, err, "%s/secrets/redis.json",
-                           service->cluster->run_directory);
+  int status = service_check_hosts(service, redis_host_count(config), err);
+  if (status == 0)
+    status = path_format(secrets_path, PATH_MAX, err, "%s/secrets/redis.json",
+                         service->cluster->run_directory);
   if (status == 0 && !state->histories_ready) status = redis_histories_init(&state->histories, err);
   if (status < 0) return status;
   state->histories_ready = true;
@@ -52,13 +31,13 @@ static int prepare_state(struct service_instance *service, char secrets_path[PAT
     pthread_mutex_init(&state->view_mutex, NULL);
     state->view_mutex_ready = true;
   }
-  state->monitor = monitor_of(service->cluster);
+  state->monitor = service_monitor(service->cluster);
   state->view = (struct service_view){
       .primary = HOST_NONE, .leader = HOST_NONE, .shards = redis_shards(config)};
   for (uint32_t i = 0; i < redis_instances(config); i++)
-    state->endpoints[i] = endpoint_of(service->members[i], REDIS_PORT);
+    state->endpoints[i] = service_endpoint(service->members[i], REDIS_PORT);
   for (uint32_t i = 0; i < redis_sentinel_count(config); i++)
-    state->sentinels[i] = endpoint_of(service->members[i], REDIS_SENTINEL_PORT);
+    state->sentinels[i] = service_endpoint(service->members[i], REDIS_SENTINEL_PORT);
   return 0;
 }
 

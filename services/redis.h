@@ -9,10 +9,12 @@
 
 #include "base/cleanup.h"
 #include "gameday/service.h"
+#include "services/members.h"
 #include "services/redis_info.h"
 #include "services/redis_parameters.h"
 #include "services/remote.h"
 #include "services/secrets.h"
+#include "services/server_log.h"
 
 #define REDIS_HOSTS_MAX (REDIS_INSTANCES_MAX + REDIS_SENTINELS_MAX)
 #define REDIS_UNIT "redis"
@@ -71,7 +73,10 @@ static inline uint32_t redis_data_count(const struct service_instance *service) 
 }
 
 /* Which member a host is; UINT32_MAX when it carries no data server of this service. */
-uint32_t redis_member(const struct service_instance *service, const struct host *host);
+static inline uint32_t redis_member(const struct service_instance *service,
+                                    const struct host *host) {
+  return service_member(service, redis_data_count(service), host);
+}
 /* The member with this address; UINT32_MAX: none. */
 uint32_t redis_member_at(const struct service_instance *service, const char *address);
 /* Where member `member` keeps its Sentinel: the first members do, or those behind the data servers
@@ -136,21 +141,13 @@ int redis_ask_info(const struct service_instance *service, uint32_t member, cons
 
 /* --- redis_log.c --- */
 
-/* The lines of a server's log that tell most, last ones preferred, at most `size` bytes. "" when
- * there are none. */
-void redis_log_pick(const char *log, size_t length, char *text, size_t size);
-/* The same of RUN_DIRECTORY/logs/HOST/UNIT.log. */
-void redis_log_read(const struct service_instance *service, const struct host *host,
-                    const char *unit, char *text, size_t size);
+server_log_chooser redis_log_choose;
 
 /* --- starting; access is filled --- */
 
 /* redis_host.c: finds the programs, makes directories, files and units. A `member_call`. */
 int redis_prepare_member(struct service_instance *service, uint32_t member, void *data,
                          struct error *err);
-/* Flushes the file system with the data: what was set up must outlive a power cut. */
-int redis_sync_disk(struct service_instance *service, uint32_t member, void *data,
-                    struct error *err);
 /* redis_start.c: everything; returns when it is ready. */
 int redis_bring_up(struct service_instance *service, uint64_t deadline_ns, struct error *err);
 

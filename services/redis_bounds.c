@@ -1,6 +1,7 @@
 /* How long writes may be down after a fault if every part keeps its promise, computed from the
  * settings in effect. Pure. docs/services/redis.md derives each term. */
 #include "services/redis_settings.h"
+#include "services/settings.h"
 
 /* Sentinel (sentinel.c): it pings every second, and counts from the first ping that stays
  * unanswered; asks the others every second whether they agree; begins after a random delay of up to
@@ -19,10 +20,6 @@
 /* Not a promise but an allowance: replicas that find the new primary. */
 #define FOLLOW_S 2.0
 
-static json_t *bound(double seconds, const char *because) {
-  return json_pack("{s:f, s:s}", "failover_time_s", seconds, "because", because);
-}
-
 static double follow_s(const struct redis_config *config) {
   return config->min_replicas_to_write > 0 ? FOLLOW_S : 0;
 }
@@ -38,7 +35,7 @@ static json_t *sentinel_lost(const struct redis_config *config, const struct red
            t->down_after_s, PING_S, AGREEMENT_S, DESYNC_S, STEPS_S, INFO_S,
            follow_s(config) > 0 ? " + replicas that follow 2 (min_replicas_to_write)" : "",
            2 * t->failover_timeout_s);
-  return bound(t->down_after_s + PING_S + election_s + INFO_S + follow_s(config), because);
+  return settings_bound(t->down_after_s + PING_S + election_s + INFO_S + follow_s(config), because);
 }
 
 static json_t *sentinel_switchover(const struct redis_config *config) {
@@ -46,7 +43,7 @@ static json_t *sentinel_switchover(const struct redis_config *config) {
   snprintf(because, sizeof because,
            "steps of the failover %.1f + INFO of the promoted %.0f%s; nobody has to agree", STEPS_S,
            INFO_S, follow_s(config) > 0 ? " + replicas that follow 2 (min_replicas_to_write)" : "");
-  return bound(STEPS_S + INFO_S + follow_s(config), because);
+  return settings_bound(STEPS_S + INFO_S + follow_s(config), because);
 }
 
 static json_t *cluster_lost(const struct redis_config *config, const struct redis_timing *t) {
@@ -60,8 +57,8 @@ static json_t *cluster_lost(const struct redis_config *config, const struct redi
            "frequent, and it is usually over after node_timeout + 2",
            t->node_timeout_s, half_s, half_s, DELAY_S, rank_s, VOTES_S,
            follow_s(config) > 0 ? " + replicas that follow 2 (min_replicas_to_write)" : "");
-  return bound(t->node_timeout_s + 2 * half_s + DELAY_S + rank_s + VOTES_S + follow_s(config),
-               because);
+  return settings_bound(
+      t->node_timeout_s + 2 * half_s + DELAY_S + rank_s + VOTES_S + follow_s(config), because);
 }
 
 static json_t *cluster_switchover(const struct redis_config *config) {
@@ -70,7 +67,7 @@ static json_t *cluster_switchover(const struct redis_config *config) {
            "the master holds its clients back until the replica has everything, 5 at most, votes "
            "%.1f%s",
            VOTES_S, follow_s(config) > 0 ? ", replicas that follow 2 (min_replicas_to_write)" : "");
-  return bound(5 + VOTES_S + follow_s(config), because);
+  return settings_bound(5 + VOTES_S + follow_s(config), because);
 }
 
 json_t *redis_bounds(const struct redis_config *config, const struct redis_timing *t) {

@@ -130,18 +130,3 @@ int redis_prepare_member(struct service_instance *service, uint32_t member, void
     status = prepare_sentinel(service, member, err);
   return status;
 }
-
-int redis_sync_disk(struct service_instance *service, uint32_t member, void *data,
-                    struct error *err) {
-  (void)data;
-  static const char *const argv[] = {"sync", "-f", HOST_DATA_DIRECTORY, NULL};
-  const struct process_spec spec = {.argv = argv};
-  const struct host *host = service->members[member];
-  CLEANUP(process_result_release) struct process_result result;
-  process_result_init(&result);
-  int status = service->cluster->provider->exec(service->cluster, host, NULL, &spec, &result, err);
-  if (status == 0 && result.exit_code != 0)
-    status = error_set(err, STATUS_ENVIRONMENT, "%s: cannot flush its disk: %s", host->name,
-                       result.err.data);
-  return status;
-}

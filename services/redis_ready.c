@@ -8,7 +8,6 @@
 #define SLICE_NS (250 * NS_PER_MS) /* between two looks at the units */
 #define POLL_MS 10
 #define ATTEMPT_NS NS_PER_S
-#define LOG_TEXT_SIZE 800
 #define WHY_SIZE 200
 
 struct waiting {
@@ -141,30 +140,12 @@ static int wait_slice(struct service_instance *service, void *data, struct error
   return 0;
 }
 
-/* A unit that has ended will not come back, which is certain long before any deadline. */
-static int check_unit(struct service_instance *service, const char *unit, uint32_t count,
-                      struct error *err) {
-  for (uint32_t i = 0; i < count; i++) {
-    const struct host *host = service->members[i];
-    bool running = false;
-    int status =
-        service->cluster->provider->unit_running(service->cluster, host, unit, &running, err);
-    if (status < 0) return status;
-    if (running) continue;
-    char lines[LOG_TEXT_SIZE];
-    redis_log_read(service, host, unit, lines, sizeof lines);
-    return error_set(err, STATUS_SERVER, "%s on %s has ended while starting; its log says:\n%s",
-                     unit, host->name, lines[0] ? lines : "(nothing)");
-  }
-  return 0;
-}
-
 static int late(struct service_instance *service, const struct waiting *waiting, bool sentinels,
                 struct error *err) {
   char lines[LOG_TEXT_SIZE];
   const char *unit = sentinels ? REDIS_SENTINEL_UNIT : REDIS_UNIT;
   const struct host *host = service->members[0];
-  redis_log_read(service, host, unit, lines, sizeof lines);
+  server_log_read(redis_log_choose, service, host, unit, lines, sizeof lines);
   return error_set(err, STATUS_SERVER,
                    "the service redis was not ready in time (%s); the log of %s on %s says:\n%s",
                    waiting->why, unit, host->name, lines[0] ? lines : "(nothing)");
@@ -178,9 +159,10 @@ int redis_wait(struct service_instance *service, redis_condition *condition, boo
   for (;;) {
     int status = redis_on_monitor(service, wait_slice, &waiting, err);
     if (status < 0 || waiting.there) return status;
-    status = check_unit(service, REDIS_UNIT, servers, err);
+    status = server_log_check_unit(redis_log_choose, service, REDIS_UNIT, servers, err);
     if (status == 0 && sentinels)
-      status = check_unit(service, REDIS_SENTINEL_UNIT, redis_sentinel_count(config), err);
+      status = server_log_check_unit(redis_log_choose, service, REDIS_SENTINEL_UNIT,
+                                     redis_sentinel_count(config), err);
     if (status == 0 && clock_now_ns(&clock_monotonic) > deadline_ns)
       status = late(service, &waiting, sentinels, err);
     if (status < 0) return status;

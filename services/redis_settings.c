@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "services/redis.h"
+#include "services/settings.h"
 
 #define TIMEOUT_NS (3 * NS_PER_S)
 
@@ -90,10 +91,8 @@ static int read_host(struct service_instance *service, uint32_t member, json_t *
   if (status == 0)
     status = redis_ask_once(service, member, REDIS_PORT, "CONFIG GET *", TIMEOUT_NS, &reply, err);
   if (status < 0) return error_wrap(err, "cannot read the settings of %s", name);
-  json_t *host =
-      json_pack("{s:s, s:s, s:o}", "role", info.primary ? "primary" : "replica", "server_version",
-                info.version, "parameters", settings_object(redis_config(service), reply));
-  if (json_object_set_new(hosts, name, host) < 0 ||
+  json_t *parameters = settings_object(redis_config(service), reply);
+  if (settings_put_host(hosts, name, info.primary, info.version, parameters) < 0 ||
       json_object_set_new(versions, info.valkey ? "valkey" : "redis", json_string(info.version)) <
           0)
     return error_set(err, STATUS_MEMORY, "out of memory for settings");
@@ -136,7 +135,7 @@ static double node_timeout_of(const json_t *hosts, const char *name) {
   return text ? strtod(text, NULL) / 1e3 : 0;
 }
 
-static int collect(struct service_instance *service, json_t *root, struct error *err) {
+static int collect(struct service_instance *service, void *root, struct error *err) {
   static const char *const topologies[] = {"sentinel", "cluster", "single"};
   const struct redis_config *config = redis_config(service);
   struct redis_timing timing = {.down_after_s = 0};
@@ -157,19 +156,6 @@ static int collect(struct service_instance *service, json_t *root, struct error 
   return 0;
 }
 
-static int collect_on_monitor(struct service_instance *service, void *data, struct error *err) {
-  return collect(service, data, err);
-}
-
 int redis_settings(struct service_instance *service, struct buf *json, struct error *err) {
-  json_t *root = json_object();
-  if (!root) return error_set(err, STATUS_MEMORY, "out of memory for settings");
-  int status = redis_on_monitor(service, collect_on_monitor, root, err);
-  char *text = status == 0 ? json_dumps(root, JSON_COMPACT) : NULL;
-  json_decref(root);
-  if (status < 0) return status;
-  if (!text) return error_set(err, STATUS_MEMORY, "out of memory for settings");
-  buf_puts(json, text);
-  free(text);
-  return buf_ok(json, err);
+  return settings_collect(service, redis_state(service)->monitor, collect, json, err);
 }

@@ -77,6 +77,6 @@ int redis_bring_up(struct service_instance *service, uint64_t deadline_ns, struc
     case REDIS_CLUSTER: status = start_cluster(service, deadline_ns, err); break;
     case REDIS_SINGLE: status = start_single(service, deadline_ns, err); break;
   }
-  if (status == 0) status = service_each_member(service, hosts, redis_sync_disk, NULL, err);
+  if (status == 0) status = service_each_member(service, hosts, service_sync_disk, NULL, err);
   return status;
 }

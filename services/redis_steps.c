@@ -219,34 +219,19 @@ static int wait_answers(struct service_instance *service, void *data, struct err
  * again. */
 static int restart(struct service_instance *service, struct step *step, struct error *err) {
   static const struct process_match all = {.unit = REDIS_UNIT};
-  const struct provider *provider = service->cluster->provider;
   const struct host *host = service->members[step->member];
-  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + RESTART_TIMEOUT_NS;
-  uint32_t count = 0;
-  int status = provider->process_signal(service->cluster, host, &all, SIGTERM, &count, err);
-  if (status == 0 && count == 0)
-    status = error_set(err, STATUS_SERVER, "restart: no server runs on %s", host->name);
-  while (status == 0 && count > 0) {
-    poll(NULL, 0, POLL_MS);
-    status = provider->process_signal(service->cluster, host, &all, 0, &count, err);
-    if (status == 0 && count > 0 && clock_now_ns(&clock_monotonic) > deadline_ns)
-      status = error_set(err, STATUS_TIMEOUT, "restart: the server on %s did not stop in time",
-                         host->name);
-  }
-  if (status == 0) status = provider->unit_start(service->cluster, host, REDIS_UNIT, err);
+  int status = service_restart_unit(service, host, REDIS_UNIT, &all, SIGTERM, err);
   if (status == 0) status = redis_on_monitor(service, wait_answers, step, err);
   return status;
 }
 
 int redis_step(struct service_instance *service, enum service_step kind, const struct host *host,
                struct error *err) {
-  struct step step = {.kind = kind, .member = host ? redis_member(service, host) : UINT32_MAX};
-  if (host && step.member == UINT32_MAX)
-    return error_set(err, STATUS_USAGE, "%s carries no Redis server", host->name);
-  if (!service->service->can_step(redis_config(service), kind))
-    return error_set(err, STATUS_USAGE, "this topology of redis has no such step");
+  struct step step = {.kind = kind};
+  int status = service_step_member(service, kind, host, redis_data_count(service), "Redis server",
+                                   &step.member, err);
+  if (status < 0) return status;
   if (kind == STEP_SWITCHOVER) return redis_on_monitor(service, switchover, &step, err);
-  int status = 0;
   if (step.member == UINT32_MAX) status = redis_on_monitor(service, choose_primary, &step, err);
   return status == 0 ? restart(service, &step, err) : status;
 }

@@ -1,9 +1,16 @@
-/* Threads in the monitor's network, and one for each member. */
+/* Threads in the monitor's network, and one for each member; what is done on every service's hosts.
+ */
 #include "services/remote.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+
+#include "base/cleanup.h"
+
+#define RESTART_TIMEOUT_NS (60 * NS_PER_S)
+#define RESTART_POLL_MS 20
 
 struct monitor_work {
   struct service_instance *service;
@@ -79,5 +86,41 @@ int service_each_member(struct service_instance *service, uint32_t count, member
     status = works[i].status;
     if (err) *err = works[i].error;
   }
+  return status;
+}
+
+int service_sync_disk(struct service_instance *service, uint32_t member, void *data,
+                      struct error *err) {
+  (void)data;
+  static const char *const argv[] = {"sync", "-f", HOST_DATA_DIRECTORY, NULL};
+  const struct process_spec spec = {.argv = argv};
+  const struct host *host = service->members[member];
+  CLEANUP(process_result_release) struct process_result result;
+  process_result_init(&result);
+  int status = service->cluster->provider->exec(service->cluster, host, NULL, &spec, &result, err);
+  if (status == 0 && result.exit_code != 0)
+    status = error_set(err, STATUS_ENVIRONMENT, "%s: cannot flush its disk: %s", host->name,
+                       result.err.data);
+  return status;
+}
+
+int service_restart_unit(struct service_instance *service, const struct host *host,
+                         const char *unit, const struct process_match *told, int signal,
+                         struct error *err) {
+  const struct process_match all = {.unit = unit};
+  const struct provider *provider = service->cluster->provider;
+  uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + RESTART_TIMEOUT_NS;
+  uint32_t count = 0;
+  int status = provider->process_signal(service->cluster, host, told, signal, &count, err);
+  if (status == 0 && count == 0)
+    status = error_set(err, STATUS_SERVER, "restart: no server runs on %s", host->name);
+  while (status == 0 && count > 0) {
+    poll(NULL, 0, RESTART_POLL_MS);
+    status = provider->process_signal(service->cluster, host, &all, 0, &count, err);
+    if (status == 0 && count > 0 && clock_now_ns(&clock_monotonic) > deadline_ns)
+      status = error_set(err, STATUS_TIMEOUT, "restart: the server on %s did not stop in time",
+                         host->name);
+  }
+  if (status == 0) status = provider->unit_start(service->cluster, host, unit, err);
   return status;
 }

@@ -17,6 +17,17 @@ typedef int member_call(struct service_instance *service, uint32_t member, void 
 int service_each_member(struct service_instance *service, uint32_t count, member_call *call,
                         void *data, struct error *err);
 
+/* Flushes the file system with the data: what was set up must outlive a power cut. A member_call.
+ */
+int service_sync_disk(struct service_instance *service, uint32_t member, void *data,
+                      struct error *err);
+
+/* Sends `signal` to the processes `told`, waits until no process of the unit is left, and starts
+ * the unit again. STATUS_SERVER when none runs, STATUS_TIMEOUT when one stays for a minute. */
+int service_restart_unit(struct service_instance *service, const struct host *host,
+                         const char *unit, const struct process_match *told, int signal,
+                         struct error *err);
+
 /* A server that vanishes must not kill the process that writes to it: for the calling thread, for
  * good. */
 void service_block_sigpipe(void);

@@ -1,5 +1,5 @@
 /* What a service has in the simulated cluster beside its models: the word when one of its processes
- * is asked to end, and the truth. There may be several services, each on hosts of its own. */
+ * is asked to end, the truth, and time. There may be several services, each on hosts of its own. */
 #include "sim/sim.h"
 
 int sim_claim_hosts(struct sim_cluster *cluster, const struct service_instance *instance,
@@ -22,4 +22,24 @@ void sim_leave_hosts(struct sim_cluster *cluster, const struct service_instance 
   (void)sim_truth_write(cluster->truth, instance->cluster->run_directory, NULL);
   sim_truth_free(cluster->truth);
   cluster->truth = NULL;
+}
+
+int sim_refuse_attach(struct service_instance *instance, struct error *err) {
+  (void)instance;
+  return error_set(err, STATUS_USAGE, "a simulated service ends with its run");
+}
+
+static void wake_up(struct timer *timer, uint64_t now_ns) {
+  (void)now_ns;
+  *(bool *)timer->owner = true;
+}
+
+int sim_pass(struct sim_cluster *cluster, uint64_t for_ns, struct error *err) {
+  struct loop *loop = cluster->world.loop;
+  bool over = false;
+  struct timer timer = {.fire = wake_up, .owner = &over};
+  int status = loop_timer_arm(loop, &timer, loop_now_ns(loop) + for_ns, err);
+  while (status == 0 && !over) status = loop_turn(loop, TIME_NEVER, err);
+  loop_timer_cancel(loop, &timer);
+  return status;
 }

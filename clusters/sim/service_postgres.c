@@ -26,11 +26,8 @@ static int make_patroni(struct sim_service *service, struct error *err) {
 }
 
 static void fill_access(struct sim_service *service) {
-  for (uint32_t i = 0; i < service->count; i++) {
-    const struct host *host = service->instance->members[i];
-    service->endpoints[i] = (struct endpoint){
-        .host = host->index, .name = host->name, .address = host->address, .port = POSTGRES_PORT};
-  }
+  for (uint32_t i = 0; i < service->count; i++)
+    service->endpoints[i] = service_endpoint(service->instance->members[i], POSTGRES_PORT);
   service->instance->access = (struct access){.driver = &driver_sim_postgres,
                                               .endpoints = service->endpoints,
                                               .endpoint_count = service->count,
@@ -44,16 +41,15 @@ static int start(struct service_instance *instance, struct error *err) {
   struct sim_service *service = sim_service_of(instance);
   const struct postgres_config *config = instance->config;
   struct sim_cluster *cluster = sim_cluster_of(instance->cluster);
-  if (instance->member_count < postgres_host_count(config))
-    return error_set(err, STATUS_INTERNAL, "the service postgres was given %u of its %u hosts",
-                     instance->member_count, postgres_host_count(config));
+  int status = service_check_hosts(instance, postgres_host_count(config), err);
+  if (status < 0) return status;
   service->instance = instance;
   service->cluster = cluster;
   service->count = postgres_instances(config);
   service->view = (struct service_view){.primary = HOST_NONE, .leader = HOST_NONE};
-  int status = sim_postgres_cluster_new(&cluster->world, config, &cluster->config->postgres,
-                                        (const struct host *const *)instance->members,
-                                        &service->servers, err);
+  status = sim_postgres_cluster_new(&cluster->world, config, &cluster->config->postgres,
+                                    (const struct host *const *)instance->members,
+                                    &service->servers, err);
   if (status < 0) return status;
   take_clients(service);
   status = sim_claim_hosts(cluster, instance, sim_service_terminate, service, err);
@@ -72,11 +68,6 @@ static int start(struct service_instance *instance, struct error *err) {
   if (service->patroni) sim_patroni_bootstrap(service->patroni);
   fill_access(service);
   return 0;
-}
-
-static int attach(struct service_instance *instance, struct error *err) {
-  (void)instance;
-  return error_set(err, STATUS_USAGE, "a simulated service ends with its run");
 }
 
 static void release(struct service_instance *instance) {
@@ -128,7 +119,7 @@ const struct service sim_service_postgres = {
     .store_ports = postgres_store_ports,
     .connections = postgres_connections,
     .start = start,
-    .attach = attach,
+    .attach = sim_refuse_attach,
     .release = release,
     .watch = sim_service_watch,
     .unwatch = sim_service_unwatch,

@@ -3,6 +3,7 @@
 #include "sim/service_redis.h"
 
 #include "gameday/drivers.h"
+#include "services/members.h"
 
 #define READY_NS (30 * NS_PER_S)
 #define LOOK_NS (10 * NS_PER_MS)
@@ -20,11 +21,9 @@ static void fill_access(struct sim_redis_service *service) {
   const struct redis_config *config = redis_service_config(service);
   for (uint32_t i = 0; i < redis_host_count(config); i++) {
     const struct host *host = instance->members[i];
-    struct endpoint endpoint = {
-        .host = host->index, .name = host->name, .address = host->address, .port = REDIS_PORT};
-    if (i < service->count) service->endpoints[i] = endpoint;
-    endpoint.port = REDIS_SENTINEL_PORT;
-    if (i < service->sentinel_count) service->sentinels[i] = endpoint;
+    if (i < service->count) service->endpoints[i] = service_endpoint(host, REDIS_PORT);
+    if (i < service->sentinel_count)
+      service->sentinels[i] = service_endpoint(host, REDIS_SENTINEL_PORT);
   }
   service->access = (struct redis_access){.topology = (enum redis_topology)config->topology,
                                           .sentinels = service->sentinels,
@@ -71,12 +70,12 @@ static int wait_ready(struct service_instance *instance, struct error *err) {
   while (status == 0 && !ready) {
     if (redis_service_now_ns(service) > end_ns)
       return error_set(err, STATUS_SERVER, "the simulated redis was not ready in time: %s", why);
-    status = redis_service_pass(service, LOOK_NS, err);
+    status = sim_pass(service->cluster, LOOK_NS, err);
     if (status == 0) status = redis_service_converged(instance, &ready, why, sizeof why, err);
   }
   /* By then every Sentinel has asked everybody once. */
   if (status == 0 && service->sentinel_count > 0)
-    status = redis_service_pass(service, 2 * NS_PER_S, err);
+    status = sim_pass(service->cluster, 2 * NS_PER_S, err);
   return status;
 }
 
@@ -84,16 +83,15 @@ static int start(struct service_instance *instance, struct error *err) {
   struct sim_redis_service *service = redis_service_of(instance);
   const struct redis_config *config = instance->config;
   struct sim_cluster *cluster = sim_cluster_of(instance->cluster);
-  if (instance->member_count < redis_host_count(config))
-    return error_set(err, STATUS_INTERNAL, "the service redis was given %u of its %u hosts",
-                     instance->member_count, redis_host_count(config));
+  int status = service_check_hosts(instance, redis_host_count(config), err);
+  if (status < 0) return status;
   service->instance = instance;
   service->cluster = cluster;
   service->count = redis_instances(config);
   service->sentinel_count = redis_sentinel_count(config);
   service->view = (struct service_view){
       .primary = HOST_NONE, .leader = HOST_NONE, .shards = redis_shards(config)};
-  int status = check_guilt(service, err);
+  status = check_guilt(service, err);
   if (status == 0)
     status = sim_redis_cluster_new(&cluster->world, config, &cluster->config->redis,
                                    (const struct host *const *)instance->members, &service->servers,
@@ -112,11 +110,6 @@ static int start(struct service_instance *instance, struct error *err) {
     sim_redis_set_guilt(service->servers, cluster->config->guilty, cluster->world.seed);
   fill_access(service);
   return 0;
-}
-
-static int attach(struct service_instance *instance, struct error *err) {
-  (void)instance;
-  return error_set(err, STATUS_USAGE, "a simulated service ends with its run");
 }
 
 static void release(struct service_instance *instance) {
@@ -153,7 +146,7 @@ const struct service sim_service_redis = {
     .shards = count_shards,
     .connections = redis_connections,
     .start = start,
-    .attach = attach,
+    .attach = sim_refuse_attach,
     .release = release,
     .watch = redis_service_watch,
     .unwatch = redis_service_unwatch,

@@ -54,8 +54,6 @@ static inline const struct redis_config *redis_service_config(
 static inline uint64_t redis_service_now_ns(const struct sim_redis_service *service) {
   return sim_now_ns(&service->cluster->world);
 }
-/* Lets `for_ns` pass. */
-int redis_service_pass(struct sim_redis_service *service, uint64_t for_ns, struct error *err);
 
 /* --- service_redis_keys.c --- */
 int redis_service_keys(struct service_instance *instance, enum keys_action action,

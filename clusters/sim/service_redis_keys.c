@@ -13,13 +13,13 @@ static bool answers(struct sim_redis_service *service, uint32_t member) {
 static int restart_empty(struct sim_redis_service *service, uint32_t member, struct error *err) {
   uint64_t end_ns = redis_service_now_ns(service) + TIMEOUT_NS;
   sim_redis_lose_data(service->servers, member);
-  int status = redis_service_pass(service, LOOK_NS, err);
+  int status = sim_pass(service->cluster, LOOK_NS, err);
   if (status == 0) sim_process_start(sim_redis_process(service->servers, member));
   while (status == 0 && !answers(service, member)) {
     if (redis_service_now_ns(service) > end_ns)
       return error_set(err, STATUS_TIMEOUT, "the server on %s does not answer",
                        service->instance->members[member]->name);
-    status = redis_service_pass(service, LOOK_NS, err);
+    status = sim_pass(service->cluster, LOOK_NS, err);
   }
   return status;
 }

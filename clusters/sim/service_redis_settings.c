@@ -1,9 +1,9 @@
 /* The settings that a simulated `redis` runs with, in the form in which the real service reads them
  * back, and the bounds that follow from them. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "services/redis_settings.h"
+#include "services/settings.h"
 #include "sim/service_redis.h"
 
 static void put_number(json_t *object, const char *name, uint64_t value) {
@@ -34,10 +34,8 @@ static json_t *hosts_of(const struct sim_redis_service *service) {
   for (uint32_t i = 0; i < service->count; i++) {
     struct sim_redis_view view;
     sim_redis_view(service->servers, i, &view);
-    json_object_set_new(
-        hosts, service->instance->members[i]->name,
-        json_pack("{s:s, s:s, s:o}", "role", view.primary ? "primary" : "replica", "server_version",
-                  "simulated", "parameters", parameters_of(redis_service_config(service))));
+    settings_put_host(hosts, service->instance->members[i]->name, view.primary, "simulated",
+                      parameters_of(redis_service_config(service)));
   }
   return hosts;
 }
@@ -66,10 +64,5 @@ int redis_service_settings(struct service_instance *instance, struct buf *json, 
     json_object_set_new(settings, "sentinel", sentinel_of(config));
   json_t *root =
       json_pack("{s:o, s:o}", "settings", settings, "bounds", redis_bounds(config, &timing));
-  char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-  json_decref(root);
-  if (!text) return error_set(err, STATUS_MEMORY, "out of memory for settings");
-  buf_puts(json, text);
-  free(text);
-  return buf_ok(json, err);
+  return settings_print(root, json, err);
 }

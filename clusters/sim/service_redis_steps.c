@@ -4,25 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "services/members.h"
 #include "sim/service_redis.h"
 
 #define LOOK_NS (50 * NS_PER_MS)
 #define TIMEOUT_NS (60 * NS_PER_S)
-
-static void wake_up(struct timer *timer, uint64_t now_ns) {
-  (void)now_ns;
-  *(bool *)timer->owner = true;
-}
-
-int redis_service_pass(struct sim_redis_service *service, uint64_t for_ns, struct error *err) {
-  struct loop *loop = service->cluster->world.loop;
-  bool over = false;
-  struct timer timer = {.fire = wake_up, .owner = &over};
-  int status = loop_timer_arm(loop, &timer, loop_now_ns(loop) + for_ns, err);
-  while (status == 0 && !over) status = loop_turn(loop, TIME_NEVER, err);
-  loop_timer_cancel(loop, &timer);
-  return status;
-}
 
 /* --- agreement ------------------------------------------------------------------------------- */
 
@@ -143,7 +129,7 @@ static int switchover(struct sim_redis_service *service, uint32_t member, struct
                          (member != UINT32_MAX && !is_primary(service, member)))) {
     if (redis_service_now_ns(service) > end_ns)
       return error_set(err, STATUS_TIMEOUT, "switchover: no new primary in time");
-    status = redis_service_pass(service, LOOK_NS, err);
+    status = sim_pass(service->cluster, LOOK_NS, err);
   }
   return status;
 }
@@ -161,7 +147,7 @@ static int restart(struct sim_redis_service *service, uint32_t member, struct er
   if (!process->running)
     return error_set(err, STATUS_SERVER, "restart: no server runs on %s", name);
   sim_redis_terminate(service->servers, process);
-  int status = redis_service_pass(service, LOOK_NS, err);
+  int status = sim_pass(service->cluster, LOOK_NS, err);
   if (status < 0) return status;
   sim_process_start(process);
   for (;;) {
@@ -169,7 +155,7 @@ static int restart(struct sim_redis_service *service, uint32_t member, struct er
     if (view.answers) return 0;
     if (redis_service_now_ns(service) > end_ns)
       return error_set(err, STATUS_TIMEOUT, "restart: the server on %s does not answer", name);
-    status = redis_service_pass(service, LOOK_NS, err);
+    status = sim_pass(service->cluster, LOOK_NS, err);
     if (status < 0) return status;
   }
 }
@@ -178,12 +164,9 @@ int redis_service_step(struct service_instance *instance, enum service_step step
                        const struct host *host, struct error *err) {
   struct sim_redis_service *service = redis_service_of(instance);
   uint32_t member = UINT32_MAX;
-  for (uint32_t i = 0; host && i < service->count; i++)
-    if (instance->members[i]->index == host->index) member = i;
-  if (host && member == UINT32_MAX)
-    return error_set(err, STATUS_USAGE, "%s carries no Redis server", host->name);
-  if (!instance->service->can_step(instance->config, step))
-    return error_set(err, STATUS_USAGE, "this topology of redis has no such step");
+  int status =
+      service_step_member(instance, step, host, service->count, "Redis server", &member, err);
+  if (status < 0) return status;
   switch (step) {
     case STEP_SWITCHOVER: return switchover(service, member, err);
     case STEP_RESTART: return restart(service, member, err);

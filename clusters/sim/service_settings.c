@@ -1,9 +1,6 @@
 /* The settings that a simulated `postgres` runs with, in the form in which the real service reads
  * them back, and the bounds that follow from them. */
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-
+#include "services/settings.h"
 #include "sim/service.h"
 
 static json_t *one_setting(const char *value, bool written) {
@@ -28,10 +25,8 @@ static json_t *hosts_of(const struct sim_service *service) {
   uint32_t primary = sim_service_primary(service);
   json_t *hosts = json_object();
   for (uint32_t i = 0; i < service->count; i++)
-    json_object_set_new(
-        hosts, service->instance->members[i]->name,
-        json_pack("{s:s, s:s, s:o}", "role", i == primary ? "primary" : "replica", "server_version",
-                  "simulated", "parameters", parameters_of(sim_service_config(service))));
+    settings_put_host(hosts, service->instance->members[i]->name, i == primary, "simulated",
+                      parameters_of(sim_service_config(service)));
   return hosts;
 }
 
@@ -81,10 +76,5 @@ int sim_service_settings(struct service_instance *instance, struct buf *json, st
   const struct postgres_timing timing = postgres_timing_of(json_object_get(settings, "patroni"));
   json_t *root = json_pack("{s:o, s:o}", "settings", settings, "bounds",
                            postgres_bounds(instance->config, &timing));
-  char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-  json_decref(root);
-  if (!text) return error_set(err, STATUS_MEMORY, "out of memory for settings");
-  buf_puts(json, text);
-  free(text);
-  return buf_ok(json, err);
+  return settings_print(root, json, err);
 }

@@ -2,6 +2,7 @@
  * turning the world's loop until it is done. */
 #include <stdio.h>
 
+#include "services/members.h"
 #include "sim/service.h"
 
 #define LOOK_NS (50 * NS_PER_MS)
@@ -10,22 +11,6 @@
 
 static enum sim_postgres_state state_of(const struct sim_service *service, uint32_t member) {
   return sim_postgres_state(sim_postgres_member(service->servers, member));
-}
-
-static void wake_up(struct timer *timer, uint64_t now_ns) {
-  (void)now_ns;
-  *(bool *)timer->owner = true;
-}
-
-/* Lets `for_ns` pass. */
-static int pass(struct sim_service *service, uint64_t for_ns, struct error *err) {
-  struct loop *loop = service->cluster->world.loop;
-  bool over = false;
-  struct timer timer = {.fire = wake_up, .owner = &over};
-  int status = loop_timer_arm(loop, &timer, loop_now_ns(loop) + for_ns, err);
-  while (status == 0 && !over) status = loop_turn(loop, TIME_NEVER, err);
-  loop_timer_cancel(loop, &timer);
-  return status;
 }
 
 /* What is waited for, of one member. */
@@ -50,7 +35,7 @@ static int wait_until(struct sim_service *service, const struct wait *wait, uint
   while (status == 0 && !is_there(service, wait)) {
     if (sim_service_now_ns(service) > deadline_ns)
       return error_set(err, STATUS_TIMEOUT, "%s in time", what);
-    status = pass(service, LOOK_NS, err);
+    status = sim_pass(service->cluster, LOOK_NS, err);
   }
   return status;
 }
@@ -108,7 +93,7 @@ static int restart_unit(struct sim_service *service, uint32_t member, struct err
     if (sim_service_now_ns(service) > deadline_ns)
       return error_set(err, STATUS_TIMEOUT, "restart: the server on %s did not stop in time",
                        host->name);
-    status = pass(service, LOOK_NS, err);
+    status = sim_pass(service->cluster, LOOK_NS, err);
   }
   if (status == 0) sim_process_start(&service->units[member]);
   return status;
@@ -122,7 +107,7 @@ static int restart_by_patroni(struct sim_service *service, uint32_t member, stru
                      service->instance->members[member]->name);
   while (status == 0 && sim_patroni_busy(service->patroni, member) &&
          sim_service_now_ns(service) < deadline_ns)
-    status = pass(service, LOOK_NS, err);
+    status = sim_pass(service->cluster, LOOK_NS, err);
   return status;
 }
 
@@ -137,20 +122,13 @@ static int restart(struct sim_service *service, uint32_t member, struct error *e
                     RESTART_TIMEOUT_NS, "restart: the server does not answer", err);
 }
 
-static uint32_t member_of(const struct sim_service *service, const struct host *host) {
-  for (uint32_t i = 0; host && i < service->count; i++)
-    if (service->instance->members[i]->index == host->index) return i;
-  return UINT32_MAX;
-}
-
 int sim_service_step(struct service_instance *instance, enum service_step step,
                      const struct host *host, struct error *err) {
   struct sim_service *service = sim_service_of(instance);
-  uint32_t member = member_of(service, host);
-  if (host && member == UINT32_MAX)
-    return error_set(err, STATUS_USAGE, "%s carries no PostgreSQL", host->name);
-  if (!instance->service->can_step(instance->config, step))
-    return error_set(err, STATUS_USAGE, "this topology of postgres has no such step");
+  uint32_t member = UINT32_MAX;
+  int status =
+      service_step_member(instance, step, host, service->count, "PostgreSQL", &member, err);
+  if (status < 0) return status;
   switch (step) {
     case STEP_SWITCHOVER: return switchover(service, member, err);
     case STEP_PROMOTE: return promote(service, member, err);

@@ -83,6 +83,10 @@ int sim_claim_hosts(struct sim_cluster *cluster, const struct service_instance *
                     sim_terminate *terminate, void *service, struct error *err);
 /* Gives them back, and writes the truth, while the servers are still there. */
 void sim_leave_hosts(struct sim_cluster *cluster, const struct service_instance *instance);
+/* struct service's attach: refuses. */
+int sim_refuse_attach(struct service_instance *instance, struct error *err);
+/* Lets `for_ns` pass, by turning the world's loop: what a step does that blocks. */
+int sim_pass(struct sim_cluster *cluster, uint64_t for_ns, struct error *err);
 
 /* --- sim/power.c, sim/signal.c, sim/links.c: the primitives --- */
 

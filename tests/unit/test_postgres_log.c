@@ -5,7 +5,7 @@
 
 static void expect(const char *log, size_t size, const char *expected) {
   char text[1024];
-  postgres_log_pick(log, strlen(log), text, size);
+  server_log_pick(postgres_log_choose, log, strlen(log), text, size);
   assert_string_equal(text, expected);
 }
 

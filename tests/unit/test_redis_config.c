@@ -151,7 +151,7 @@ static void test_users(void **state) {
 
 static void expect_pick(const char *log, const char *expected) {
   char text[800];
-  redis_log_pick(log, strlen(log), text, sizeof text);
+  server_log_pick(redis_log_choose, log, strlen(log), text, sizeof text);
   assert_string_equal(text, expected);
 }
 
@@ -181,7 +181,7 @@ static void test_long_lines_of_a_log(void **state) {
   char log[4096], text[64];
   memset(log, 'x', sizeof log);
   log[2000] = '\n';
-  redis_log_pick(log, sizeof log, text, sizeof text);
+  server_log_pick(redis_log_choose, log, sizeof log, text, sizeof text);
   assert_true(strlen(text) > 0 && strlen(text) < sizeof text);
 }
 
