@@ -2,10 +2,12 @@
 """Simulated against real distributions of what a scenario measures: how far to trust `predict`.
 
 Runs each scenario on `local`, REPEATS times, and on `sim`, SEEDS times, with the same settings, and
-prints a table for docs/simulator.md. A real run takes minutes: its result is kept in the directory OUT,
-and the next call runs only what is missing there (`--repeats 0`: nothing, just the table).
+prints a table for docs/simulator.md. A real run takes minutes: its result is kept below the directory
+OUT, as a line of real.jsonl, and the next call runs only what is missing there (`--repeats 0`:
+nothing, just the table).
 """
 import argparse
+import concurrent.futures
 import glob
 import hashlib
 import json
@@ -15,10 +17,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MEASURES = ["failover_time", "client_recovery_time", "time_to_full_redundancy"]
+MEASURES = ["failover_time", "client_recovery_time", "time_to_full_redundancy", "dual_primary",
+            "loss_window"]
 LOSS = "data_loss"
 TOLERANCE = 0.20  # beyond it the model is mended, or the difference explained
 
@@ -35,11 +39,14 @@ def parse_arguments():
     parser.add_argument("--repeats", type=int, default=20, help="real runs of each (default 20)")
     parser.add_argument("--seeds", type=int, default=200, help="simulated runs of each (default 200)")
     parser.add_argument("--seed", type=int, default=1, help="the first seed of both (default 1)")
+    parser.add_argument("--jobs", type=int, default=1,
+                        help="real runs at once (default 1); they share the machine")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE",
                         help="override a value on both sides")
+    parser.add_argument("--keep", action="store_true", help="keep the records of the real runs")
     parser.add_argument("--out", default=os.path.join(ROOT, "build", "fidelity"), metavar="DIR",
                         help="where results are kept (default build/fidelity)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if not arguments.scenarios:
         found = sorted(glob.glob(os.path.join(ROOT, "scenarios", "**", "*.yaml"), recursive=True))
         arguments.scenarios = [path for path in found
@@ -61,16 +68,32 @@ class Scenario:
         os.makedirs(self.directory, exist_ok=True)
         self.sets = [word for value in arguments.set for word in ("--set", value)]
 
-    def result_path(self, seed):
-        return os.path.join(self.directory, "real-%d.json" % seed)
+    def kept(self):
+        """What real.jsonl has, by seed."""
+        path = os.path.join(self.directory, "real.jsonl")
+        if not os.path.exists(path):
+            return {}
+        kept = {}
+        with open(path, encoding="utf-8") as file:
+            for text in file:
+                try:
+                    line = json.loads(text)
+                except ValueError:
+                    continue  # torn when the machine went down: run again
+                kept[line["seed"]] = line
+        return kept
+
+    def keep(self, line):
+        """One write, so that a line is whole or not there."""
+        with open(os.path.join(self.directory, "real.jsonl"), "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
     def missing(self):
-        first = self.arguments.seed
-        return [seed for seed in range(first, first + self.arguments.repeats)
-                if not os.path.exists(self.result_path(seed))]
+        first, kept = self.arguments.seed, self.kept()
+        return [seed for seed in range(first, first + self.arguments.repeats) if seed not in kept]
 
     def run_real(self, seed):
-        """One run on local hosts. Its result is put in place last, so that it is whole or not there."""
+        """One run on local hosts."""
         record = os.path.join(self.directory, "run-%d" % seed)
         shutil.rmtree(record, ignore_errors=True)
         done = subprocess.run(
@@ -79,34 +102,45 @@ class Scenario:
             text=True, check=False)
         result = os.path.join(record, "result.json")
         if done.returncode not in (0, 1, 4) or not os.path.exists(result):
-            sys.exit("fidelity: %s, seed %d: gameday exited with %d\n%s" % (
+            raise RuntimeError("%s, seed %d: gameday exited with %d\n%s" % (
                 self.name, seed, done.returncode, done.stderr[-2000:]))
         with open(result, encoding="utf-8") as file:
-            trusted = json.load(file)["trusted"]
-        if not trusted:  # the machine was too busy to measure: no result, but no reason to stop
+            result = json.load(file)
+        if not result["trusted"]:  # the machine was too busy to measure: no reason to stop
             say("%s, seed %d: the run cannot be trusted, and is not counted; its record is %s" % (
                 self.name, seed, record))
             return
-        os.replace(result, self.result_path(seed))
-        shutil.rmtree(record)
+        versions = [service.get("settings", {}).get("versions", {}).get("patroni")
+                    for service in result["settings"].values()]
+        self.keep({"seed": seed, "load": os.getloadavg()[0],
+                   "patroni": next(filter(None, versions), None), "measures": [
+            {key: measure.get(key) for key in ("name", "fault", "applies", "value")}
+            for measure in result["measures"] if measure["name"] in [*MEASURES, LOSS]]})
+        if not self.arguments.keep:
+            shutil.rmtree(record)
 
     def real(self):
-        """{measure: the worst value of each run, None where it is not known}."""
+        """{measure: the worst value of each run, None where it is not known}, and the load averages."""
         values = {name: [] for name in [*MEASURES, LOSS]}
-        for path in sorted(glob.glob(os.path.join(self.directory, "real-*.json"))):
-            with open(path, encoding="utf-8") as file:
-                measures = json.load(file)["measures"]
+        lines = self.kept().values()
+        for line in lines:
             for name, column in values.items():
-                found = [m["value"] for m in measures if m["name"] == name and m["applies"]]
+                found = [m["value"] for m in line["measures"] if m["name"] == name and m["applies"]]
                 if found:
                     column.append(None if None in found else max(found))
-        return values
+        return values, sorted(line["load"] for line in lines)
+
+    def version_sets(self):
+        """The simulator is told which Patroni the real runs had; before 3.2 one behaves otherwise."""
+        found = {line["patroni"] for line in self.kept().values() if line["patroni"]}
+        old = any(tuple(map(int, version.split(".")[:2])) < (3, 2) for version in found)
+        return ["--set", "cluster.sim.patroni_version=3.0"] if old else []
 
     def simulated(self):
         done = subprocess.run(
             [self.arguments.gameday, "predict", self.path, "--seeds", str(self.arguments.seeds),
-             "--seed", str(self.arguments.seed), "--json", *self.sets], stdout=subprocess.PIPE,
-            check=False)
+             "--seed", str(self.arguments.seed), "--json", *self.version_sets(), *self.sets],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         if done.returncode not in (0, 1, 4):
             sys.exit("fidelity: %s: gameday predict exited with %d" % (self.name, done.returncode))
         point = json.loads(done.stdout)["points"][0]["values"]
@@ -115,19 +149,31 @@ class Scenario:
                 for name in [*MEASURES, LOSS]}
 
 
-def run_all_missing(scenarios):
+def run_all_missing(scenarios, jobs):
     """One repeat of each scenario after the other, so that a break leaves all equally far."""
     plan = [(index, scenario, seed) for scenario in scenarios
             for index, seed in enumerate(scenario.missing())]
     plan.sort(key=lambda step: step[0])
-    began = time.monotonic()
-    for count, (_, scenario, seed) in enumerate(plan):
-        left = ""
-        if count > 0:
-            minutes = (time.monotonic() - began) / count * (len(plan) - count) / 60
-            left = ", about %.0f min left" % minutes
-        say("real run %d of %d: %s, seed %d%s" % (count + 1, len(plan), scenario.name, seed, left))
+    began, lock, started = time.monotonic(), threading.Lock(), [0]
+
+    def step(scenario, seed):
+        with lock:
+            done = max(0, started[0] - jobs)  # about
+            started[0] += 1
+            minutes = (time.monotonic() - began) / max(done, 1) * (len(plan) - done) / 60
+            left = ", about %.0f min left" % minutes if done > 0 else ""
+            say("real run %d of %d: %s, seed %d%s" % (
+                started[0], len(plan), scenario.name, seed, left))
         scenario.run_real(seed)
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool:
+        futures = [pool.submit(step, scenario, seed) for _, scenario, seed in plan]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+        except BaseException:  # those that run have had the signal too, and clean up; they are awaited
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def quantile(values, share):
@@ -180,13 +226,14 @@ def row_of(scenario, name, real, simulated):
     return "| " + " | ".join(cells) + " |"
 
 
-def loss_row(scenario, real, simulated):
+def loss_row(scenario, real, simulated, load):
     cells = [scenario.name]
     for side in (real, simulated):
         known = [value for value in side if value is not None]
         lost = sum(value > 0 for value in known)
         share = " (%.0f %%)" % (100 * lost / len(known)) if known else ""
         cells.append("%d of %d%s" % (lost, len(known), share))
+    cells.append("%.1f, %.1f to %.1f" % (median(load), load[0], load[-1]))
     return "| " + " | ".join(cells) + " |"
 
 
@@ -195,18 +242,19 @@ def table(scenarios):
         "| scenario | measure | runs, real / simulated | median, real | its 95 % interval | "
         "median, simulated | difference | p95, real | p95, simulated | difference |",
         "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
-    losses = ["| scenario | real runs that lost writes | simulated runs that lost writes |",
-              "| --- | --- | --- |"]
+    losses = ["| scenario | real runs that lost writes | simulated runs that lost writes | "
+              "load average of the machine, median and range |",
+              "| --- | --- | --- | --- |"]
     for scenario in scenarios:
-        real = scenario.real()
-        if not any(real.values()):
+        real, load = scenario.real()
+        if not load:
             say("%s: no real run yet" % scenario.name)
             continue
         say("%s: simulating %d runs" % (scenario.name, scenario.arguments.seeds))
         simulated = scenario.simulated()
         rows = [row_of(scenario, name, real[name], simulated[name]) for name in MEASURES]
         times += [row for row in rows if row]
-        losses.append(loss_row(scenario, real[LOSS], simulated[LOSS]))
+        losses.append(loss_row(scenario, real[LOSS], simulated[LOSS], load))
     settings = scenarios[0].arguments.set
     head = ["With `--set %s` on both sides." % "`, `--set ".join(settings), ""] if settings else []
     return "\n".join([*head, *times, "", *losses]) + "\n"
@@ -217,10 +265,12 @@ def main():
     scenarios = [Scenario(path, arguments) for path in arguments.scenarios]
     say("results are kept in " + arguments.out)
     try:
-        run_all_missing(scenarios)
+        run_all_missing(scenarios, arguments.jobs)
     except KeyboardInterrupt:  # gameday had it too, and has cleaned up
         say("interrupted; the same command goes on from here")
         sys.exit(130)
+    except RuntimeError as error:
+        sys.exit("fidelity: %s" % error)
     text = table(scenarios)
     with open(os.path.join(arguments.out, "fidelity.md"), "w", encoding="utf-8") as file:
         file.write(text)
