@@ -222,7 +222,8 @@ static void test_thawed_leader_finds_its_key_gone(void **state) {
   }
 }
 
-/* What Debian 12's Patroni does: the new leader is deposed, and rewound to the old one. */
+/* What Debian 12's Patroni does: the new leader is deposed, and rewound to the old one, unless the
+ * old one reads the news before it looks at its key. */
 static void test_patroni_3_0_takes_its_key_back(void **state) {
   (void)state;
   uint32_t taken = 0;
@@ -234,7 +235,7 @@ static void test_patroni_3_0_takes_its_key_back(void **state) {
     taken += sim_managed_primary(&managed) == 0;
     sim_managed_release(&managed);
   }
-  assert_true(taken > 15);
+  assert_in_range(taken, 8, 18);
 }
 
 /* Nobody demotes a primary whose manager sleeps. The others compare positions while the log grows:
