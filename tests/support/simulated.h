@@ -19,8 +19,9 @@
 struct simulated_case {
   const char *path;
   enum verdict verdict;
+  bool no_ledger; /* nothing is written that the simulator's truth knows of: only judged */
 };
-#define SIMULATED_CASES 25
+#define SIMULATED_CASES 33
 extern const struct simulated_case simulated_cases[SIMULATED_CASES];
 
 /* A scenario with its overrides; `provider` is sim whatever the file says. */
