@@ -28,11 +28,13 @@ static const struct {
     {.measure = "phantom", .label = "phantom rows (nobody wrote them)"},
     {.measure = "duplicate", .label = "duplicate rows"},
     {.measure = "corrupt", .label = "corrupt rows", .optional = true},
-    {.measure = "diverged", .label = "hosts that differ at the end", .optional = true},
+    {.measure = "diverged", .label = "rows that differ between hosts", .optional = true},
     {.measure = "dual_primary", .label = "two primaries acknowledged writes", .optional = true},
     {.measure = "stale_own_reads", .label = "stale reads of an own write", .optional = true},
     {.measure = "staleness.p99", .label = "staleness of reads, p99", .optional = true},
-    {.measure = "replication_lag.p99", .label = "replication lag, p99", .optional = true},
+    {.measure = "replication_lag.p99",
+     .label = "replication lag, p99, worst host",
+     .optional = true},
 };
 
 void data_values(const struct run_result *result, data_value *each, void *data) {

@@ -23,9 +23,8 @@ static ssize_t read_some(int fd, void *bytes, size_t size) {
   return got;
 }
 
-int file_read(const char *path, size_t limit, struct buf *ret_content, struct error *err) {
-  CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
+static int read_whole(int fd, const char *path, size_t limit, struct buf *ret_content,
+                      struct error *err) {
   CLEANUP(buf_release) struct buf content;
   buf_init(&content);
   char piece[16 * 1024];
@@ -42,6 +41,21 @@ int file_read(const char *path, size_t limit, struct buf *ret_content, struct er
   *ret_content = content;
   content = old;
   return 0;
+}
+
+int file_read(const char *path, size_t limit, struct buf *ret_content, struct error *err) {
+  CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
+  return read_whole(fd, path, limit, ret_content, err);
+}
+
+int file_read_regular(const char *path, size_t limit, struct buf *ret_content, struct error *err) {
+  CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
+  struct stat stat;
+  if (fstat(fd, &stat) < 0) return error_set_errno(err, errno, "cannot stat %s", path);
+  if (!S_ISREG(stat.st_mode)) return error_set(err, STATUS_USAGE, "%s is not a regular file", path);
+  return read_whole(fd, path, limit, ret_content, err);
 }
 
 int file_write_all(int fd, const void *bytes, size_t length, const char *name, struct error *err) {

@@ -11,6 +11,8 @@
 
 /* Reads a whole file into `ret_content`; more than `limit` bytes is STATUS_USAGE. */
 int file_read(const char *path, size_t limit, struct buf *ret_content, struct error *err);
+/* The same, of a regular file only (STATUS_USAGE else): a FIFO would hang, a device never end. */
+int file_read_regular(const char *path, size_t limit, struct buf *ret_content, struct error *err);
 /* Writes all bytes to a temporary file beside it, fsyncs, renames: the old or the new content. */
 int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error *err);
 int file_puts(const char *path, const char *text, mode_t mode, struct error *err);

@@ -2,6 +2,7 @@
  * not known is carried as a range: an objective is met when the whole range meets it, missed
  * when none of it can, and unknown in between. */
 #include <assert.h>
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,14 +39,16 @@ static enum scope scope_of(const struct measure *measure) {
   return measure->host == HOST_NONE ? SCOPE_RUN : SCOPE_HOST;
 }
 
-/* Calls `each` for every measure of that name in the runs. */
+/* Calls `each` for every measure of that name in the runs; `whole`: nothing of its run is missing.
+ */
 static void for_each(const struct run_result *runs, uint32_t run_count, const char *name,
-                     void (*each)(void *data, const struct measure *measure), void *data) {
+                     void (*each)(void *data, const struct measure *measure, bool whole),
+                     void *data) {
   for (uint32_t r = 0; r < run_count; r++)
     for (uint32_t f = 0; f < runs[r].finding_count; f++)
       for (uint32_t m = 0; m < runs[r].findings[f].measure_count; m++) {
         const struct measure *measure = &runs[r].findings[f].measures[m];
-        if (strcmp(measure->name, name) == 0) each(data, measure);
+        if (strcmp(measure->name, name) == 0) each(data, measure, runs[r].info.complete);
       }
 }
 
@@ -55,8 +58,9 @@ struct census {
   const char *why_none;
 };
 
-static void count_measure(void *data, const struct measure *measure) {
+static void count_measure(void *data, const struct measure *measure, bool whole) {
   struct census *census = data;
+  (void)whole;
   census->total++;
   if (!measure->not_applicable) {
     census->scopes[scope_of(measure)]++;
@@ -72,7 +76,14 @@ struct gathering {
   enum scope scope;
 };
 
-static void gather_measure(void *data, const struct measure *measure) {
+/* Whether more of the run could have made it smaller: a share, or a percentile. */
+static bool may_shrink(const struct measure *measure) {
+  const char *suffix = strrchr(measure->name, '.');
+  bool percentile = suffix && suffix[1] == 'p' && isdigit((unsigned char)suffix[2]);
+  return percentile || measure->unit == UNIT_RATIO;
+}
+
+static void gather_measure(void *data, const struct measure *measure, bool whole) {
   const struct gathering *gathering = data;
   struct gathered *into = gathering->into;
   if (measure->not_applicable) return;
@@ -83,6 +94,11 @@ static void gather_measure(void *data, const struct measure *measure) {
     if (!measure->floor) into->low[into->count] = 0;
     into->high[into->count] = INFINITY;
     if (!into->why) into->why = measure->why ? measure->why : "it could not be measured";
+  } else if (!whole) {
+    /* What would have come after is not in it. */
+    if (may_shrink(measure)) into->low[into->count] = 0;
+    into->high[into->count] = INFINITY;
+    if (!into->why) into->why = "the record is incomplete";
   }
   into->count++;
 }

@@ -142,7 +142,7 @@ int record_read_events(struct record *record, struct error *err) {
   if (!file_exists(path)) return error_set(err, STATUS_USAGE, "%s is not there", path);
   CLEANUP(buf_release) struct buf text;
   buf_init(&text);
-  status = file_read(path, EVENTS_BYTES_MAX, &text, err);
+  status = file_read_regular(path, EVENTS_BYTES_MAX, &text, err);
   struct event_reader reader = {.record = record, .path = path};
   const char *next = text.data, *end = text.data + text.length;
   while (status == 0) {

@@ -280,7 +280,7 @@ int record_read_run(struct record *record, struct error *err) {
   if (!file_exists(path))
     return error_set(err, STATUS_USAGE, "%s is not there: %s is no run directory", path,
                      record->directory);
-  status = file_read(path, RUN_BYTES_MAX, &text, err);
+  status = file_read_regular(path, RUN_BYTES_MAX, &text, err);
   if (status < 0) return status;
   json_error_t place;
   CLEANUP(free_json)

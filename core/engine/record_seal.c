@@ -54,6 +54,9 @@ static int read_file(const char *path, struct sealed_file *file, struct error *e
   CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) return 0;
   if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
+  struct stat stat;
+  if (fstat(fd, &stat) < 0) return error_set_errno(err, errno, "cannot stat %s", path);
+  if (!S_ISREG(stat.st_mode)) return error_set(err, STATUS_USAGE, "%s is not a regular file", path);
   CLEANUP_FREE unsigned char *piece = malloc(PIECE_BYTES);
   if (!piece) return error_set(err, STATUS_MEMORY, "out of memory for reading %s", path);
   file->there = true;
@@ -224,8 +227,10 @@ int record_open_sealed(const char *run_directory, struct record *ret, struct err
   if (status == STATUS_USAGE && difference[0]) {
     /* That a file is gone need not be said twice. */
     bool gone = strstr(difference, "is not there any more") != NULL;
+    char why[ERROR_MESSAGE_SIZE];
+    error_format(&failed, why, sizeof why);
     return error_set(err, STATUS_UNTRUSTED, "%s: the record was changed after the run: %s%s%s",
-                     run_directory, difference, gone ? "" : "; ", gone ? "" : failed.message);
+                     run_directory, difference, gone ? "" : "; ", gone ? "" : why);
   }
   if (status < 0) {
     if (err) *err = failed;

@@ -1,5 +1,6 @@
 /* Records that changed after the run: each used to be judged as if it were what was measured. */
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -166,6 +167,40 @@ static void test_an_unreadable_record_that_was_sealed(void **state) {
   assert_int_equal(record_open_sealed("/nonexistent", &record, &err), STATUS_USAGE);
 }
 
+/* A bad line was told without its place. */
+static void test_a_bad_line_has_its_place(void **state) {
+  struct synthetic it;
+  struct error err = ERROR_INIT;
+  struct record record;
+  (void)state;
+  begin(&it);
+  flip(&it, "events.jsonl", 0);
+  assert_int_equal(record_open_sealed(it.directory, &record, &err), STATUS_UNTRUSTED);
+  assert_non_null(strstr(err.message, "events.jsonl:1:"));
+  synthetic_release(&it);
+}
+
+/* Reading them would hang, or never end. */
+static void test_what_is_no_regular_file_is_refused(void **state) {
+  static const char *const names[] = {"events.jsonl", "run.json", "operations.bin"};
+  (void)state;
+  for (size_t i = 0; i < COUNT(names); i++) {
+    for (int sealed = 0; sealed < 2; sealed++) {
+      struct synthetic it;
+      struct error err = ERROR_INIT;
+      struct record record;
+      char path[128];
+      begin(&it);
+      if (!sealed) assert_int_equal(unlink(path_of(&it, "seal.json", path)), 0);
+      assert_int_equal(unlink(path_of(&it, names[i], path)), 0);
+      assert_int_equal(mkfifo(path, 0600), 0);
+      assert_int_equal(record_open_sealed(it.directory, &record, &err), STATUS_USAGE);
+      assert_non_null(strstr(err.message, "is not a regular file"));
+      synthetic_release(&it);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_an_unchanged_record_passes),
@@ -175,6 +210,8 @@ int main(void) {
       cmocka_unit_test(test_the_seal_itself),
       cmocka_unit_test(test_a_run_that_did_not_finish_needs_no_seal),
       cmocka_unit_test(test_an_unreadable_record_that_was_sealed),
+      cmocka_unit_test(test_a_bad_line_has_its_place),
+      cmocka_unit_test(test_what_is_no_regular_file_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
