@@ -102,6 +102,7 @@ static int explore(struct cli *cli, const struct explore_options *options,
   if (status == 0) status = cli_check_writable(below, &err);
   if (status < 0) return cli_fail(cli, &err);
   spec->directory = below;
+  simulating_compare_installed(cli, spec->simulated);
   status = explore_run(spec, &result, &summary, &err);
   if (status < 0) return cli_fail(cli, &err);
   fwrite(summary.data, 1, summary.length, stdout);

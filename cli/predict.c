@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "cli.h"
 #include "engine/batch.h"
+#include "engine/modelled.h"
 #include "report/escape.h"
 #include "report/output.h"
 #include "report/prediction.h"
@@ -59,6 +60,7 @@ struct work {
   struct arena arena;
   struct sweep sweep; /* count 0: none, and one point */
   uint32_t point_count;
+  struct modelled_program modelled[MODELLED_MAX];
   struct scenario *scenarios;       /* of each point */
   const struct scenario **runnable; /* of each point; NULL: refused */
   const char **refused;             /* of each point: why; NULL: it is not */
@@ -140,6 +142,19 @@ static const struct scenario *first_scenario(const struct work *work) {
   return work->runnable[i];
 }
 
+/* What all points simulate; of what a sweep changes, nothing. */
+static uint32_t common_models(const struct work *work, struct modelled_program ret[MODELLED_MAX]) {
+  uint32_t count = modelled_programs(first_scenario(work), ret);
+  for (uint32_t i = 0; i < work->point_count; i++) {
+    struct modelled_program other[MODELLED_MAX];
+    if (!work->runnable[i]) continue;
+    if (modelled_programs(work->runnable[i], other) != count) return 0;
+    for (uint32_t k = 0; k < count; k++)
+      if (strcmp(other[k].version, ret[k].version) != 0) return 0;
+  }
+  return count;
+}
+
 /* --- running --------------------------------------------------------------------------------- */
 
 static void show_progress(void *data, uint64_t done, uint64_t all) {
@@ -208,6 +223,8 @@ static int predict(struct work *work, struct prediction *ret, int *ret_signal, s
       .parameter = work->sweep.path,
       .numeric = work->sweep.numeric,
       .unit = work->sweep.unit,
+      .modelled = work->modelled,
+      .modelled_count = common_models(work, work->modelled),
       .point_count = work->point_count};
   if ((uint64_t)prediction.seeds * work->point_count > PREDICT_RUNS_MAX)
     return error_set(err, STATUS_USAGE, "%u values of %u runs each are more than %d runs",
@@ -221,6 +238,7 @@ static int predict(struct work *work, struct prediction *ret, int *ret_signal, s
   if (status == 0) status = check_directory(work, &prediction, err);
   if (status == 0) status = write_command(work, &prediction.command, err);
   if (status < 0) return status;
+  if (prediction.modelled_count > 0) simulating_compare_installed(work->cli, scenario);
   work->told_ns = clock_now_ns(&clock_monotonic);
   const struct predict_spec spec = {.scenarios = work->runnable,
                                     .point_count = work->point_count,

@@ -22,6 +22,7 @@
 #include "engine/record_seal.h"
 #include "reporting.h"
 #include "series.h"
+#include "simulating.h"
 
 /* A whole number in JSON and in scenarios; the seeds of the repeats follow it. */
 #define SEED_MAX ((uint64_t)INT64_MAX - REPEATS_MAX)
@@ -265,6 +266,7 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
     (void)error_set(&err, STATUS_MEMORY, "out of memory");
     return cli_fail(cli, &err);
   }
+  simulating_compare_installed(cli, scenario);
   int code = EXIT_MET;
   uint32_t count = 0;
   while (code == EXIT_MET && count < repeat) {

@@ -13,6 +13,12 @@ const char *simulating_provider(const struct cli *cli, const char *wanted);
 /* STATUS_USAGE unless the scenario's provider runs in virtual time. */
 int simulating_check(const struct scenario *scenario, struct error *err);
 
+/* Warns of each program of the scenario's model that is installed here in a version whose behaviour
+ * is modelled too, but by another choice of the provider's: one line, with the --set that chooses
+ * it. Asks the programs for their versions; nothing is told of one that is missing or does not say.
+ * Nothing in real time. Blocks for seconds at the most. */
+void simulating_compare_installed(struct cli *cli, const struct scenario *scenario);
+
 /* STATUS_USAGE when a number is given and outside the limits, which are included. */
 int simulating_check_number(const char *option, const struct option_number *number, uint64_t least,
                             uint64_t most, struct error *err);

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/cleanup.h"
+#include "gameday/provider.h"
 #include "report/json_parts.h"
 #include "report/prediction.h"
 
@@ -107,6 +108,11 @@ int prediction_json(const struct prediction *prediction, struct buf *out, struct
   maker_put(&maker, root, "first_seed", count_json(prediction->first_seed));
   maker_put(&maker, root, "seeds", count_json(prediction->seeds));
   maker_put(&maker, root, "command", text_json(prediction->command));
+  json_t *versions = json_object();
+  for (uint32_t i = 0; i < prediction->modelled_count; i++)
+    maker_put(&maker, versions, prediction->modelled[i].command,
+              text_json(prediction->modelled[i].version));
+  maker_put(&maker, root, "versions", versions);
   maker_put(&maker, root, "parameter", text_json(prediction->parameter));
   if (prediction->numeric)
     maker_put(&maker, root, "parameter_unit", text_json(unit_name(prediction->unit)));

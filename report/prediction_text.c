@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "gameday/provider.h"
 #include "report/columns.h"
 #include "report/escape.h"
 #include "report/format.h"
@@ -155,6 +156,11 @@ static void examples(struct buf *out, const struct prediction *prediction,
     example(out, prediction, point, "that broke the simulator", &point->first_crashed);
 }
 
+static void modelled(const struct prediction *prediction, struct buf *line) {
+  if (prediction->modelled_count > 0) buf_puts(line, "; simulated: ");
+  modelled_print(prediction->modelled, prediction->modelled_count, line);
+}
+
 static void head(struct buf *out, const struct prediction *prediction) {
   const struct prediction_point *point = &prediction->points[0];
   CLEANUP(buf_release) struct buf line;
@@ -168,6 +174,7 @@ static void head(struct buf *out, const struct prediction *prediction) {
              prediction->first_seed + prediction->seeds - 1);
   if (point->missed > 0 && point->unknown > 0)
     buf_printf(&line, "; besides, %" PRIu32 " could not be decided", point->unknown);
+  modelled(prediction, &line);
   paragraph(out, &line);
   buf_clear(&line);
   loss_line(&point->lost_share, &line);
@@ -291,6 +298,7 @@ static void sweep(struct buf *out, const struct prediction *prediction) {
              prediction->scenario, prediction->parameter, prediction->point_count,
              prediction->seeds, prediction->first_seed,
              prediction->first_seed + prediction->seeds - 1);
+  modelled(prediction, &line);
   output_join_failure(out, &line);
   columns_wrapped(out, line.data, MARK_WIDTH, MARK_WIDTH);
   const struct prediction_point *shown = telling_point(prediction);

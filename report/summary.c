@@ -3,6 +3,7 @@
 #include "report/summary.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,30 @@ const char *summary_mark(enum verdict verdict) {
   return "UNKNOWN";
 }
 
+/* Of every service, what its settings call versions: of what was run, or what was modelled. */
+static void versions(struct buf *out, const struct run_result *result) {
+  json_t *root = recorded_json(result->settings_json);
+  const char *service, *program;
+  json_t *row, *version;
+  json_object_foreach(root, service, row) {
+    const char *before = ": ";
+    CLEANUP(buf_release) struct buf line;
+    buf_init(&line);
+    buf_puts(&line, service);
+    json_object_foreach(json_object_get(json_object_get(row, "settings"), "versions"), program,
+                        version) {
+      if (!json_is_string(version)) continue;
+      buf_printf(&line, "%s%s %s", before, program, json_string_value(version));
+      before = ", ";
+    }
+    if (*before == ':') continue;
+    columns_pad(out, 9);
+    output_join_failure(out, &line);
+    columns_wrapped(out, line.data, 9, 9);
+  }
+  json_decref(root);
+}
+
 static void head(struct buf *out, const struct report_input *input) {
   const struct run_result *result = input->result;
   char when[32], duration[FORMAT_SIZE];
@@ -52,6 +77,7 @@ static void head(struct buf *out, const struct report_input *input) {
   columns_pad(out, 9);
   output_join_failure(out, &line);
   columns_wrapped(out, line.data, 9, 9);
+  versions(out, result);
   if (!result->trusted) {
     columns_pad(out, 9);
     columns_wrapped(out, "The measuring itself failed: do not trust these numbers.", 9, 9);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "services/postgres_parameters.h"
+
 static const char *const patroni_choices[] = {"3.0", "3.2", NULL};
 static const char *const guilty_choices[] = {
     "no",        "early-ack", "two-primaries", "stale-read",   "resurrected", "corrupt",
@@ -247,6 +249,18 @@ static const struct service *sim_model(const struct service *service) {
   return NULL;
 }
 
+static bool sim_modelled(const void *config, const struct service *service,
+                         const void *service_config, struct modelled_program *ret) {
+  const struct sim_config *settings = config;
+  if (sim_model(service) != &sim_service_postgres) return false;
+  if (((const struct postgres_config *)service_config)->topology != TOPOLOGY_PATRONI) return false;
+  *ret = (struct modelled_program){.name = "Patroni",
+                                   .command = "patroni",
+                                   .parameter = "patroni_version",
+                                   .version = patroni_choices[settings->patroni]};
+  return true;
+}
+
 const struct provider provider_sim = {
     .plugin = {.name = "sim",
                .summary = "Hosts and services simulated in virtual time, the same from one seed",
@@ -255,6 +269,7 @@ const struct provider provider_sim = {
     .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_LINKS,
     .virtual_time = true,
     .model = sim_model,
+    .modelled = sim_modelled,
     .probe = sim_probe,
     .up = sim_up,
     .attach = sim_attach,

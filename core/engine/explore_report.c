@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/version.h"
 #include "engine/explore_internal.h"
+#include "engine/modelled.h"
 
 #define NAME_MAX_LENGTH 64 /* of a scenario */
 
@@ -124,6 +125,10 @@ static void print_counts(const struct explore *explore, struct buf *text) {
   if (result->schedules > 0)
     buf_printf(text, ", seeds %" PRIu64 " to %" PRIu64, spec->first_seed,
                spec->first_seed + result->schedules - 1);
+  struct modelled_program programs[MODELLED_MAX];
+  uint32_t modelled = modelled_programs(spec->simulated, programs);
+  if (modelled > 0) buf_puts(text, "; simulated: ");
+  modelled_print(programs, modelled, text);
   buf_printf(text, "\n  pass %" PRIu64 ", violated %" PRIu64 ", unknown %" PRIu64, result->pass,
              result->fail, result->unknown);
   if (result->crashed > 0) buf_printf(text, ", broken %" PRIu64, result->crashed);

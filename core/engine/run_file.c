@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/version.h"
+#include "engine/modelled.h"
 #include "scenario/param.h"
 
 /* Bytes that are no UTF-8 (in a file's name, in a server's words) become question marks: JSON has
@@ -88,11 +89,19 @@ static json_t *services_json(const struct scenario *scenario) {
   return array;
 }
 
-/* Nothing of the machine matters to virtual time, and the same seed gives the same bytes. */
-static json_t *versions_json(bool simulated) {
+/* Nothing of the machine matters to virtual time, and the same seed gives the same bytes: there, it
+ * is what is modelled. */
+static json_t *versions_json(const struct scenario *scenario) {
   struct utsname machine;
   json_t *object = json_object();
-  if (simulated) return object;
+  if (scenario->provider->virtual_time) {
+    struct modelled_program programs[MODELLED_MAX];
+    uint32_t count = modelled_programs(scenario, programs);
+    for (uint32_t i = 0; i < count; i++)
+      json_object_set_new(object, programs[i].command,
+                          json_sprintf("%s (simulated)", programs[i].version));
+    return object;
+  }
   if (uname(&machine) == 0) {
     json_object_set_new(object, "kernel", json_string(machine.release));
     json_object_set_new(object, "machine", json_string(machine.machine));
@@ -117,7 +126,7 @@ int run_file_write(const struct run_file *file, struct error *err) {
   failed |= json_object_set_new(root, "monotonic_start_ns",
                                 json_integer((json_int_t)file->monotonic_start_ns));
   failed |= json_object_set_new(root, "gameday_version", json_string(GAMEDAY_VERSION));
-  failed |= json_object_set_new(root, "versions", versions_json(simulated));
+  failed |= json_object_set_new(root, "versions", versions_json(scenario));
   failed |= json_object_set_new(root, "process", json_integer(simulated ? 0 : getpid()));
   failed |= json_object_set_new(root, "kept", json_boolean(file->kept));
   failed |= json_object_set_new(root, "hosts", hosts_json(scenario, file->cluster));

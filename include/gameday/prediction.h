@@ -68,11 +68,15 @@ struct prediction_point {
   uint32_t objective_count;
 };
 
+struct modelled_program;
 struct prediction {
   const char *scenario, *file;
   uint64_t first_seed;
-  uint32_t seeds;        /* runs at each point, with seeds that follow from the first */
-  const char *command;   /* runs one of them again, without its seed and the sweep's value */
+  uint32_t seeds;      /* runs at each point, with seeds that follow from the first */
+  const char *command; /* runs one of them again, without its seed and the sweep's value */
+  const struct modelled_program *modelled; /* what is simulated (gameday/provider.h); the sweep may
+                                              be of it: then none is told */
+  uint32_t modelled_count;
   const char *parameter; /* the path that is swept; NULL: no sweep, and just one point */
   bool numeric;
   enum unit unit; /* of the numbers */

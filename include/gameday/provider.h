@@ -100,6 +100,16 @@ struct host_unit {
   const char *const *env;  /* "KEY=value"; NULL: none */
 };
 
+/* A program whose model has versions, because they differ in what decides how a fault goes. */
+struct modelled_program {
+  const char *name;      /* "Patroni" */
+  const char *command;   /* tells its version with --version, where it is installed */
+  const char *parameter; /* of the provider, a PARAM_CHOICE of versions, in ascending order */
+  const char *version;   /* the choice */
+};
+/* Appends "Patroni 3.2"; nothing when there are none. */
+void modelled_print(const struct modelled_program *programs, uint32_t count, struct buf *out);
+
 struct loop;
 struct service;
 struct provider {
@@ -111,6 +121,10 @@ struct provider {
   /* Its own form of a service, with the same name and parameters, which is started, watched and
    * asked in place of the real one; NULL: it has none. A NULL function: real services. */
   const struct service *(*model)(const struct service *service);
+  /* The program of the model of such a service that comes in versions; false: there is none. NULL:
+   * never. */
+  bool (*modelled)(const void *config, const struct service *service, const void *service_config,
+                   struct modelled_program *ret);
 
   /* Whether this machine can do it: STATUS_ENVIRONMENT says what is missing and how to get it.
    * Touches nothing. */

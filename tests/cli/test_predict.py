@@ -28,6 +28,7 @@ def check_same_words(checks, place):
     one, three = (predict(place, *words, "--jobs", jobs) for jobs in ("1", "3"))
     checks.check(one.returncode == MET, "switchover is predicted to pass", one.stdout + one.stderr)
     checks.check(one.stdout == three.stdout, "text depends on --jobs", three.stdout)
+    checks.check("seeds 5 to 11; simulated: Patroni 3.2" in one.stdout, "the head", one.stdout)
     one, three = (predict(place, *words, "--json", "--jobs", jobs) for jobs in ("1", "3"))
     checks.check(one.stdout == three.stdout, "JSON depends on --jobs", three.stdout)
     checks.check(os.listdir(place) == [], "a prediction without --out writes files")
@@ -56,12 +57,17 @@ def check_counts(checks, document, seeds):
 
 
 def check_run_agrees(checks, place, document):
-    """A run on the simulator measures what the prediction says of its seed."""
+    """A run on the simulator measures what the prediction says of its seed, and both say what is
+    simulated."""
     out = os.path.join(place, "run")
     done = run(["run", SWITCHOVER, "--provider", "sim", "--seed", "6", "--out", out])
     checks.check(done.returncode == MET, "the run passes", done.stderr)
     with open(os.path.join(out, "result.json"), encoding="utf-8") as file:
         result = json.load(file)
+    with open(os.path.join(out, "run.json"), encoding="utf-8") as file:
+        checks.check(json.load(file)["versions"] == {"patroni": "3.2 (simulated)"}, "run.json")
+    checks.check("patroni 3.2 (simulated)" in done.stderr, "the run's summary", done.stderr)
+    checks.check(document["versions"] == {"patroni": "3.2"}, "predict.json")
     measured = [measure["value"] for measure in result["measures"]
                 if measure["name"] == "failover_time"]
     told = document["points"][0]["values"]["failover_time"]["by_seed"][1]
@@ -120,6 +126,37 @@ def check_choices(checks, place):
         re.search(r"^  false .*\n  true ", done.stdout, re.MULTILINE), "two rows", done.stdout)
 
 
+def check_installed(checks, place):
+    """What is simulated is said, and when this machine has another version that matters, how to
+    simulate that one; the prediction itself does not depend on the machine."""
+    programs = os.path.join(place, "programs")
+    os.mkdir(programs)
+    told = {}
+    for version in ("3.0.9", "4.1.0", ""):
+        with open(os.path.join(programs, "patroni"), "w", encoding="ascii") as file:
+            file.write(f"#!/bin/sh\necho patroni {version}\n")
+        os.chmod(os.path.join(programs, "patroni"), 0o755)
+        env = plain_environment(PATH=programs + ":" + os.environ["PATH"])
+        for choice in ("3.0", "3.2"):
+            told[version, choice] = run(
+                ["predict", CRASH, "--seeds", "1", "--json", "--set",
+                 f'cluster.sim.patroni_version="{choice}"'], cwd=place, env=env, timeout=120)
+    warned = {key for key, done in told.items() if "this machine has" in done.stderr}
+    checks.check(warned == {("3.0.9", "3.2"), ("4.1.0", "3.0")}, f"warned of {warned}")
+    said = told["3.0.9", "3.2"].stderr
+    checks.check(
+        "Patroni 3.2 is simulated, and this machine has 3.0.9: "
+        "--set 'cluster.sim.patroni_version=\"3.0\"' simulates that one" in said, "warning", said)
+    for choice in ("3.0", "3.2"):
+        outputs = {told[version, choice].stdout for version in ("3.0.9", "4.1.0", "")}
+        checks.check(len(outputs) == 1, "the prediction depends on the machine")
+        checks.check(json.loads(outputs.pop())["versions"] == {"patroni": choice}, "versions")
+    # A sweep of it is of all of them.
+    done = predict(place, CRASH, "--seeds", "1", "--sweep", "cluster.sim.patroni_version=3.0,3.2")
+    checks.check("simulated:" not in done.stdout and "this machine" not in done.stderr,
+                 "a sweep of the version", done.stdout + done.stderr)
+
+
 def check_interrupted(checks, place):
     """Ctrl-C ends it at once, without words that could be taken for a prediction."""
     process = subprocess.Popen(
@@ -147,6 +184,7 @@ def main():
         check_documented(checks, swept)
         check_documented(checks, document)
         check_choices(checks, place)
+        check_installed(checks, place)
         check_interrupted(checks, place)
     checks.finish()
 

@@ -49,6 +49,8 @@ def check_same_summary(checks, place):
                   for jobs in ("1", "3")]
     checks.check(one.stdout == three.stdout, "the summaries differ",
                  one.stdout + "\n---\n" + three.stdout)
+    checks.check("; simulated: Patroni 3.2\n" in one.stdout.split("  pass")[0],
+                 "what is simulated is not said", one.stdout)
     checks.check(three.returncode == MISSED, f"exit {three.returncode}, not 1", three.stderr)
     return one.stdout
 
