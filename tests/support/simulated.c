@@ -42,7 +42,9 @@ const struct simulated_case simulated_cases[SIMULATED_CASES] = {
     {.path = "scenarios/cache/stampede-jitter.yaml", .verdict = VERDICT_PASS, .no_ledger = true},
     {.path = "scenarios/cache/stampede-lock.yaml", .verdict = VERDICT_PASS, .no_ledger = true},
     {.path = "scenarios/cache/stampede-none.yaml", .verdict = VERDICT_PASS, .no_ledger = true},
-    {.path = "scenarios/cache/stampede-single-flight.yaml", .verdict = VERDICT_PASS, .no_ledger = true},
+    {.path = "scenarios/cache/stampede-single-flight.yaml",
+     .verdict = VERDICT_PASS,
+     .no_ledger = true},
     {.path = "scenarios/cache/stampede-stale.yaml", .verdict = VERDICT_PASS, .no_ledger = true},
     {.path = "scenarios/cache/stampede-xfetch.yaml", .verdict = VERDICT_PASS, .no_ledger = true},
 };
