@@ -213,7 +213,7 @@ def difference(real, simulated):
 def row_of(scenario, name, real, simulated):
     known = [sorted(v for v in side if v is not None) for side in (real, simulated)]
     unknown = [len(side) - len(values) for side, values in zip((real, simulated), known)]
-    if not known[0] or not known[1]:
+    if not known[0] or not known[1] or not (any(known[0]) or any(known[1])):
         return None
     middle, far = [median(v) for v in known], [quantile(v, 0.95) for v in known]
     interval = median_interval(known[0])
