@@ -11,7 +11,8 @@ const struct exit_meaning exit_meanings[] = {
     {"3", "the environment cannot do it: says what is missing and how to get it"},
     {"4", "untrustworthy or inconclusive: neither met nor missed is proven"},
     {"5", "internal error"},
-    {"129, 130, 143", "ended by SIGHUP, SIGINT, SIGTERM (and cleaned up)"},
+    {"129, 130, 143",
+     "ended by SIGHUP, SIGINT, SIGTERM (and cleaned up; reports are all new, or as they were)"},
     {NULL, NULL},
 };
 

@@ -56,7 +56,8 @@ static int html_write(const struct report_input *input, struct error *err) {
                            .series = &series,
                            .plot_problem = ERROR_INIT,
                            .out = &out};
-  if (plotter_init(input->directory, &plotter, &page.plot_problem) == 0) page.plotter = &plotter;
+  if (plotter_init(output_directory(input), input->cancel_fd, &plotter, &page.plot_problem) == 0)
+    page.plotter = &plotter;
   page_write(&page);
   status = output_write(input, report_html.file, &out, err);
   if (status != 0 || page.plot_problem.status == STATUS_OK) return status;

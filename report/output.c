@@ -14,9 +14,13 @@ int output_put(const char *directory, const char *name, const struct buf *conten
   return status == 0 ? 0 : error_wrap(err, "cannot write the report %s", name);
 }
 
+const char *output_directory(const struct report_input *input) {
+  return input->into ? input->into : input->directory;
+}
+
 int output_write(const struct report_input *input, const char *name, const struct buf *content,
                  struct error *err) {
-  return output_put(input->directory, name, content, err);
+  return output_put(output_directory(input), name, content, err);
 }
 
 void output_join_failure(struct buf *whole, const struct buf *part) {

@@ -5,8 +5,10 @@
 #include "base/buf.h"
 #include "gameday/report.h"
 
-/* Replaces `name` in input->directory by the content, or leaves it as it was; 0644: a report holds
- * no secret. Also reports an append to `content` that failed. */
+/* Where writers write to. */
+const char *output_directory(const struct report_input *input);
+/* Replaces `name` in output_directory() by the content, or leaves it as it was; 0644: a report
+ * holds no secret. Also reports an append to `content` that failed. */
 int output_write(const struct report_input *input, const char *name, const struct buf *content,
                  struct error *err);
 /* The same into any directory. */

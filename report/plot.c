@@ -1,15 +1,8 @@
 /* Runs gnuplot on the scripts of the plots. */
 #include "report/plot.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -17,7 +10,6 @@
 #include "base/process.h"
 
 #define PICTURE_BYTES_MAX (32u << 20)
-#define PLOTS_PREFIX ".plots-"
 #define DRAW_TIMEOUT_NS (60 * NS_PER_S)
 
 const struct plot *const plots[] = {
@@ -52,64 +44,36 @@ const struct plot_color_info plot_colors[COLOR_COUNT] = {
 /* gnuplot reads no settings of the user (-d) and prints numbers with points. */
 static const char *const gnuplot_env[] = {"LC_ALL=C.UTF-8", NULL};
 
-static int gnuplot_has_pngcairo(bool *ret_has, struct error *err) {
+static int gnuplot_has_pngcairo(struct plotter *plotter, struct error *err) {
   const char *const argv[] = {"gnuplot", "-d", "-e", "set terminal pngcairo", NULL};
   CLEANUP(process_result_release) struct process_result result;
   process_result_init(&result);
-  struct process_spec spec = {
-      .argv = argv, .env_extra = gnuplot_env, .timeout_ns = DRAW_TIMEOUT_NS};
+  struct process_spec spec = {.argv = argv,
+                              .env_extra = gnuplot_env,
+                              .cancel_fd = plotter->cancel_fd,
+                              .timeout_ns = DRAW_TIMEOUT_NS};
   int status = process_run(&spec, &result, err);
   if (status != 0) return status;
-  *ret_has = result.exit_code == 0;
+  plotter->png_by_gnuplot = result.exit_code == 0;
   return 0;
 }
 
-static void close_directory(DIR **directory) {
-  if (*directory) closedir(*directory);
-}
-
-/* What a process that was killed while drawing has left: nobody holds its lock. */
-static void remove_stale(const char *report_directory) {
-  CLEANUP(close_directory) DIR *directory = opendir(report_directory);
-  const struct dirent *entry;
-  while (directory && (entry = readdir(directory)) != NULL) {
-    char path[PATH_MAX];
-    if (strncmp(entry->d_name, PLOTS_PREFIX, sizeof PLOTS_PREFIX - 1) != 0) continue;
-    if (path_format(path, sizeof path, NULL, "%s/%s", report_directory, entry->d_name) < 0)
-      continue;
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) directory_remove(path, NULL);
-  }
-}
-
-int plotter_init(const char *report_directory, struct plotter *ret, struct error *err) {
-  struct plotter plotter = {.png_by_gnuplot = false};
-  remove_stale(report_directory);
+int plotter_init(const char *report_directory, int cancel_fd, struct plotter *ret,
+                 struct error *err) {
+  struct plotter plotter = {.cancel_fd = cancel_fd};
   if (!process_exists("gnuplot")) {
     return error_set(err, STATUS_ENVIRONMENT,
                      "no pictures: gnuplot is missing (Debian, Ubuntu: apt-get install "
                      "gnuplot-nox)");
   }
-  int status = gnuplot_has_pngcairo(&plotter.png_by_gnuplot, err);
-  if (status == 0) {
-    status = path_format(plotter.directory, sizeof plotter.directory, err,
-                         "%s/" PLOTS_PREFIX "XXXXXX", report_directory);
-  }
-  if (status != 0) return status;
-  if (!mkdtemp(plotter.directory)) {
-    return error_set_errno(err, errno, "cannot make a directory in %s", report_directory);
-  }
-  plotter.lock = open(plotter.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (plotter.lock >= 0) (void)flock(plotter.lock, LOCK_EX); /* no lock: no harm but a race */
-  *ret = plotter;
-  return 0;
+  int status = gnuplot_has_pngcairo(&plotter, err);
+  if (status == 0) status = staging_make(report_directory, &plotter.staging, err);
+  if (status == 0) *ret = plotter;
+  return status;
 }
 
 void plotter_release(struct plotter *plotter) {
-  if (!plotter || !plotter->directory[0]) return;
-  directory_remove(plotter->directory, NULL); /* leftovers are hidden, and harm nobody */
-  if (plotter->lock >= 0) close(plotter->lock);
-  plotter->directory[0] = '\0';
+  if (plotter) staging_remove(&plotter->staging);
 }
 
 /* The terminal's line. PNG is drawn at twice the size, for sharp text on any screen. */
@@ -130,7 +94,8 @@ static void terminal(struct buf *script, enum plot_format format, uint32_t heigh
 static int run_in(const struct plotter *plotter, const char *const argv[], struct error *err) {
   struct process_spec spec = {.argv = argv,
                               .env_extra = gnuplot_env,
-                              .directory = plotter->directory,
+                              .directory = plotter->staging.directory,
+                              .cancel_fd = plotter->cancel_fd,
                               .timeout_ns = DRAW_TIMEOUT_NS};
   return process_check(&spec, err);
 }
@@ -146,7 +111,8 @@ static int run_gnuplot(const struct plotter *plotter, const char *name, const st
   char path[PATH_MAX], file[64];
   snprintf(file, sizeof file, "%s.gp", name);
   int status = buf_ok(&script, err);
-  if (status == 0) status = path_format(path, sizeof path, err, "%s/%s", plotter->directory, file);
+  if (status == 0)
+    status = path_format(path, sizeof path, err, "%s/%s", plotter->staging.directory, file);
   if (status == 0) status = file_write(path, script.data, script.length, 0644, err);
   const char *const argv[] = {"gnuplot", "-d", file, NULL};
   return status == 0 ? run_in(plotter, argv, err) : status;
@@ -178,7 +144,7 @@ int plot_draw_script(const struct plotter *plotter, const char *name, const stru
   if (status == 0 && convert) status = svg_to_png(plotter, name, err);
   char path[PATH_MAX];
   if (status == 0) {
-    status = path_format(path, sizeof path, err, "%s/%s.%s", plotter->directory, name,
+    status = path_format(path, sizeof path, err, "%s/%s.%s", plotter->staging.directory, name,
                          format == PLOT_SVG ? "svg" : "png");
   }
   if (status == 0) status = file_read(path, PICTURE_BYTES_MAX, ret_picture, err);

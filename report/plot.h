@@ -5,11 +5,10 @@
 #ifndef GAMEDAY_REPORT_PLOT_H
 #define GAMEDAY_REPORT_PLOT_H
 
-#include <limits.h>
-
 #include "base/buf.h"
 #include "gameday/report.h"
 #include "report/series.h"
+#include "report/staging.h"
 
 #define PLOT_WIDTH 960 /* pixels, as everything that follows */
 
@@ -65,12 +64,14 @@ enum plot_format { PLOT_SVG, PLOT_PNG };
 
 /* A place to draw: a directory of its own inside the one where reports go. */
 struct plotter {
-  int lock; /* on the directory while it is in use: without it, it is a killed process's */
-  char directory[PATH_MAX];
+  struct staging staging;
+  int cancel_fd;       /* as in struct process_spec */
   bool png_by_gnuplot; /* has the terminal pngcairo; else rsvg-convert makes PNG of SVG */
 };
-/* STATUS_ENVIRONMENT: gnuplot is missing, and the message says how to get it. */
-int plotter_init(const char *report_directory, struct plotter *ret, struct error *err);
+/* STATUS_ENVIRONMENT: gnuplot is missing, and the message says how to get it. Once `cancel_fd` (0:
+ * none) is readable, drawing fails with STATUS_INTERRUPTED. */
+int plotter_init(const char *report_directory, int cancel_fd, struct plotter *ret,
+                 struct error *err);
 void plotter_release(struct plotter *plotter); /* removes the directory; zeroed is fine */
 
 /* Draws one plot and appends the picture's bytes. `height` as plot->height() gave it. */

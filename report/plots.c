@@ -25,8 +25,8 @@ static int plots_remove(const char *directory, struct error *err) {
 static int plots_write(const struct report_input *input, struct error *err) {
   CLEANUP(plotter_release) struct plotter plotter = {.png_by_gnuplot = false};
   CLEANUP(series_release) struct series series = {.warning_count = 0};
-  int status = plots_remove(input->directory, err);
-  if (status == 0) status = plotter_init(input->directory, &plotter, err);
+  int status = plots_remove(output_directory(input), err);
+  if (status == 0) status = plotter_init(output_directory(input), input->cancel_fd, &plotter, err);
   if (status == 0) status = series_build(input, &series, err);
   struct plot_input in = {.report = input, .series = &series};
   for (size_t i = 0; status == 0 && plots[i]; i++) {

@@ -372,7 +372,7 @@ int prediction_draw(const struct prediction *prediction, const char *directory, 
   CLEANUP(buf_release) struct buf script;
   buf_init(&script);
   draw_script(prediction, &script);
-  int status = plotter_init(directory, &plotter, err);
+  int status = plotter_init(directory, 0, &plotter, err);
   for (size_t i = 0; i < sizeof files / sizeof *files && status == 0; i++) {
     CLEANUP(buf_release) struct buf picture;
     buf_init(&picture);

@@ -109,3 +109,32 @@ int directory_remove(const char *path, struct error *err) {
   remove_entry(&removal, AT_FDCWD, path, 0);
   return removal.status;
 }
+
+int directory_sync(const char *path, struct error *err) {
+  CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
+  /* EINVAL: this file system has nothing to sync (a FUSE or overlay directory). */
+  if (fsync(fd) && errno != EINVAL) return error_set_errno(err, errno, "cannot sync %s", path);
+  return 0;
+}
+
+static void close_directory(DIR **directory) {
+  if (*directory) closedir(*directory);
+}
+
+int directory_move_files(const char *from, const char *to, struct error *err) {
+  CLEANUP(close_directory) DIR *directory = opendir(from);
+  if (!directory) return error_set_errno(err, errno, "cannot open %s", from);
+  for (;;) {
+    char old[PATH_BYTES], new[PATH_BYTES];
+    errno = 0;
+    const struct dirent *entry = readdir(directory);
+    if (!entry && errno) return error_set_errno(err, errno, "cannot read %s", from);
+    if (!entry) return directory_sync(to, err);
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    int status = path_format(old, sizeof old, err, "%s/%s", from, entry->d_name);
+    if (status == 0) status = path_format(new, sizeof new, err, "%s/%s", to, entry->d_name);
+    if (status) return status;
+    if (rename(old, new)) return error_set_errno(err, errno, "cannot write %s", new);
+  }
+}

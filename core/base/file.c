@@ -96,12 +96,7 @@ static int sync_directory_of(const char *path, struct error *err) {
   int length = slash ? (int)(slash - path) : 1;
   int status = path_format(directory, sizeof directory, err, "%.*s%s", length, slash ? path : ".",
                            slash == path ? "/" : "");
-  if (status) return status;
-  CLEANUP_CLOSE int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return error_set_errno(err, errno, "cannot open %s", directory);
-  /* EINVAL: this file system has nothing to sync (a FUSE or overlay directory). */
-  if (fsync(fd) && errno != EINVAL) return error_set_errno(err, errno, "cannot sync %s", directory);
-  return 0;
+  return status ? status : directory_sync(directory, err);
 }
 
 int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error *err) {

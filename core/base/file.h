@@ -22,6 +22,11 @@ int file_write_all(int fd, const void *bytes, size_t length, const char *name, s
 int file_copy(const char *from, const char *to, struct error *err);
 bool file_exists(const char *path);
 int directory_make(const char *path, mode_t mode, struct error *err); /* with its parents */
+/* So that the names in it survive a power cut. */
+int directory_sync(const char *path, struct error *err);
+/* Renames all files of one directory into another on the same file system, where they replace those
+ * of the same names, and syncs that. Ends at the first that cannot be. */
+int directory_move_files(const char *from, const char *to, struct error *err);
 /* Removes a tree; does not follow links or cross into other file systems; absent is fine. */
 int directory_remove(const char *path, struct error *err);
 /* printf into a fixed path buffer; STATUS_USAGE when it does not fit. */

@@ -234,17 +234,18 @@ static int open_capture(struct capture *capture, int *ret_write_fd, struct error
 
 /* Waits until the child has ended or the deadline has passed, taking its output meanwhile. The end
  * of the output is not waited for: a daemon that the child left behind may hold it open. */
-static int wait_child(int pid_fd, struct capture captures[2], uint64_t deadline_ns, bool *ret_ended,
-                      struct error *err) {
+static int wait_child(int pid_fd, struct capture captures[2], uint64_t deadline_ns, int cancel_fd,
+                      bool *ret_ended, struct error *err) {
   for (;;) {
     uint64_t now_ns = clock_now_ns(&clock_monotonic);
     uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
     struct timespec left = {.tv_sec = (time_t)(left_ns / NS_PER_S),
                             .tv_nsec = (long)(left_ns % NS_PER_S)};
-    struct pollfd polls[3] = {{.fd = pid_fd, .events = POLLIN},
+    struct pollfd polls[4] = {{.fd = pid_fd, .events = POLLIN},
                               {.fd = captures[0].fd, .events = POLLIN},
-                              {.fd = captures[1].fd, .events = POLLIN}};
-    int ready = ppoll(polls, 3, &left, NULL);
+                              {.fd = captures[1].fd, .events = POLLIN},
+                              {.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN}};
+    int ready = ppoll(polls, 4, &left, NULL);
     if (ready < 0 && errno != EINTR) return error_set_errno(err, errno, "cannot wait for a child");
     drain(&captures[0]);
     drain(&captures[1]);
@@ -252,6 +253,7 @@ static int wait_child(int pid_fd, struct capture captures[2], uint64_t deadline_
       *ret_ended = true;
       return 0;
     }
+    if (ready > 0 && polls[3].revents) return error_set(err, STATUS_INTERRUPTED, "interrupted");
     if (left_ns == 0) {
       *ret_ended = false;
       return 0;
@@ -277,7 +279,7 @@ static int finish_child(pid_t pid, struct capture captures[2], const struct proc
   if (pid_fd < 0)
     status = error_set_errno(err, errno, "cannot watch the child %s", spec->argv[0]);
   else
-    status = wait_child(pid_fd, captures, deadline_ns, &ended, err);
+    status = wait_child(pid_fd, captures, deadline_ns, spec->cancel_fd, &ended, err);
   result->timed_out = !status && !ended;
   if (!ended) kill(-pid, SIGKILL); /* its whole group; it leads one of its own */
   int wait_status = 0;

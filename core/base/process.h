@@ -23,6 +23,7 @@ struct process_spec {
   bool new_session;         /* setsid(): keeps a terminal's Ctrl-C away from it */
   bool dies_with_parent;    /* SIGKILL when the starting thread ends */
   uint64_t timeout_ns;      /* for process_run(): 0 is 60 s */
+  int cancel_fd;            /* > 0: for process_run(): once it is readable, the child is killed */
 };
 
 struct process_result {
@@ -36,7 +37,8 @@ void process_result_init(struct process_result *result);
 void process_result_release(struct process_result *result);
 
 /* Runs to the end. STATUS_ENVIRONMENT when the program is not on the PATH (says its name);
- * STATUS_TIMEOUT on the deadline (the child's process group is killed). A non-zero exit is not an
+ * STATUS_TIMEOUT on the deadline, STATUS_INTERRUPTED by cancel_fd (the child's process group is
+ * killed, and the child reaped). A non-zero exit is not an
  * error here. Blocks; any thread. */
 int process_run(const struct process_spec *spec, struct process_result *ret, struct error *err);
 /* As process_run(), and a non-zero exit is STATUS_SYSTEM with the last line of its stderr. */

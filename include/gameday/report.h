@@ -61,7 +61,9 @@ struct report_input {
   const struct record *record; /* of `result` */
   int (*visit)(const struct record *record, uint32_t wants, record_visit *item, void *data,
                struct error *err);
-  const char *directory; /* where to write */
+  const char *directory; /* the reports' own */
+  const char *into;      /* where to write them until they are moved there; NULL: `directory` */
+  int cancel_fd;         /* once it is readable, drawing may be given up; 0: never */
 };
 
 struct report {

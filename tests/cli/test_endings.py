@@ -1,6 +1,7 @@
 """How a run ends that does not come to its end: servers that refuse, a terminal that is closed, a
 limit on the size of files."""
 
+import glob
 import json
 import os
 import resource
@@ -66,7 +67,8 @@ def predict_hung_up():
         [GAMEDAY, "predict", SWITCHOVER, "--seeds", "100000"], env=plain_environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
-    child.stderr.readline()  # it counts runs
+    while "runs simulated" not in child.stderr.readline() and child.poll() is None:
+        continue
     child.send_signal(signal.SIGHUP)
     child.communicate(timeout=120)
     return child.returncode
@@ -82,12 +84,85 @@ def check_file_size_limit(checks, place):
                      f"{kilobytes} KiB a file: exit {done.returncode}", done.stderr)
 
 
+def descendants(pid):
+    """All processes below it that are still there."""
+    found = []
+    for path in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(path, encoding="ascii") as file:
+                children = file.read().split()
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
+
+
+def files_of(out):
+    """Every name in it, with the bytes of those that are files."""
+    found = dict.fromkeys(os.listdir(out))
+    for name in os.listdir(out):
+        path = os.path.join(out, name)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                found[name] = file.read()
+    return found
+
+
+def interrupted_while_drawing(place, words, number):
+    """Runs gameday with a gnuplot that does not end, until that is there; then sends the signal.
+    Returns exit code, what was said, and which of its children outlived it."""
+    slow = os.path.join(place, "slow")
+    os.makedirs(slow, exist_ok=True)
+    with open(os.path.join(slow, "gnuplot"), "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\ncase \"$*\" in *pngcairo*) exit 0;; esac\n"
+                   f"echo $$ > {place}/drawing\nexec sleep 600\n")
+    os.chmod(os.path.join(slow, "gnuplot"), 0o755)
+    drawing = os.path.join(place, "drawing")
+    if os.path.exists(drawing):
+        os.unlink(drawing)
+    child = subprocess.Popen(
+        [GAMEDAY, *words], env=plain_environment(PATH=slow + ":" + os.environ["PATH"]),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while child.poll() is None and not (os.path.exists(drawing) and os.path.getsize(drawing)):
+        time.sleep(0.01)
+    below = descendants(child.pid)
+    child.send_signal(number)
+    told = child.communicate(timeout=120)[0]
+    return child.returncode, told, [pid for pid in below if os.path.exists(f"/proc/{pid}")]
+
+
+def check_interrupted_reports(checks, place):
+    """A signal while pictures were drawn ended it without a word, and left a hidden directory, and
+    old pages beside pictures that were gone."""
+    out = os.path.join(place, "drawn")
+    code, told, left = interrupted_while_drawing(
+        place, [*SIMULATED, "--out", out], signal.SIGINT)
+    names = sorted(os.listdir(out))
+    checks.check(code == 130 and "interrupted: the reports are as they were" in told,
+                 f"run: exit {code}", told)
+    checks.check(not left, f"run: processes outlive it: {left}")
+    checks.check("report.html" not in names and "result.json" not in names
+                 and not [name for name in names if name.startswith(".") or name.endswith(".tmp")],
+                 f"run: reports are left: {names}")
+    done = run(["report", out])
+    checks.check(done.returncode == MET, f"report after it: exit {done.returncode}", done.stderr)
+    before = files_of(out)
+    for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        code, told, left = interrupted_while_drawing(place, ["report", out], number)
+        checks.check(code == expected and "interrupted: the reports are as they were" in told,
+                     f"report: exit {code}", told)
+        checks.check(not left, f"report: processes outlive it: {left}")
+        checks.check(files_of(out) == before, f"report: not as it was: {sorted(os.listdir(out))}")
+
+
 def main():
     checks = Checks()
     with Place() as place:
         check_refused_step(checks, place)
         check_hangup(checks, place)
         check_file_size_limit(checks, place)
+        check_interrupted_reports(checks, place)
     checks.finish()
 
 

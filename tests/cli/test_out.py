@@ -71,8 +71,8 @@ def check_left_over_pictures(checks, place):
     out = os.path.join(place, "killed")
     done = run(["run", SWITCHOVER, "--provider", "sim", "--seed", "1", "--out", out])
     checks.check(done.returncode == MET, "a run passes", done.stderr)
-    os.mkdir(os.path.join(out, ".plots-killed"))
-    with open(os.path.join(out, ".plots-killed", "data"), "w", encoding="utf-8") as file:
+    os.mkdir(os.path.join(out, ".reports-killed"))
+    with open(os.path.join(out, ".reports-killed", "data"), "w", encoding="utf-8") as file:
         file.write("1 2\n")
     run(["report", out])
     left = [name for name in os.listdir(out) if name.startswith(".")]

@@ -186,6 +186,32 @@ static void test_remove_stops_at_too_deep_a_tree(void **state) {
   assert_int_equal(rename(half, at(state, "half", top)), 0);
 }
 
+static void test_files_are_moved_over_others(void **state) {
+  char from[PATH_BYTES], to[PATH_BYTES], path[PATH_BYTES];
+  struct error err = ERROR_INIT;
+  CLEANUP(buf_release) struct buf content;
+  buf_init(&content);
+  assert_ok(directory_make(at(state, "from", from), 0755, &err), &err);
+  assert_ok(directory_make(at(state, "to", to), 0755, &err), &err);
+  assert_ok(file_puts(at(state, "from/a", path), "new", 0644, &err), &err);
+  assert_ok(file_puts(at(state, "from/b", path), "new", 0644, &err), &err);
+  assert_ok(file_puts(at(state, "to/a", path), "old", 0644, &err), &err);
+  assert_ok(file_puts(at(state, "to/c", path), "old", 0644, &err), &err);
+  assert_ok(directory_move_files(from, to, &err), &err);
+  assert_int_equal(rmdir(from), 0); /* nothing is left in it */
+  assert_ok(file_read(at(state, "to/a", path), 16, &content, &err), &err);
+  assert_string_equal(content.data, "new");
+  assert_true(file_exists(at(state, "to/b", path)));
+  assert_true(file_exists(at(state, "to/c", path)));
+  /* A directory is not replaced by a file. */
+  assert_ok(directory_make(from, 0755, &err), &err);
+  assert_ok(file_puts(at(state, "from/d", path), "new", 0644, &err), &err);
+  assert_ok(directory_make(at(state, "to/d", path), 0755, &err), &err);
+  assert_int_equal(directory_move_files(from, to, &err), STATUS_SYSTEM);
+  assert_int_equal(err.errnum, EISDIR);
+  assert_true(file_exists(at(state, "from/d", path)));
+}
+
 static void test_path_that_does_not_fit(void **state) {
   (void)state;
   char path[8] = "old";
@@ -205,6 +231,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_make_directories, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_remove_does_not_follow_links, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_remove_stops_at_too_deep_a_tree, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_files_are_moved_over_others, set_up, tear_down),
       cmocka_unit_test(test_path_that_does_not_fit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,29 @@ static void test_deadline_kills_the_group(void **state) {
   close(ends[0]);
 }
 
+static void test_cancelled_kills_the_group(void **state) {
+  (void)state;
+  CLEANUP(process_result_release) struct process_result result;
+  process_result_init(&result);
+  struct error err = ERROR_INIT;
+  int ends[2], cancel[2];
+  assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+  assert_int_equal(pipe2(cancel, O_CLOEXEC), 0);
+  /* The child itself asks for its end, once the grandchild is there. */
+  struct process_spec spec = {.argv = SHELL("sleep 1000 & echo x >&2; wait"),
+                              .stdout_fd = ends[1],
+                              .stderr_fd = cancel[1],
+                              .cancel_fd = cancel[0]};
+  assert_int_equal(process_run(&spec, &result, &err), STATUS_INTERRUPTED);
+  assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* reaped */
+  close(ends[1]);
+  char text[16] = "";
+  assert_int_equal(read(ends[0], text, sizeof text), 0); /* the grandchild is dead too */
+  close(ends[0]);
+  close(cancel[0]);
+  close(cancel[1]);
+}
+
 static void test_a_daemon_left_behind_is_not_waited_for(void **state) {
   (void)state;
   CLEANUP(process_result_release) struct process_result result;
@@ -427,6 +450,7 @@ int main(void) {
       cmocka_unit_test(test_a_child_that_does_not_read_its_input),
       cmocka_unit_test(test_missing_programs_are_named),
       cmocka_unit_test(test_deadline_kills_the_group),
+      cmocka_unit_test(test_cancelled_kills_the_group),
       cmocka_unit_test(test_a_daemon_left_behind_is_not_waited_for),
       cmocka_unit_test(test_check_reports_the_last_line),
       cmocka_unit_test(test_nothing_is_inherited),
