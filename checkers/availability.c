@@ -16,7 +16,8 @@ enum { CLASS_WRITES, CLASS_READS, CLASS_COUNT };
 /* What may be out on its own: a set of hosts, and where a service has shards, all of it: what was
  * never sent counts there alone, because its key was not known yet. */
 struct scope {
-  uint8_t service, shard;
+  uint8_t service;
+  uint16_t shard;
   char of[SET_LABEL_SIZE]; /* " of shard 2"; "": there is but one */
   struct outage_tracker classes[CLASS_COUNT];
   struct outage_tracker unblocked; /* reads, but for those behind something of their client */
@@ -44,7 +45,7 @@ static const struct class_info class_infos[CLASS_COUNT] = {
 };
 
 /* `set`: SET_NONE of all shards. */
-static void add_scope(struct availability *it, uint8_t service, uint8_t shard, uint8_t set,
+static void add_scope(struct availability *it, uint8_t service, uint16_t shard, uint16_t set,
                       const char *of) {
   struct scope *scope = &it->scopes[it->scope_count++];
   *scope = (struct scope){.service = service, .shard = shard};
@@ -67,9 +68,9 @@ static int begin(void *state, const struct record_info *info, struct error *err)
     return error_set(err, STATUS_MEMORY, "out of memory for outages");
   char of[SET_LABEL_SIZE];
   for (uint32_t i = 0; i < sets; i++) {
-    set_label(info, (uint8_t)i, of);
+    set_label(info, (uint16_t)i, of);
     add_scope(it, sets > 1 ? info->sets[i].service : 0, sets > 1 ? info->sets[i].shard : 0,
-              (uint8_t)i, of);
+              (uint16_t)i, of);
   }
   for (uint32_t i = 0; i < info->service_count && sets > 1; i++) {
     if (!service_has_shards(info, (uint8_t)i)) continue;
@@ -82,7 +83,7 @@ static int begin(void *state, const struct record_info *info, struct error *err)
 }
 
 /* Whether an operation on `set` of `service` is one of scope `index`. */
-static bool is_in(const struct availability *it, uint32_t index, uint8_t set, uint8_t service) {
+static bool is_in(const struct availability *it, uint32_t index, uint16_t set, uint8_t service) {
   if (index < set_count_of(it->info)) return index == set;
   return it->scopes[index].service == service;
 }
@@ -90,7 +91,8 @@ static bool is_in(const struct availability *it, uint32_t index, uint8_t set, ui
 static int give_read(void *state, const struct operation *read, uint64_t demand_ns,
                      struct error *err) {
   struct availability *it = state;
-  uint8_t set = operation_set(it->info, read), service = operation_service(it->info, read);
+  uint16_t set = operation_set(it->info, read);
+  uint8_t service = operation_service(it->info, read);
   int status = 0;
   for (uint32_t i = 0; i < it->scope_count && status == 0; i++)
     if (is_in(it, i, set, service))
@@ -116,7 +118,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   bool read = operation_is_read(operation);
   if (operation->kind != OPERATION_WRITE && !read) return 0;
   int class = read ? CLASS_READS : CLASS_WRITES;
-  uint8_t set = operation_set(it->info, operation);
+  uint16_t set = operation_set(it->info, operation);
   uint8_t service = operation_service(it->info, operation);
   if (is_measured(it->info, operation)) {
     it->services[service].scheduled[class]++;

@@ -26,7 +26,7 @@ void behind_release(struct behind *it) {
   *it = (struct behind){.info = NULL};
 }
 
-static int client_of(struct behind *it, uint16_t index, struct behind_client **ret,
+static int client_of(struct behind *it, uint32_t index, struct behind_client **ret,
                      struct error *err) {
   if (index >= it->client_count) {
     uint32_t count = ((uint32_t)index / 64 + 1) * 64;

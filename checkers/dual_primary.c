@@ -17,7 +17,7 @@
 /* Acknowledgements of one host under one timeline. Hosts of different shards, or of different
  * services, are primaries at the same time in all innocence. */
 struct reign {
-  uint8_t host, set;
+  uint16_t host, set;
   uint32_t timeline;
   uint64_t first_done_ns, last_sent_ns;
   uint64_t overtaken_ns; /* when another host's newer reign first acknowledged; TIME_NEVER */
@@ -116,10 +116,9 @@ static int take_stale(struct dual_primary *it, struct reign *reign,
       &it->notes, "dual_primary", operation->done_ns, err,
       "%.60s (timeline %" PRIu32 ") acknowledged %s (identity %" PRIu32 ", sequence %" PRIu64
       ") sent at %.6f s, after %.60s (timeline %" PRIu32 ") had acknowledged one at %.6f s",
-      host_name_of(it->info, reign->host), reign->timeline,
-      operation_kind_name((enum operation_kind)operation->kind), operation->identity,
-      operation->sequence, seconds_of(operation->sent_ns), host_name_of(it->info, other->host),
-      other->timeline, seconds_of(other->first_done_ns));
+      host_name_of(it->info, reign->host), reign->timeline, operation_kind_name(operation->kind),
+      operation->identity, operation->sequence, seconds_of(operation->sent_ns),
+      host_name_of(it->info, other->host), other->timeline, seconds_of(other->first_done_ns));
 }
 
 /* A reign is heard of: those that it succeeds were not alone until now. */
@@ -135,7 +134,7 @@ static void end_solitude(struct dual_primary *it, const struct reign *heard) {
 }
 
 static struct reign *find_reign(struct dual_primary *it, const struct operation *operation) {
-  uint8_t set = operation_set(it->info, operation);
+  uint16_t set = operation_set(it->info, operation);
   for (uint32_t i = it->reign_count; i-- > 0;)
     if (it->reigns[i].host == operation->host && it->reigns[i].timeline == operation->timeline &&
         it->reigns[i].set == set)
@@ -214,7 +213,7 @@ static uint64_t covered_ns(const struct overlap *overlaps, uint32_t count) {
 static int give_overlap(const struct dual_primary *it, const struct overlap *overlap,
                         struct finding *finding, struct error *err) {
   const struct reign *reign = &it->reigns[overlap->reign];
-  uint8_t shard = reign->set == SET_NONE ? 0 : set_shard(it->info, reign->set);
+  uint16_t shard = reign->set == SET_NONE ? 0 : set_shard(it->info, reign->set);
   const char *of = reign->set < it->info->set_count ? it->info->sets[reign->set].name : "";
   const struct interval interval = {.what = "dual_primary",
                                     .begin_ns = overlap->begin_ns,

@@ -55,7 +55,7 @@ struct eviction {
   struct bucket *buckets;
   size_t bucket_count;
   struct tally *tallies; /* of the run, then of each fault */
-  struct counter hosts[HOST_NONE];
+  struct counter *hosts; /* by host */
   uint64_t session_reads, cache_reads, checked, asked, cache_evicted, snapshot_failures;
   double evicted;
   bool evicted_known;
@@ -70,7 +70,8 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   struct eviction *it = state;
   it->info = info;
   it->tallies = calloc((size_t)info->fault_count + 1, sizeof *it->tallies);
-  return it->tallies ? 0 : out_of_memory(err);
+  it->hosts = calloc((size_t)info->host_count + 1, sizeof *it->hosts);
+  return it->tallies && it->hosts ? 0 : out_of_memory(err);
 }
 
 /* --- keys ------------------------------------------------------------------------------------ */
@@ -233,7 +234,7 @@ static int take_refusal(struct eviction *it, const struct operation *operation, 
   if (!notes_want(&it->notes, "oom_error")) return 0;
   return notes_add(&it->notes, "oom_error", operation->done_ns, err,
                    "a %s of client %u was refused by %s at %.6f s for want of memory",
-                   operation_kind_name((enum operation_kind)operation->kind), operation->client,
+                   operation_kind_name(operation->kind), operation->client,
                    host_name_of(it->info, operation->host), seconds_of(operation->done_ns));
 }
 
@@ -252,7 +253,7 @@ static int take_operation(struct eviction *it, const struct operation *operation
 
 /* A counter that is lower than before is of a server that was started again. */
 static int take_sample(struct eviction *it, const struct sample *sample, struct error *err) {
-  if (sample->host == HOST_NONE) return 0;
+  if (sample->host >= it->info->host_count) return 0;
   struct counter *host = &it->hosts[sample->host];
   if (sample->metric == METRIC_EVICTED_KEYS) {
     bool goes_on = host->known && sample->value >= host->evicted;
@@ -411,6 +412,7 @@ static void release(void *state) {
   free(it->entries.places);
   free(it->buckets);
   free(it->tallies);
+  free(it->hosts);
   notes_release(&it->notes);
 }
 

@@ -16,7 +16,7 @@
 struct mark {
   uint64_t time_ns;
   enum event_kind kind;
-  uint8_t host, set;
+  uint16_t host, set;
   uint8_t service; /* EVENT_REDUNDANT; SERVICE_NONE: not told */
   bool redundant;
   bool change; /* of who leads: a new leader, or a primary on another host or a higher timeline */
@@ -42,7 +42,7 @@ struct clocks {
   const struct failover *it;
   struct finding *finding;
   int32_t fault;
-  uint8_t set;                     /* in whose primary it is measured */
+  uint16_t set;                    /* in whose primary it is measured */
   uint64_t begin_ns, confirmed_ns; /* journaled; in effect */
   uint64_t end_ns;                 /* events from here on belong to a later fault */
   struct recovery recovery;
@@ -56,7 +56,7 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   if (!it->sets) return error_set(err, STATUS_MEMORY, "out of memory for recoveries");
   int status = 0;
   for (uint32_t i = 0; i < set_count_of(info) && status == 0; i++, it->set_count++)
-    status = recovery_init(&it->sets[i].recovery, info, (uint8_t)i, err);
+    status = recovery_init(&it->sets[i].recovery, info, (uint16_t)i, err);
   return status;
 }
 
@@ -84,7 +84,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   struct failover *it = state;
   int status = 0;
   if (item->operation) {
-    uint8_t set = operation_set(it->info, item->operation);
+    uint16_t set = operation_set(it->info, item->operation);
     if (set == SET_NONE) return 0; /* never sent: nobody knows to whom it would have gone */
     return recovery_operation(&it->sets[set].recovery, item->operation, err);
   }
@@ -102,7 +102,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
 }
 
 /* Whether the mark is of this set, or of its service. */
-static bool is_of(const struct failover *it, const struct mark *mark, uint8_t set) {
+static bool is_of(const struct failover *it, const struct mark *mark, uint16_t set) {
   if (mark->kind != EVENT_REDUNDANT) return mark->set == set;
   return it->set_count == 1 || mark->service == SERVICE_NONE ||
          mark->service == set_service(it->info, set);
@@ -110,14 +110,14 @@ static bool is_of(const struct failover *it, const struct mark *mark, uint8_t se
 
 /* A leader that is announced again is no change, and a primary that answers again after a silence,
  * on the timeline that it had, is none either. */
-static int collect_changes(struct failover *it, uint8_t index, struct error *err) {
+static int collect_changes(struct failover *it, uint16_t index, struct error *err) {
   struct primary_set *set = &it->sets[index];
   uint32_t count = 0;
   for (uint32_t i = 0; i < it->mark_count; i++)
     if (is_of(it, &it->marks[i], index)) count++;
   set->changes = calloc((size_t)count + 1, sizeof *set->changes);
   if (!set->changes) return error_set(err, STATUS_MEMORY, "out of memory for events");
-  uint8_t leader = HOST_NONE, primary = HOST_NONE;
+  uint16_t leader = HOST_NONE, primary = HOST_NONE;
   int64_t timeline = 0;
   for (uint32_t i = 0; i < it->mark_count; i++) {
     struct mark *mark = &it->marks[i];
@@ -156,7 +156,7 @@ static int give_no_change(const struct clocks *clocks, const char *name, const c
 
 static int give_detection(const struct clocks *clocks, struct error *err) {
   const struct failover *it = clocks->it;
-  uint8_t leader = HOST_NONE;
+  uint16_t leader = HOST_NONE;
   for (uint32_t i = 0; i < it->mark_count; i++) {
     const struct mark *mark = &it->marks[i];
     if (mark->time_ns >= clocks->end_ns) break;
@@ -185,7 +185,7 @@ static int give_promotion(const struct clocks *clocks, struct error *err) {
 }
 
 /* Whether the redundancy that begins with mark `i` lasts. */
-static bool redundancy_lasts(const struct failover *it, uint8_t set, uint32_t i) {
+static bool redundancy_lasts(const struct failover *it, uint16_t set, uint32_t i) {
   for (uint32_t j = i + 1; j < it->mark_count; j++) {
     const struct mark *mark = &it->marks[j];
     if (mark->time_ns >= it->marks[i].time_ns + REDUNDANT_NS) break;
@@ -299,7 +299,7 @@ static int give_unconfirmed(struct finding *finding, int32_t fault, struct error
   return status;
 }
 
-static struct clocks clocks_of(const struct failover *it, int32_t fault, uint8_t set,
+static struct clocks clocks_of(const struct failover *it, int32_t fault, uint16_t set,
                                struct finding *finding) {
   const struct fault_info *info = &it->info->faults[fault];
   struct clocks clocks = {.it = it,
@@ -330,12 +330,12 @@ static struct clocks worst_clocks(const struct failover *it, int32_t fault,
                                   struct finding *finding) {
   const struct record_info *info = it->info;
   struct clocks worst = {.set = SET_NONE};
-  uint8_t host = info->faults[fault].host;
+  uint16_t host = info->faults[fault].host;
   uint8_t service = host < info->host_count ? info->host_services[host] : SERVICE_NONE;
   for (uint32_t i = 0; i < it->set_count; i++) {
-    if (!(set_write_rate(info, (uint8_t)i) > 0)) continue;
-    if (service != SERVICE_NONE && set_service(info, (uint8_t)i) != service) continue;
-    struct clocks clocks = clocks_of(it, fault, (uint8_t)i, finding);
+    if (!(set_write_rate(info, (uint16_t)i) > 0)) continue;
+    if (service != SERVICE_NONE && set_service(info, (uint16_t)i) != service) continue;
+    struct clocks clocks = clocks_of(it, fault, (uint16_t)i, finding);
     if (worst.set == SET_NONE || is_worse(&clocks.recovery, &worst.recovery)) worst = clocks;
   }
   return worst.set == SET_NONE ? clocks_of(it, fault, 0, finding) : worst;
@@ -345,7 +345,7 @@ static int give_fault(const struct failover *it, int32_t fault, struct finding *
                       struct error *err) {
   if (it->info->faults[fault].confirmed_ns == TIME_NEVER)
     return give_unconfirmed(finding, fault, err);
-  uint8_t set = fault_set(it->info, fault);
+  uint16_t set = fault_set(it->info, fault);
   const struct clocks clocks =
       set == SET_NONE ? worst_clocks(it, fault, finding) : clocks_of(it, fault, set, finding);
   int status = give_recoveries(&clocks, err);
@@ -361,7 +361,7 @@ static int finish(void *state, struct finding *finding, struct error *err) {
   int status = 0;
   for (uint32_t i = 0; i < it->set_count && status == 0; i++) {
     status = recovery_finish(&it->sets[i].recovery, err);
-    if (status == 0) status = collect_changes(it, (uint8_t)i, err);
+    if (status == 0) status = collect_changes(it, (uint16_t)i, err);
   }
   for (uint32_t f = 0; f < it->info->fault_count && status == 0; f++)
     status = give_fault(it, (int32_t)f, finding, err);

@@ -16,15 +16,15 @@ uint64_t fault_begin_ns(const struct fault_info *fault) {
 }
 
 /* Whether the fault may have hit `set`: one without a single set may have hit any. */
-static bool may_hit(const struct record_info *info, int32_t fault, uint8_t set) {
-  uint8_t own = fault_set(info, fault);
+static bool may_hit(const struct record_info *info, int32_t fault, uint16_t set) {
+  uint16_t own = fault_set(info, fault);
   return own == set || own == SET_NONE || set == SET_NONE;
 }
 
 uint64_t fault_epoch_end_ns(const struct record_info *info, int32_t fault) {
   uint64_t begin_ns = fault_begin_ns(&info->faults[fault]);
   uint64_t end_ns = TIME_NEVER;
-  uint8_t set = fault_set(info, fault);
+  uint16_t set = fault_set(info, fault);
   for (uint32_t i = 0; i < info->fault_count; i++) {
     uint64_t other_ns = fault_begin_ns(&info->faults[i]);
     if (other_ns > begin_ns && may_hit(info, (int32_t)i, set)) end_ns = earlier(end_ns, other_ns);
@@ -33,7 +33,7 @@ uint64_t fault_epoch_end_ns(const struct record_info *info, int32_t fault) {
 }
 
 /* The last one of those that may have hit `set`. */
-static int32_t last_at(const struct record_info *info, uint8_t set, uint64_t time_ns) {
+static int32_t last_at(const struct record_info *info, uint16_t set, uint64_t time_ns) {
   int32_t best = FAULT_NONE;
   for (uint32_t i = 0; i < info->fault_count; i++) {
     uint64_t begin_ns = fault_begin_ns(&info->faults[i]);
@@ -47,7 +47,7 @@ int32_t fault_at(const struct record_info *info, uint64_t time_ns) {
   return last_at(info, SET_NONE, time_ns);
 }
 
-int32_t fault_at_set(const struct record_info *info, uint8_t set, uint64_t time_ns) {
+int32_t fault_at_set(const struct record_info *info, uint16_t set, uint64_t time_ns) {
   int32_t own = last_at(info, set, time_ns);
   if (own != FAULT_NONE) {
     const struct fault_info *fault = &info->faults[own];

@@ -14,7 +14,7 @@ uint64_t fault_epoch_end_ns(const struct record_info *info, int32_t fault);
 int32_t fault_at(const struct record_info *info, uint64_t time_ns);
 /* The same for something that happened to `set` (SET_NONE: to no single one): while a fault of its
  * own is in effect, one of another set is not to blame. */
-int32_t fault_at_set(const struct record_info *info, uint8_t set, uint64_t time_ns);
+int32_t fault_at_set(const struct record_info *info, uint16_t set, uint64_t time_ns);
 /* For messages: "host-crash (fault 0, on pg1)". */
 void fault_label(const struct record_info *info, int32_t fault, char text[128]);
 

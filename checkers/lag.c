@@ -8,7 +8,7 @@
 #include "measures.h"
 #include "sets.h"
 
-#define PULSES_A_SET (UINT8_MAX + 1) /* one a workload */
+#define PULSES_A_SET WORKLOADS_MAX /* one a workload */
 
 enum lag_kind { LAG_HEARTBEAT, LAG_BYTES, LAG_SECONDS, LAG_KINDS };
 
@@ -30,13 +30,13 @@ static const struct lag_info lag_infos[LAG_KINDS] = {
 /* The heartbeat of one workload on one primary. */
 struct pulse {
   struct heartbeats beats;
-  uint8_t primary; /* who acknowledged the latest beat */
+  uint16_t primary; /* who acknowledged the latest beat */
 };
 struct lag {
   const struct record_info *info;
-  struct pulse *pulses;            /* by workload, then by set of hosts: each shard has its own */
-  uint64_t sent_ns[UINT8_MAX + 1]; /* by host: of the last read that counted */
-  struct histogram *hosts[LAG_KINDS][UINT8_MAX + 1];
+  struct pulse *pulses;        /* by workload, then by set of hosts: each shard has its own */
+  uint64_t sent_ns[HOSTS_MAX]; /* by host: of the last read that counted */
+  struct histogram *hosts[LAG_KINDS][HOSTS_MAX];
   struct histogram all[LAG_KINDS];
 };
 
@@ -51,8 +51,10 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   return 0;
 }
 
-static int add(struct lag *it, enum lag_kind kind, uint8_t host, uint64_t value,
+static int add(struct lag *it, enum lag_kind kind, uint16_t host, uint64_t value,
                struct error *err) {
+  histogram_add(&it->all[kind], value);
+  if (host >= it->info->host_count) return 0; /* of no single host */
   struct histogram **histogram = &it->hosts[kind][host];
   if (!*histogram) {
     *histogram = malloc(sizeof **histogram);
@@ -60,13 +62,12 @@ static int add(struct lag *it, enum lag_kind kind, uint8_t host, uint64_t value,
     histogram_init(*histogram);
   }
   histogram_add(*histogram, value);
-  histogram_add(&it->all[kind], value);
   return 0;
 }
 
 static int take_operation(struct lag *it, const struct operation *operation, struct error *err) {
   if (operation->outcome != OUTCOME_OK || operation->host == HOST_NONE) return 0;
-  uint8_t set = operation_set(it->info, operation);
+  uint16_t set = operation_set(it->info, operation);
   if (set == SET_NONE) return 0;
   struct pulse *pulse = &it->pulses[(size_t)set * PULSES_A_SET + operation->workload];
   struct heartbeats *beats = &pulse->beats;
@@ -114,7 +115,7 @@ static int finish(void *state, struct finding *finding, struct error *err) {
     for (uint32_t h = 0; h < it->info->host_count && status == 0; h++)
       if (it->hosts[kind][h])
         status = measure_quantiles(finding, lag->name, quantiles_four, lag->unit,
-                                   it->hosts[kind][h], lag->scale, (uint8_t)h, lag->none, err);
+                                   it->hosts[kind][h], lag->scale, (uint16_t)h, lag->none, err);
   }
   return status;
 }
@@ -124,7 +125,7 @@ static void release(void *state) {
   for (size_t i = 0; it->pulses && i < (size_t)PULSES_A_SET * set_count_of(it->info); i++)
     heartbeats_release(&it->pulses[i].beats);
   free(it->pulses);
-  for (int i = 0; i <= UINT8_MAX; i++) {
+  for (int i = 0; i < HOSTS_MAX; i++) {
     for (int kind = 0; kind < LAG_KINDS; kind++) free(it->hosts[kind][i]);
   }
 }

@@ -71,7 +71,7 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   return 0;
 }
 
-static struct service_latency *service_of_host(const struct latency *it, uint8_t host) {
+static struct service_latency *service_of_host(const struct latency *it, uint16_t host) {
   const struct record_info *info = it->info;
   bool known = host < info->host_count && info->host_services[host] < info->service_count;
   return &it->services[known ? info->host_services[host] : 0];

@@ -26,7 +26,7 @@ struct span {
 };
 /* The faults that may have hit one set of hosts, and the operations on its primary. */
 struct load_set {
-  uint8_t set;        /* SET_NONE: all faults, all operations */
+  uint16_t set;       /* SET_NONE: all faults, all operations */
   struct span *spans; /* of confirmed faults, by begin_ns */
   uint32_t span_count;
 };
@@ -47,14 +47,14 @@ static int compare_spans(const void *left, const void *right) {
 }
 
 /* A fault of no single set may have hit each of them, and parts their time as their own do. */
-static int begin_set(const struct record_info *info, struct load_set *it, uint8_t set,
+static int begin_set(const struct record_info *info, struct load_set *it, uint16_t set,
                      struct error *err) {
   it->set = set;
   it->spans = calloc((size_t)info->fault_count + 1, sizeof *it->spans);
   if (!it->spans) return error_set(err, STATUS_MEMORY, "out of memory for faults");
   for (uint32_t i = 0; i < info->fault_count; i++) {
     const struct fault_info *fault = &info->faults[i];
-    uint8_t own = fault_set(info, (int32_t)i);
+    uint16_t own = fault_set(info, (int32_t)i);
     if (fault->confirmed_ns == TIME_NEVER) continue;
     if (own != set && own != SET_NONE && set != SET_NONE) continue;
     uint64_t end_ns = fault->healed_ns;
@@ -78,7 +78,7 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   it->set_count = count > 1 ? count + 1 : 1;
   int status = 0;
   for (uint32_t i = 0; i < it->set_count && status == 0; i++)
-    status = begin_set(info, &it->sets[i], i < count ? (uint8_t)i : SET_NONE, err);
+    status = begin_set(info, &it->sets[i], i < count ? (uint16_t)i : SET_NONE, err);
   for (uint32_t i = 0; i < info->fault_count; i++)
     if (info->faults[i].confirmed_ns != TIME_NEVER) it->confirmed++;
   return status;
@@ -128,7 +128,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   bool counts = operation->kind == OPERATION_WRITE || operation_is_read(operation);
   if (!counts || operation->route != ROUTE_PRIMARY || !is_measured(it->info, operation)) return 0;
   it->scheduled++;
-  uint8_t set = operation_set(it->info, operation);
+  uint16_t set = operation_set(it->info, operation);
   for (uint32_t i = 0; i < it->set_count; i++)
     if (it->sets[i].set == set || it->sets[i].set == SET_NONE)
       take_operation(&it->sets[i], operation);
@@ -161,7 +161,7 @@ static void share(struct load_set *it) {
   }
 }
 
-static int judge_span(const struct load *it, uint8_t set, const struct span *span,
+static int judge_span(const struct load *it, uint16_t set, const struct span *span,
                       struct finding *finding, struct error *err) {
   char of[SET_LABEL_SIZE], on[SET_LABEL_SIZE + 16] = "";
   set_label(it->info, set, of);

@@ -10,14 +10,14 @@
 #include "loss.h"
 #include "measures.h"
 
-static int begin_set(const struct record_info *info, struct truth_set *set, uint8_t index,
+static int begin_set(const struct record_info *info, struct truth_set *set, uint16_t index,
                      struct error *err) {
   bool only = info->set_count <= 1;
   *set =
-      (struct truth_set){.hosts = only ? UINT64_MAX : info->sets[index].hosts,
+      (struct truth_set){.hosts = only ? bits_below(info->host_count) : info->sets[index].hosts,
                          .primary = only ? info->final_primary : info->sets[index].final_primary};
   for (uint32_t h = 0; h < info->host_count; h++)
-    if (info->final_hosts >> h & set->hosts >> h & 1) set->host_count++;
+    if (bits_has(&info->final_hosts, h) && bits_has(&set->hosts, h)) set->host_count++;
   return lost_init(&set->lost, info, index, err);
 }
 
@@ -30,24 +30,24 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   rows_init(&it->rows, info->set_count > 1);
   set_watch_init(&it->watch, info);
   for (uint32_t h = 0; h < info->host_count; h++)
-    if (info->final_hosts >> h & 1) it->host_count++;
+    if (bits_has(&info->final_hosts, h)) it->host_count++;
   int status = 0;
   for (uint32_t i = 0; i < set_count_of(info) && status == 0; i++, it->set_count++)
-    status = begin_set(info, &it->sets[i], (uint8_t)i, err);
+    status = begin_set(info, &it->sets[i], (uint16_t)i, err);
   return status;
 }
 
-static uint8_t set_of_host(const struct loss *it, uint8_t host) {
+static uint16_t set_of_host(const struct loss *it, uint16_t host) {
   return it->set_count == 1 ? 0 : it->info->host_sets[host];
 }
 
-static uint8_t set_of_row(const struct loss *it, const struct row_page *page, uint32_t i) {
+static uint16_t set_of_row(const struct loss *it, const struct row_page *page, uint32_t i) {
   return it->rows.with_sets ? page->sets[i] : 0;
 }
 
 /* --- final rows ------------------------------------------------------------------------------ */
 
-static int note_duplicate(struct loss *it, const struct final_row *row, uint8_t host,
+static int note_duplicate(struct loss *it, const struct final_row *row, uint16_t host,
                           struct error *err) {
   it->duplicates++;
   if (!notes_want(&it->notes, "duplicate")) return 0;
@@ -56,7 +56,7 @@ static int note_duplicate(struct loss *it, const struct final_row *row, uint8_t 
                    row->identity, row->sequence, host_name_of(it->info, host));
 }
 
-static int note_damaged(struct loss *it, const struct final_row *row, uint8_t host,
+static int note_damaged(struct loss *it, const struct final_row *row, uint16_t host,
                         struct error *err) {
   if (!notes_want(&it->notes, "corrupt")) return 0;
   return notes_add(&it->notes, "corrupt", it->info->end_ns, err,
@@ -67,7 +67,7 @@ static int note_damaged(struct loss *it, const struct final_row *row, uint8_t ho
 
 /* Each row has one owner. On hosts of another shard it is out of its clients' reach there, or it is
  * what was left behind. */
-static int note_elsewhere(struct loss *it, const struct final_row *row, uint8_t host,
+static int note_elsewhere(struct loss *it, const struct final_row *row, uint16_t host,
                           struct row_page *page, uint32_t i, struct error *err) {
   if (!(page->flags[i] & ROW_ELSEWHERE)) it->misplaced++;
   page->flags[i] |= ROW_ELSEWHERE;
@@ -79,10 +79,11 @@ static int note_elsewhere(struct loss *it, const struct final_row *row, uint8_t 
                    it->info->sets[set_of_host(it, host)].name, it->info->sets[page->sets[i]].name);
 }
 
-static int take_row(struct loss *it, const struct final_row *row, uint8_t host, struct error *err) {
-  uint8_t set = set_of_host(it, host);
+static int take_row(struct loss *it, const struct final_row *row, uint16_t host,
+                    struct error *err) {
+  uint16_t set = set_of_host(it, host);
   /* Half of a host's rows prove nothing about the other half. */
-  if (!(it->info->final_hosts >> host & 1) || set == SET_NONE) return 0;
+  if (!bits_has(&it->info->final_hosts, host) || set == SET_NONE) return 0;
   if (it->row_host >= 0 && it->row_host != host) rows_next_host(&it->rows);
   it->row_host = host;
   struct row_place place;
@@ -129,7 +130,7 @@ static int note_diverged(struct loss *it, const struct row_page *page, uint32_t 
 }
 
 static void settle_set(const struct loss *it, struct truth_set *set) {
-  if (set->primary != HOST_NONE && it->info->final_hosts >> set->primary & 1)
+  if (set->primary != HOST_NONE && bits_has(&it->info->final_hosts, set->primary))
     set->truth = TRUTH_PRIMARY;
   else
     set->truth = set->host_count > 0 && set->diverged == 0 ? TRUTH_AGREED : TRUTH_NONE;
@@ -161,8 +162,7 @@ static void describe(const struct loss *it, const struct operation *operation, c
     snprintf(timeline, sizeof timeline, " (timeline %" PRIu32 ")", operation->timeline);
   snprintf(text, 256, "%.60s%s at %.6f s (sent %.6f s, client %u, route %s)",
            host_name_of(it->info, operation->host), timeline, seconds_of(operation->done_ns),
-           seconds_of(operation->sent_ns), operation->client,
-           route_name((enum route)operation->route));
+           seconds_of(operation->sent_ns), operation->client, route_name(operation->route));
 }
 
 static int take_lost(struct loss *it, struct truth_set *set, const struct operation *operation,
@@ -181,7 +181,7 @@ static int take_lost(struct loss *it, struct truth_set *set, const struct operat
   if (!notes_want(&it->notes, "lost")) return 0;
   char by[256], where[192], of[SET_LABEL_SIZE];
   describe(it, operation, by);
-  set_label(it->info, (uint8_t)(set - it->sets), of);
+  set_label(it->info, (uint16_t)(set - it->sets), of);
   snprintf(where, sizeof where, "is on none of the %u hosts%s read", set->host_count, of);
   if (hosts > 0 && place->page->flags[place->index] & ROW_ELSEWHERE)
     snprintf(where, sizeof where, "is only on hosts of another shard than its own (%s)",
@@ -205,8 +205,7 @@ static int take_refused(struct loss *it, const struct operation *operation,
                    "row (identity %" PRIu32 ", sequence %" PRIu64
                    ") is on %u hosts, though the write was reported as %s (%s) at %.6f s",
                    operation->identity, operation->sequence, place->page->hosts[place->index],
-                   outcome_name((enum outcome)operation->outcome), code,
-                   seconds_of(operation->done_ns));
+                   outcome_name(operation->outcome), code, seconds_of(operation->done_ns));
 }
 
 static int compare_value(struct loss *it, const struct operation *operation,
@@ -226,9 +225,9 @@ static int compare_value(struct loss *it, const struct operation *operation,
 }
 
 /* The set whose final state tells of this write: that of its key, else the one that has its row. */
-static uint8_t set_of_write(const struct loss *it, const struct operation *operation,
-                            const struct row_place *place) {
-  uint8_t set = operation_set(it->info, operation);
+static uint16_t set_of_write(const struct loss *it, const struct operation *operation,
+                             const struct row_place *place) {
+  uint16_t set = operation_set(it->info, operation);
   if (set == SET_NONE && place->page) set = set_of_row(it, place->page, place->index);
   return set;
 }
@@ -239,7 +238,7 @@ static bool survived(const struct truth_set *set, const struct row_place *place)
 }
 
 /* A row that only another shard holds than the one that owns its key. */
-static int check_place(struct loss *it, uint8_t set, const struct operation *operation,
+static int check_place(struct loss *it, uint16_t set, const struct operation *operation,
                        const struct row_place *place, bool *ret_elsewhere, struct error *err) {
   struct row_page *page = place->page;
   *ret_elsewhere = page && set_of_row(it, page, place->index) != set;
@@ -277,7 +276,7 @@ static bool is_read_back(const struct loss *it, const struct operation *operatio
 static int take_operation(struct loss *it, const struct operation *operation, struct error *err) {
   if (!appends_row(operation) || !is_read_back(it, operation)) return 0;
   struct row_place place = rows_find(&it->rows, operation->identity, operation->sequence);
-  uint8_t index = set_of_write(it, operation, &place);
+  uint16_t index = set_of_write(it, operation, &place);
   bool elsewhere = false;
   if (index == SET_NONE) { /* sent to nobody knows whom, and nowhere now */
     if (operation->outcome == OUTCOME_UNKNOWN) it->unknown_vanished++;
@@ -288,7 +287,7 @@ static int take_operation(struct loss *it, const struct operation *operation, st
   int status = check_place(it, index, operation, &place, &elsewhere, err);
   if (status < 0) return status;
   bool there = !elsewhere && survived(set, &place);
-  switch ((enum outcome)operation->outcome) {
+  switch (operation->outcome) {
     case OUTCOME_OK: status = take_acknowledged(it, set, there, operation, &place, err); break;
     case OUTCOME_UNKNOWN:
       if (place.page) status = compare_value(it, operation, &place, err);
@@ -312,7 +311,7 @@ static void take_event(struct loss *it, const struct event *event) {
   set_watch_event(&it->watch, event);
   if (event->kind == EVENT_PROMOTED) {
     bool told = event->number > 0 && event->number <= UINT32_MAX;
-    uint8_t set = set_watch_of(&it->watch, event);
+    uint16_t set = set_watch_of(&it->watch, event);
     if (set != SET_NONE)
       lost_promoted(&it->sets[set].lost, event->time_ns, event->host,
                     told ? (uint32_t)event->number : 0);
@@ -323,9 +322,9 @@ static void take_event(struct loss *it, const struct event *event) {
   if (event->kind != EVENT_FINAL_READ || event->host >= it->info->host_count) return;
   it->read_any = true;
   for (uint32_t i = 0; i < it->set_count; i++)
-    if (it->sets[i].hosts >> event->host & 1) it->sets[i].read_any = true;
-  if (it->info->final_hosts >> event->host & 1) return;
-  it->unread |= UINT64_C(1) << event->host;
+    if (bits_has(&it->sets[i].hosts, event->host)) it->sets[i].read_any = true;
+  if (bits_has(&it->info->final_hosts, event->host)) return;
+  bits_add(&it->unread, event->host);
   snprintf(it->unread_why, sizeof it->unread_why, "the final rows of %.60s are missing: %.160s",
            host_name_of(it->info, event->host),
            event->text[0] ? event->text : "fewer are in the record than were read");

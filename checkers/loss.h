@@ -18,9 +18,9 @@ enum truth {
 struct truth_set {
   enum truth truth;
   struct lost lost;
-  uint64_t hosts;      /* bit h */
+  struct bits hosts;
   uint32_t host_count; /* read completely */
-  uint8_t primary;
+  uint16_t primary;
   uint64_t acknowledged, lost_count, diverged;
   bool read_any; /* a final read of it was tried */
 };
@@ -42,7 +42,7 @@ struct loss {
   uint64_t window_begin_ns, window_end_ns; /* of the lost writes */
   uint64_t diverged, misplaced;
   bool converging, not_converged;
-  uint64_t unread; /* bit h: the final read of host h failed or is incomplete in the record */
+  struct bits unread; /* hosts whose final read failed or is incomplete in the record */
   bool read_any;
   char unread_why[256];
 };

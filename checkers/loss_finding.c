@@ -6,21 +6,25 @@
 #include "loss.h"
 #include "measures.h"
 
+static bool is_unread(const struct loss *it, const struct truth_set *set) {
+  struct bits unread = bits_both(&it->unread, &set->hosts);
+  return bits_any(&unread);
+}
+
 /* Whether the final state of this set is not known, though something depends on it. */
 static bool is_untold(const struct loss *it, const struct truth_set *set) {
   bool asked = it->set_count == 1 || set->acknowledged > 0 || set->read_any;
-  return asked &&
-         (set->truth == TRUTH_NONE || (set->truth == TRUTH_AGREED && it->unread & set->hosts));
+  return asked && (set->truth == TRUTH_NONE || (set->truth == TRUTH_AGREED && is_unread(it, set)));
 }
 
 /* Why the final state is not known; NULL: it is. */
 static const char *why_untold(const struct loss *it) {
   if (it->host_count == 0)
-    return it->unread ? it->unread_why : "the final rows of no host were read";
+    return bits_any(&it->unread) ? it->unread_why : "the final rows of no host were read";
   for (uint32_t i = 0; i < it->set_count; i++)
     if (is_untold(it, &it->sets[i]))
-      return it->unread ? it->unread_why
-                        : "no single host was primary at the end, and the hosts differ";
+      return bits_any(&it->unread) ? it->unread_why
+                                   : "no single host was primary at the end, and the hosts differ";
   return NULL;
 }
 
@@ -91,7 +95,7 @@ static int give_losses(const struct loss *it, struct finding *finding, struct er
   if (status == 0)
     status =
         give_count(it, finding, "data_loss", UNIT_COUNT, (double)it->lost_count, FAULT_NONE, err);
-  if (status == 0 && it->unread)
+  if (status == 0 && bits_any(&it->unread))
     status =
         measure_unknown(finding, "lost_everywhere", UNIT_COUNT, FAULT_NONE, it->unread_why, err);
   else if (status == 0)
@@ -215,7 +219,7 @@ static int judge(const struct loss *it, struct finding *finding, uint64_t nobody
   if (status == 0 && it->not_converged)
     status = finding_raise(finding, VERDICT_UNKNOWN, err,
                            "the hosts had not converged when their rows were read");
-  if (status == 0 && it->unread)
+  if (status == 0 && bits_any(&it->unread))
     status = finding_raise(finding, VERDICT_UNKNOWN, err, "%s", it->unread_why);
   if (status == 0 && why && (it->acknowledged > 0 || it->read_any))
     status = finding_raise(finding, VERDICT_UNKNOWN, err, "%s", why);

@@ -12,9 +12,9 @@ static int compare_epochs(const void *left, const void *right) {
   return a->fault < b->fault ? -1 : a->fault > b->fault;
 }
 
-static void add_epochs(struct lost *lost, const struct record_info *info, uint8_t set) {
+static void add_epochs(struct lost *lost, const struct record_info *info, uint16_t set) {
   for (uint32_t i = 0; i < info->fault_count; i++) {
-    uint8_t own = fault_set(info, (int32_t)i);
+    uint16_t own = fault_set(info, (int32_t)i);
     if (set != SET_NONE && own != SET_NONE && own != set) continue;
     if (info->faults[i].confirmed_ns == TIME_NEVER) continue;
     lost->epochs[lost->epoch_count++] =
@@ -22,7 +22,7 @@ static void add_epochs(struct lost *lost, const struct record_info *info, uint8_
   }
 }
 
-int lost_init(struct lost *lost, const struct record_info *info, uint8_t set, struct error *err) {
+int lost_init(struct lost *lost, const struct record_info *info, uint16_t set, struct error *err) {
   *lost = (struct lost){.survivor_ns = TIME_NEVER, .primary = HOST_NONE};
   lost->epochs = calloc((size_t)info->fault_count + 1, sizeof *lost->epochs);
   if (!lost->epochs) return error_set(err, STATUS_MEMORY, "out of memory for faults");
@@ -45,7 +45,7 @@ static struct lost_epoch *epoch_at(struct lost *lost, uint64_t time_ns) {
   return &lost->epochs[lost->current];
 }
 
-void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host, uint32_t timeline) {
+void lost_promoted(struct lost *lost, uint64_t time_ns, uint16_t host, uint32_t timeline) {
   struct lost_epoch *epoch = epoch_at(lost, time_ns);
   if (timeline < lost->timeline) return;
   if (timeline == lost->timeline && host == lost->primary) return;

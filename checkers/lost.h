@@ -18,8 +18,8 @@ struct lost_bucket {
 struct lost_epoch {
   int32_t fault; /* FAULT_NONE: before the first */
   uint64_t begin_ns;
-  bool promoted;         /* a promotion was seen */
-  uint8_t promoted_host; /* of the last one */
+  bool promoted;          /* a promotion was seen */
+  uint16_t promoted_host; /* of the last one */
   uint32_t promoted_timeline;
   struct lost_bucket before; /* acknowledged before any promotion */
   struct lost_bucket by_new; /* by the promoted host, after */
@@ -34,7 +34,7 @@ struct lost {
   struct lost_epoch *epochs; /* by time; the first is before all faults */
   uint32_t epoch_count, current;
   uint32_t timeline;    /* the highest that was promoted; 0: none told */
-  uint8_t primary;      /* who was promoted last; HOST_NONE: nobody yet */
+  uint16_t primary;     /* who was promoted last; HOST_NONE: nobody yet */
   uint64_t survivor_ns; /* acknowledgement of the last surviving write; TIME_NEVER: none yet */
 };
 /* What one fault is charged with. */
@@ -45,12 +45,12 @@ struct lost_charge {
 
 /* Of the faults that may have hit `set`; of all of them where there is none of these, so that no
  * loss is charged to nobody. */
-int lost_init(struct lost *lost, const struct record_info *info, uint8_t set, struct error *err);
+int lost_init(struct lost *lost, const struct record_info *info, uint16_t set, struct error *err);
 void lost_release(struct lost *lost);
 /* In the order of time. `timeline` 0: not known. A host that comes back on an older timeline than
  * was seen before is no promotion, nor is the primary that was silent for a while and answers on
  * the timeline that it had. */
-void lost_promoted(struct lost *lost, uint64_t time_ns, uint8_t host, uint32_t timeline);
+void lost_promoted(struct lost *lost, uint64_t time_ns, uint16_t host, uint32_t timeline);
 /* An acknowledged write that survived, or did not. */
 void lost_survivor(struct lost *lost, const struct operation *operation);
 void lost_write(struct lost *lost, const struct operation *operation);

@@ -49,7 +49,7 @@ int measure_none(struct finding *finding, const char *name, enum unit unit, int3
 
 /* A 99th percentile of fifty values is their maximum under another name. That is no harm to the run
  * as a whole, but a host that was a replica for seconds only would decide for all. */
-static bool too_few(const struct histogram *histogram, double q, uint8_t host) {
+static bool too_few(const struct histogram *histogram, double q, uint16_t host) {
   return host != HOST_NONE && q <= 1 && (double)histogram->count * (1 - q) < 1;
 }
 
@@ -58,8 +58,8 @@ uint64_t quantile_of(const struct histogram *histogram, const struct quantile *q
 }
 
 int measure_quantiles(struct finding *finding, const char *name, const struct quantile *quantiles,
-                      enum unit unit, const struct histogram *histogram, double scale, uint8_t host,
-                      const char *why, struct error *err) {
+                      enum unit unit, const struct histogram *histogram, double scale,
+                      uint16_t host, const char *why, struct error *err) {
   bool some = histogram && histogram->count > 0;
   int status = 0;
   for (; quantiles->suffix && status == 0; quantiles++) {
@@ -108,7 +108,7 @@ int finding_raise(struct finding *finding, enum verdict verdict, struct error *e
   return 0;
 }
 
-const char *host_name_of(const struct record_info *info, uint8_t host) {
+const char *host_name_of(const struct record_info *info, uint16_t host) {
   return host < info->host_count ? info->hosts[host] : "no host";
 }
 

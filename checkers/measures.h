@@ -39,8 +39,8 @@ uint64_t quantile_of(const struct histogram *histogram, const struct quantile *q
 /* "name.p50" and so on, of values counted in 1/scale of the unit (nanoseconds: 1e9). An empty
  * histogram gives measures that do not apply, because of `why`. */
 int measure_quantiles(struct finding *finding, const char *name, const struct quantile *quantiles,
-                      enum unit unit, const struct histogram *histogram, double scale, uint8_t host,
-                      const char *why, struct error *err);
+                      enum unit unit, const struct histogram *histogram, double scale,
+                      uint16_t host, const char *why, struct error *err);
 
 /* Adds a witness; the text is printed. */
 int witness_add(struct finding *finding, const char *what, uint64_t time_ns, struct error *err,
@@ -50,7 +50,7 @@ int finding_raise(struct finding *finding, enum verdict verdict, struct error *e
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* The name of a host; "no host" for HOST_NONE. */
-const char *host_name_of(const struct record_info *info, uint8_t host);
+const char *host_name_of(const struct record_info *info, uint16_t host);
 /* Whether the operation is of the measured time. */
 bool is_measured(const struct record_info *info, const struct operation *operation);
 /* Whether it tried to append a unique row: a write, or a probe that came to its write. Those that

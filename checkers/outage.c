@@ -14,7 +14,7 @@
 /* Delays are reported once in so long, as the worst of that time. */
 #define DELAY_PERIOD_NS NS_PER_S
 
-void outage_init(struct outage_tracker *tracker, const struct record_info *info, uint8_t set) {
+void outage_init(struct outage_tracker *tracker, const struct record_info *info, uint16_t set) {
   bool shard = info->set_count > 1 && set < info->set_count && info->sets[set].shard > 0;
   *tracker = (struct outage_tracker){.by_sent = shard,
                                      .info = info,

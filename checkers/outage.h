@@ -18,7 +18,7 @@ struct outage_delay {
 
 struct outage_tracker {
   const struct record_info *info;
-  uint8_t set;  /* of hosts, whose operations these are; SET_NONE: of several */
+  uint16_t set; /* of hosts, whose operations these are; SET_NONE: of several */
   bool by_sent; /* of one shard: what waited behind another's operations in the client asked for
                    nothing until it was sent */
   uint64_t last_success_ns;
@@ -30,7 +30,7 @@ struct outage_tracker {
   uint32_t delay_count, delay_capacity;
 };
 
-void outage_init(struct outage_tracker *tracker, const struct record_info *info, uint8_t set);
+void outage_init(struct outage_tracker *tracker, const struct record_info *info, uint16_t set);
 void outage_release(struct outage_tracker *tracker);
 
 /* One operation of the population, in the order of done_ns. Those outside the measured time are

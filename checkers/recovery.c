@@ -24,7 +24,7 @@ static int compare_times(const void *left, const void *right) {
 }
 
 static void stream_init(struct recovery_stream *stream, const struct record_info *info,
-                        uint8_t set) {
+                        uint16_t set) {
   *stream = (struct recovery_stream){.cell = UINT64_MAX};
   outage_init(&stream->outages, info, set);
 }
@@ -34,7 +34,7 @@ static void stream_release(struct recovery_stream *stream) {
   free(stream->candidates);
 }
 
-int recovery_init(struct recovery_tracker *tracker, const struct record_info *info, uint8_t set,
+int recovery_init(struct recovery_tracker *tracker, const struct record_info *info, uint16_t set,
                   struct error *err) {
   *tracker = (struct recovery_tracker){.info = info, .set = set};
   stream_init(&tracker->route, info, set);
@@ -103,7 +103,7 @@ static int add_candidate(const struct recovery_tracker *tracker, struct recovery
   return 0;
 }
 
-static struct recovery_stream *pinned_stream(struct recovery_tracker *tracker, uint16_t client,
+static struct recovery_stream *pinned_stream(struct recovery_tracker *tracker, uint32_t client,
                                              struct error *err) {
   /* One a host: few. */
   for (uint32_t i = 0; i < tracker->pinned_count; i++)

@@ -15,12 +15,12 @@ struct recovery_candidate {
   uint64_t done_ns, scheduled_ns;
   uint32_t faults; /* confirmed before it was scheduled */
   uint32_t timeline;
-  uint8_t host;
+  uint16_t host;
 };
 
 /* The writes of all clients on the route to the primary, or those of one pinned client. */
 struct recovery_stream {
-  uint16_t client; /* pinned only */
+  uint32_t client; /* pinned only */
   struct outage_tracker outages;
   struct recovery_candidate *candidates; /* by done_ns */
   uint32_t candidate_count, candidate_capacity;
@@ -31,7 +31,7 @@ struct recovery_stream {
 /* Of one set of hosts. */
 struct recovery_tracker {
   const struct record_info *info;
-  uint8_t set;
+  uint16_t set;
   struct recovery_stream route;   /* all clients on ROUTE_PRIMARY */
   struct recovery_stream *pinned; /* a client each */
   uint32_t pinned_count;
@@ -58,7 +58,7 @@ struct recovery {
   const struct outage *outage; /* the one it ended; NULL: writes failed in part only */
 };
 
-int recovery_init(struct recovery_tracker *tracker, const struct record_info *info, uint8_t set,
+int recovery_init(struct recovery_tracker *tracker, const struct record_info *info, uint16_t set,
                   struct error *err);
 void recovery_release(struct recovery_tracker *tracker);
 /* Operations of the set in the order of done_ns; those that are no writes on ROUTE_PRIMARY or

@@ -71,7 +71,8 @@ int rows_insert(struct rows *rows, uint32_t identity, uint64_t sequence, struct 
   if (rows->slots[slot] == 0) {
     if (rows->page_count == rows->page_capacity) status = grow_pages(rows, err);
     if (status < 0) return status;
-    struct row_page *page = calloc(1, sizeof *page + (rows->with_sets ? ROWS_PER_PAGE : 0));
+    size_t sets = rows->with_sets ? ROWS_PER_PAGE * sizeof(uint16_t) : 0;
+    struct row_page *page = calloc(1, sizeof *page + sets);
     if (!page) return no_memory(err);
     page->identity = identity;
     page->first = first;

@@ -1,6 +1,5 @@
-/* The final rows of all hosts in little memory: about seven bytes a row (one more where hosts have
- * several primaries), in pages of 256 rows that
- * are found by (identity, sequence / 256). */
+/* The final rows of all hosts in little memory: about eight bytes a row (two more where hosts have
+ * several primaries), in pages of 256 rows that are found by (identity, sequence / 256). */
 #ifndef GAMEDAY_CHECKERS_ROWS_H
 #define GAMEDAY_CHECKERS_ROWS_H
 
@@ -23,10 +22,10 @@ struct row_page {
   uint32_t identity;
   uint64_t first;                    /* sequence of the first row */
   uint8_t flags[ROWS_PER_PAGE];      /* enum row_flag */
-  uint8_t hosts[ROWS_PER_PAGE];      /* how many hosts of its set have it; 0: no row */
+  uint16_t hosts[ROWS_PER_PAGE];     /* how many hosts of its set have it; 0: no row */
   uint32_t values[ROWS_PER_PAGE];    /* folded checksum of the payload */
   uint64_t here[ROWS_PER_PAGE / 64]; /* bit: seen on the host that is being read */
-  uint8_t sets[];                    /* with more than one set: of the first host that had it */
+  uint16_t sets[];                   /* with more than one set: of the first host that had it */
 };
 struct rows {
   struct row_page **pages; /* in the order they were made */

@@ -24,13 +24,14 @@ struct unserved_list {
 
 /* A shard; or all shards of a service, for what was never sent and so has no key. */
 struct part {
-  uint8_t set; /* SET_NONE: all shards */
-  uint8_t service, shard;
+  uint16_t set; /* SET_NONE: all shards */
+  uint8_t service;
+  uint16_t shard;
   struct outage_tracker writes, reads;
   uint64_t writes_asked;
   /* By the roles that hosts told: */
-  uint64_t primaries; /* bit h: host h says that it is one */
-  uint64_t quiet_ns;  /* without a primary, and without a success since; TIME_NEVER: it has one */
+  struct bits primaries; /* hosts that say that they are one */
+  uint64_t quiet_ns; /* without a primary, and without a success since; TIME_NEVER: it has one */
   struct unserved_list unled;
 };
 struct slot_coverage {
@@ -42,7 +43,7 @@ struct slot_coverage {
   struct unserved_list all;
 };
 
-static void add_part(struct slot_coverage *it, uint8_t set, uint8_t service, uint8_t shard) {
+static void add_part(struct slot_coverage *it, uint16_t set, uint8_t service, uint16_t shard) {
   struct part *part = &it->parts[it->part_count++];
   *part = (struct part){.set = set, .service = service, .shard = shard, .quiet_ns = TIME_NEVER};
   outage_init(&part->writes, it->info, set);
@@ -57,7 +58,7 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   if (!it->parts) return error_set(err, STATUS_MEMORY, "out of memory for shards");
   for (uint32_t i = 0; i < info->set_count; i++)
     if (info->sets[i].shard > 0)
-      add_part(it, (uint8_t)i, info->sets[i].service, info->sets[i].shard);
+      add_part(it, (uint16_t)i, info->sets[i].service, info->sets[i].shard);
   for (uint32_t i = 0; i < info->service_count && it->part_count > 0; i++)
     if (service_has_shards(info, (uint8_t)i)) add_part(it, SET_NONE, (uint8_t)i, 0);
   return 0;
@@ -92,17 +93,16 @@ static int end_quiet(const struct slot_coverage *it, struct part *part, uint64_t
 static int take_role(struct slot_coverage *it, const struct event *event, struct error *err) {
   set_watch_event(&it->watch, event);
   if (event->kind != EVENT_ROLE || event->host >= it->info->host_count) return 0;
-  uint8_t set = set_watch_of(&it->watch, event);
-  uint64_t bit = UINT64_C(1) << event->host;
+  uint16_t set = set_watch_of(&it->watch, event);
   int status = 0;
   for (uint32_t i = 0; i < it->part_count && status == 0; i++) {
     struct part *part = &it->parts[i];
     if (part->set == SET_NONE) continue;
-    bool led = part->primaries != 0;
-    part->primaries &= ~bit;
-    if (part->set == set && event->role == ROLE_PRIMARY) part->primaries |= bit;
-    if (led && !part->primaries) part->quiet_ns = event->time_ns;
-    if (led || !part->primaries) continue;
+    bool led = bits_any(&part->primaries);
+    bits_remove(&part->primaries, event->host);
+    if (part->set == set && event->role == ROLE_PRIMARY) bits_add(&part->primaries, event->host);
+    if (led && !bits_any(&part->primaries)) part->quiet_ns = event->time_ns;
+    if (led || !bits_any(&part->primaries)) continue;
     status = end_quiet(it, part, event->time_ns, false, err);
     part->quiet_ns = TIME_NEVER;
   }
@@ -121,7 +121,7 @@ static int take_operation(struct slot_coverage *it, const struct operation *oper
                           struct error *err) {
   bool read = operation_is_read(operation);
   if (operation->route != ROUTE_PRIMARY || (operation->kind != OPERATION_WRITE && !read)) return 0;
-  uint8_t set = operation_set(it->info, operation);
+  uint16_t set = operation_set(it->info, operation);
   uint8_t service = operation_service(it->info, operation);
   int status = 0;
   for (uint32_t i = 0; i < it->part_count && status == 0; i++) {

@@ -26,7 +26,7 @@ struct writer {
 struct written {
   struct history history; /* made for the first write */
   uint64_t first_done_ns; /* the first acknowledged write; TIME_NEVER: none */
-  uint8_t primary;        /* who acknowledged the latest write of ROUTE_PRIMARY */
+  uint16_t primary;       /* who acknowledged the latest write of ROUTE_PRIMARY */
 };
 struct staleness {
   const struct record_info *info;
@@ -72,7 +72,7 @@ static const struct writer *writer_look(const struct staleness *it, uint32_t ide
 
 static int take_write(struct staleness *it, const struct operation *operation, struct error *err) {
   if (operation->outcome != OUTCOME_OK && operation->outcome != OUTCOME_UNKNOWN) return 0;
-  uint8_t set = operation_set(it->info, operation);
+  uint16_t set = operation_set(it->info, operation);
   struct writer *writer = NULL;
   int status = writer_of(it, operation->identity, &writer, err);
   if (status < 0) return status;
@@ -116,7 +116,7 @@ static int add_age(struct staleness *it, const struct operation *read, uint64_t 
 
 static int take_newest(struct staleness *it, const struct operation *read, struct error *err) {
   uint64_t number = 0, newer_ns = TIME_NEVER;
-  uint8_t set = operation_set(it->info, read);
+  uint16_t set = operation_set(it->info, read);
   if (set == SET_NONE) return 0;
   const struct written *written = &it->sets[set];
   const struct history *history = &written->history;

@@ -25,7 +25,7 @@ struct writer {
   const struct record *record;
 };
 
-static const char *host_name(const struct writer *writer, uint8_t host) {
+static const char *host_name(const struct writer *writer, uint16_t host) {
   return host < writer->record->info.host_count ? writer->record->info.hosts[host] : "";
 }
 
@@ -113,7 +113,7 @@ static void write_entry(FILE *out, const struct operation *op, const struct hist
                         size_t index) {
   static const char *const types[] = {"ok", "fail", "info", "fail"};
   bool write = op->kind == OPERATION_WRITE || op->kind == OPERATION_PROBE;
-  enum outcome outcome = op->outcome < OUTCOME_COUNT ? (enum outcome)op->outcome : OUTCOME_UNKNOWN;
+  enum outcome outcome = op->outcome < OUTCOME_COUNT ? op->outcome : OUTCOME_UNKNOWN;
   if (!write && outcome == OUTCOME_UNKNOWN) outcome = OUTCOME_FAIL;
   fprintf(out, "{:index %zu, :type :%s, :process %" PRIu32 ", :time %" PRIu64 ", :f :%s, :value ",
           index, entry->done ? types[outcome] : "invoke", op->identity, entry->time_ns,

@@ -2,8 +2,11 @@
  * are cut is decided when the fault begins, by the shape and by the roles of that moment, and kept:
  * what is confirmed is what was cut. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
+#include "base/cleanup.h"
 #include "injectors.h"
 
 #define RULES_MAX 4
@@ -37,7 +40,7 @@ struct net_partition_config {
 
 /* What is cut: fixed by inject(). */
 struct net_partition_state {
-  uint64_t from[HOSTS_MAX]; /* by receiving host; bit h: what host h sends there is refused */
+  struct bits from[HOSTS_MAX]; /* by receiving host: what these send there is refused */
   struct link_rule rules[RULES_MAX];
   uint32_t rule_count; /* 0: not injected yet */
   bool healed;
@@ -159,36 +162,41 @@ static int net_partition_fits(const void *data, const struct fault_place *place,
 
 /* --- what is cut ------------------------------------------------------------------------------ */
 
-static uint64_t bit(const struct host *host) {
-  return UINT64_C(1) << host->index;
+static struct bits only(const struct host *host) {
+  struct bits one = {{0}};
+  bits_add(&one, host->index);
+  return one;
 }
 
-static uint64_t hosts_of_kind(const struct cluster *cluster, enum host_kind kind, uint32_t max) {
-  uint64_t hosts = 0;
+static struct bits hosts_of_kind(const struct cluster *cluster, enum host_kind kind, uint32_t max) {
+  struct bits hosts = {{0}};
   for (uint32_t i = 0; i < cluster->host_count && max > 0; i++) {
     if (cluster->hosts[i].kind != kind) continue;
-    hosts |= bit(&cluster->hosts[i]);
+    bits_add(&hosts, cluster->hosts[i].index);
     max--;
   }
   return hosts;
 }
 
-static void cut_between(struct net_partition_state *state, uint64_t side, uint64_t rest,
-                        enum direction direction) {
-  for (uint32_t h = 0; h < HOSTS_MAX; h++) {
-    uint64_t one = UINT64_C(1) << h;
-    if ((side & one) && direction != DIRECTION_OUT) state->from[h] |= rest;
-    if ((rest & one) && direction != DIRECTION_IN) state->from[h] |= side;
-  }
+static void cut_into(struct net_partition_state *state, const struct bits *to,
+                     const struct bits *from) {
+  for (uint32_t h = bits_next(to, 0); h < BITS_MAX; h = bits_next(to, h + 1))
+    bits_add_all(&state->from[h], from);
+}
+
+static void cut_between(struct net_partition_state *state, const struct bits *side,
+                        const struct bits *rest, enum direction direction) {
+  if (direction != DIRECTION_OUT) cut_into(state, side, rest);
+  if (direction != DIRECTION_IN) cut_into(state, rest, side);
 }
 
 /* The target and the next of its service, in the order of the hosts. */
-static uint64_t side_of(const struct injection *in, uint32_t count) {
-  uint64_t side = bit(in->host);
+static struct bits side_of(const struct injection *in, uint32_t count) {
+  struct bits side = only(in->host);
   count--;
   for (uint32_t m = 0; m < in->service->member_count && count > 0; m++) {
     if (in->service->members[m] == in->host) continue;
-    side |= bit(in->service->members[m]);
+    bits_add(&side, in->service->members[m]->index);
     count--;
   }
   return side;
@@ -196,15 +204,17 @@ static uint64_t side_of(const struct injection *in, uint32_t count) {
 
 static void cut_side(const struct injection *in, struct net_partition_state *state) {
   const struct net_partition_config *config = in->config;
-  uint64_t servers = hosts_of_kind(in->cluster, HOST_SERVER, HOSTS_MAX);
-  uint64_t clients = hosts_of_kind(in->cluster, HOST_CLIENT, HOSTS_MAX);
-  uint64_t side = side_of(in, config->hosts), rest = servers & ~side;
-  uint64_t with = hosts_of_kind(in->cluster, HOST_CLIENT, config->clients);
+  struct bits side = side_of(in, config->hosts);
+  struct bits rest = hosts_of_kind(in->cluster, HOST_SERVER, HOSTS_MAX);
+  struct bits with = hosts_of_kind(in->cluster, HOST_CLIENT, config->clients);
+  struct bits others = hosts_of_kind(in->cluster, HOST_CLIENT, HOSTS_MAX);
   enum direction direction = (enum direction)config->direction;
-  cut_between(state, side, rest, direction);
+  bits_remove_all(&rest, &side);
+  bits_remove_all(&others, &with);
+  cut_between(state, &side, &rest, direction);
   if (config->clients == 0) return;
-  cut_between(state, with, rest, direction);
-  cut_between(state, side, clients & ~with, direction);
+  cut_between(state, &with, &rest, direction);
+  cut_between(state, &side, &others, direction);
 }
 
 /* Each host sees itself and as many neighbours on either side as make a majority. */
@@ -213,19 +223,20 @@ static void cut_ring(const struct injection *in, struct net_partition_state *sta
   for (uint32_t a = 0; a < count; a++)
     for (uint32_t b = 0; b < a; b++) {
       uint32_t apart = a - b < count - (a - b) ? a - b : count - (a - b);
-      if (apart > reach)
-        cut_between(state, bit(in->service->members[a]), bit(in->service->members[b]),
-                    DIRECTION_BOTH);
+      if (apart <= reach) continue;
+      const struct host *one = in->service->members[a], *other = in->service->members[b];
+      bits_add(&state->from[one->index], other->index);
+      bits_add(&state->from[other->index], one->index);
     }
 }
 
 static void cut_bridge(const struct injection *in, struct net_partition_state *state) {
-  uint64_t halves[2] = {0, 0};
+  struct bits halves[2] = {{{0}}, {{0}}};
   uint32_t others = in->service->member_count - 1, seen = 0;
   for (uint32_t m = 0; m < in->service->member_count; m++)
     if (in->service->members[m] != in->host)
-      halves[seen++ < (others + 1) / 2 ? 0 : 1] |= bit(in->service->members[m]);
-  cut_between(state, halves[0], halves[1], DIRECTION_BOTH);
+      bits_add(&halves[seen++ < (others + 1) / 2 ? 0 : 1], in->service->members[m]->index);
+  cut_between(state, &halves[0], &halves[1], DIRECTION_BOTH);
 }
 
 /* Only the port of the servers: their managers and stores, on the same hosts, go on talking. */
@@ -233,18 +244,18 @@ static int cut_replication(const struct injection *in, struct net_partition_stat
                            struct error *err) {
   const struct net_partition_config *config = in->config;
   const struct access *access = &in->service->access;
-  uint64_t others = 0;
+  struct bits target = only(in->host), others = {{0}};
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
     const struct endpoint *endpoint = &access->endpoints[i];
     if (endpoint->host == in->host->index)
       state->rules[0].port = endpoint->port;
     else
-      others |= UINT64_C(1) << endpoint->host;
+      bits_add(&others, endpoint->host);
   }
-  if (state->rules[0].port == 0 || others == 0)
+  if (state->rules[0].port == 0 || !bits_any(&others))
     return error_set(err, STATUS_SERVER, "host %s has no server that replicates with others",
                      in->host->name);
-  cut_between(state, bit(in->host), others, (enum direction)config->direction);
+  cut_between(state, &target, &others, (enum direction)config->direction);
   return 0;
 }
 
@@ -261,9 +272,18 @@ static int cut_store(const struct injection *in, struct net_partition_state *sta
     rule.port = ports[state->rule_count];
     state->rules[state->rule_count++] = rule;
   }
-  cut_between(state, bit(in->host), side_of(in, in->service->member_count) & ~bit(in->host),
-              (enum direction)config->direction);
+  struct bits target = only(in->host), others = side_of(in, in->service->member_count);
+  bits_remove(&others, in->host->index);
+  cut_between(state, &target, &others, (enum direction)config->direction);
   return 0;
+}
+
+static void cut_clients(const struct injection *in, struct net_partition_state *state) {
+  const struct net_partition_config *config = in->config;
+  struct bits side = side_of(in, config->hosts);
+  struct bits clients =
+      hosts_of_kind(in->cluster, HOST_CLIENT, config->clients > 0 ? config->clients : HOSTS_MAX);
+  cut_between(state, &side, &clients, (enum direction)config->direction);
 }
 
 static int draw(const struct injection *in, struct net_partition_state *state, struct error *err) {
@@ -281,12 +301,7 @@ static int draw(const struct injection *in, struct net_partition_state *state, s
     case SHAPE_BRIDGE: cut_bridge(in, state); break;
     case SHAPE_PRIMARY_FROM_REPLICAS: return cut_replication(in, state, err);
     case SHAPE_FROM_STORE: return cut_store(in, state, err);
-    case SHAPE_CLIENTS_FROM_TARGET:
-      cut_between(state, side_of(in, config->hosts),
-                  hosts_of_kind(in->cluster, HOST_CLIENT,
-                                config->clients > 0 ? config->clients : HOSTS_MAX),
-                  (enum direction)config->direction);
-      break;
+    case SHAPE_CLIENTS_FROM_TARGET: cut_clients(in, state); break;
   }
   return 0;
 }
@@ -302,7 +317,7 @@ static void note_hosts(struct injection *in, const struct net_partition_state *s
   size_t used = 0;
   in->note[0] = '\0';
   for (uint32_t i = 0; i < in->cluster->host_count && used < sizeof in->note; i++)
-    if (state->from[i])
+    if (bits_any(&state->from[i]))
       used += (size_t)snprintf(in->note + used, sizeof in->note - used, "%s%s", used ? " " : "",
                                in->cluster->hosts[i].name);
   if (used >= sizeof in->note) snprintf(in->note, sizeof in->note, "all");
@@ -311,11 +326,12 @@ static void note_hosts(struct injection *in, const struct net_partition_state *s
 static int cut_at(struct injection *in, const struct net_partition_state *state, uint32_t to,
                   struct error *err) {
   const struct host *froms[HOSTS_MAX];
+  const struct bits *from = &state->from[to];
   uint32_t count = 0;
   char tag[32];
   tag_of(in, tag);
-  for (uint32_t i = 0; i < in->cluster->host_count; i++)
-    if (state->from[to] >> i & 1) froms[count++] = &in->cluster->hosts[i];
+  for (uint32_t i = bits_next(from, 0); i < BITS_MAX; i = bits_next(from, i + 1))
+    froms[count++] = &in->cluster->hosts[i];
   if (count == 0) return 0;
   return in->cluster->provider->link_cut(in->cluster, froms, count, &in->cluster->hosts[to],
                                          state->rules, state->rule_count, tag, err);
@@ -333,10 +349,12 @@ static int net_partition_inject(struct injection *in, struct error *err) {
 
 /* When only the journal is left: no link of any server may be cut. */
 static void draw_everything(const struct injection *in, struct net_partition_state *state) {
-  uint64_t servers = hosts_of_kind(in->cluster, HOST_SERVER, HOSTS_MAX);
+  struct bits servers = hosts_of_kind(in->cluster, HOST_SERVER, HOSTS_MAX);
   *state = (struct net_partition_state){.rule_count = 1, .healed = true};
-  for (uint32_t i = 0; i < in->cluster->host_count; i++)
-    if (servers >> i & 1) state->from[i] = servers & ~(UINT64_C(1) << i);
+  for (uint32_t i = bits_next(&servers, 0); i < BITS_MAX; i = bits_next(&servers, i + 1)) {
+    state->from[i] = servers;
+    bits_remove(&state->from[i], i);
+  }
 }
 
 static int link_passes(const struct injection *in, const struct net_partition_state *state,
@@ -368,27 +386,29 @@ static int link_passes(const struct injection *in, const struct net_partition_st
 /* In effect when every link is cut; gone when every one passes. Between the two it is on its way
  * from the one to the other. */
 static int net_partition_confirm(const struct injection *in, bool *ret_active, struct error *err) {
-  const struct net_partition_state *kept = in->state;
-  struct net_partition_state state;
-  if (kept && kept->rule_count > 0) {
-    state = *kept;
-  } else if (in->config && in->service) {
-    int status = draw(in, &state, err);
+  const struct net_partition_state *state = in->state;
+  CLEANUP_FREE struct net_partition_state *drawn = NULL;
+  if (!state || state->rule_count == 0) {
+    state = drawn = calloc(1, sizeof *drawn);
+    if (!drawn) return error_set(err, STATUS_MEMORY, "out of memory for a partition");
+    int status = 0;
+    if (in->config && in->service)
+      status = draw(in, drawn, err);
+    else
+      draw_everything(in, drawn);
     if (status < 0) return status;
-  } else {
-    draw_everything(in, &state);
   }
   for (uint32_t to = 0; to < in->cluster->host_count; to++)
     for (uint32_t from = 0; from < in->cluster->host_count; from++) {
       bool passes = false;
-      if (!(state.from[to] >> from & 1)) continue;
-      int status = link_passes(in, &state, from, to, &passes, err);
+      if (!bits_has(&state->from[to], from)) continue;
+      int status = link_passes(in, state, from, to, &passes, err);
       if (status < 0) return status;
-      if (passes == state.healed) continue;
-      *ret_active = state.healed;
+      if (passes == state->healed) continue;
+      *ret_active = state->healed;
       return 0;
     }
-  *ret_active = !state.healed;
+  *ret_active = !state->healed;
   return 0;
 }
 

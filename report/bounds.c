@@ -26,7 +26,7 @@ static void bound_tell(const char *service, const char *injector, const json_t *
 /* Whether there was, or may have been, a failover of the service after the fault. */
 static bool may_fail_over(const struct run_result *result, uint32_t fault, const char *service) {
   const struct record_info *info = &result->info;
-  uint8_t host = info->faults[fault].host;
+  uint16_t host = info->faults[fault].host;
   if (info->service_count > 1 && host < info->host_count) {
     uint8_t of = info->host_services[host];
     if (of < info->service_count && strcmp(info->services[of], service) != 0) return false;

@@ -27,7 +27,7 @@ const struct phase_info phase_table[PHASE_COUNT] = {
 };
 
 const struct measure *facts_host_measure(const struct run_result *result, const char *name,
-                                         int32_t fault, uint8_t host) {
+                                         int32_t fault, uint16_t host) {
   for (uint32_t i = 0; i < result->finding_count; i++) {
     const struct finding *finding = &result->findings[i];
     for (uint32_t j = 0; j < finding->measure_count; j++) {
@@ -188,7 +188,7 @@ uint32_t facts_faults(const struct run_result *result, uint32_t max, uint32_t *r
   return count;
 }
 
-const char *facts_host(const struct run_result *result, uint8_t host) {
+const char *facts_host(const struct run_result *result, uint16_t host) {
   return host < result->info.host_count ? result->info.hosts[host] : "-";
 }
 

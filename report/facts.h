@@ -14,7 +14,7 @@ const struct measure *facts_measure(const struct run_result *result, const char 
                                     int32_t fault);
 /* As facts_measure(), of one host (HOST_NONE: of none). */
 const struct measure *facts_host_measure(const struct run_result *result, const char *name,
-                                         int32_t fault, uint8_t host);
+                                         int32_t fault, uint16_t host);
 /* The largest value (known, or a floor) of this name over faults and hosts; when there is none, one
  * that says why; NULL when no checker gave the name at all. */
 const struct measure *facts_worst(const struct run_result *result, const char *name);
@@ -72,7 +72,7 @@ size_t facts_witnesses(const struct run_result *result, const char *what, facts_
 uint32_t facts_faults(const struct run_result *result, uint32_t max, uint32_t *ret_faults);
 
 /* "pg1", or "-" for HOST_NONE and for an index that the record does not have. */
-const char *facts_host(const struct run_result *result, uint8_t host);
+const char *facts_host(const struct run_result *result, uint16_t host);
 /* What the fault is called: its name, else its injector. */
 const char *facts_fault(const struct run_result *result, int32_t fault);
 /* The span of an interval in seconds; one still open ends with the run. */

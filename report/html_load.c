@@ -130,7 +130,7 @@ static const char *const lag_statistics[] = {"p50", "p95", "p99", "max"};
 #define LAG_STATISTIC_COUNT (sizeof lag_statistics / sizeof lag_statistics[0])
 
 /* One kind of lag of one host (HOST_NONE: over all); no row where no checker gave any. */
-static void lag_row(struct html_page *page, const char *kind, const char *label, uint8_t host) {
+static void lag_row(struct html_page *page, const char *kind, const char *label, uint16_t host) {
   const struct measure *measures[LAG_STATISTIC_COUNT];
   bool any = false;
   for (size_t i = 0; i < LAG_STATISTIC_COUNT; i++) {
@@ -160,8 +160,8 @@ void html_lag(struct html_page *page) {
   html_table(page, columns);
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     lag_row(page, kinds[i].measure, kinds[i].label, HOST_NONE);
-    for (uint32_t host = 0; host < page->result->info.host_count && host < HOST_NONE; host++) {
-      lag_row(page, kinds[i].measure, kinds[i].label, (uint8_t)host);
+    for (uint32_t host = 0; host < page->result->info.host_count; host++) {
+      lag_row(page, kinds[i].measure, kinds[i].label, (uint16_t)host);
     }
   }
   html_table_end(page);

@@ -18,7 +18,7 @@
 #include "report/statistics.h"
 #include "report/writers.h"
 
-static json_t *host_json(const struct run_result *result, uint8_t host) {
+static json_t *host_json(const struct run_result *result, uint16_t host) {
   return host < result->info.host_count ? text_json(result->info.hosts[host]) : json_null();
 }
 

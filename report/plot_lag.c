@@ -94,7 +94,7 @@ static void legend(const struct plot_input *in, const struct plot_frame *frame,
   for (uint32_t host = 0; host < in->series->host_count && count < HOSTS_NAMED; host++) {
     if (!has_host(in->series, host)) continue;
     keys[count] = (struct plot_key){.color = host_colors[count % COLOR_SERIES_COUNT],
-                                    .text = facts_host(in->report->result, (uint8_t)host),
+                                    .text = facts_host(in->report->result, (uint16_t)host),
                                     .line = true};
     count++;
   }

@@ -126,7 +126,7 @@ static void keep_largest(double *slot, double value) {
   if (isnan(*slot) || value > *slot) *slot = value;
 }
 
-static int lag_add(struct series *series, enum series_lag lag, uint8_t host, uint64_t time_ns,
+static int lag_add(struct series *series, enum series_lag lag, uint16_t host, uint64_t time_ns,
                    double value, struct error *err) {
   uint32_t index = axis_index(&series->axis, time_ns);
   if (index == UINT32_MAX || host >= series->host_count || !isfinite(value)) return 0;
@@ -208,7 +208,7 @@ static int operation_add(struct builder *builder, const struct operation *operat
     return load_add(builder, operation, SERIES_READS, err);
   }
   if (operation->outcome != OUTCOME_OK) return 0;
-  uint8_t set = operation_set(&builder->result->info, operation);
+  uint16_t set = operation_set(&builder->result->info, operation);
   if (set >= series->beats_count) return 0;
   if (operation->kind == OPERATION_HEARTBEAT_WRITE) {
     return beats_written(series->beats[set], operation->sequence, operation->done_ns, err);

@@ -23,12 +23,12 @@ struct leader_watch {
   struct loop *loop;
   char key[KEY_SIZE]; /* base64 */
   uint64_t revision;  /* of the last change told */
-  uint8_t leader;     /* host that holds the key, or HOST_NONE */
+  uint16_t leader;    /* host that holds the key, or HOST_NONE */
   struct voter voters[POSTGRES_INSTANCES_MAX];
   uint32_t voter_count;
 };
 
-static uint8_t host_named(const struct service_instance *service, const char *name) {
+static uint16_t host_named(const struct service_instance *service, const char *name) {
   for (uint32_t i = 0; i < service->member_count; i++)
     if (strcmp(service->members[i]->name, name) == 0) return service->members[i]->index;
   return HOST_NONE;
@@ -38,7 +38,7 @@ static uint8_t host_named(const struct service_instance *service, const char *na
 static void take(struct leader_watch *watch, const struct etcd_news *news) {
   if (news->change == ETCD_NOTHING || news->revision <= watch->revision) return;
   uint64_t now_ns = loop_now_ns(watch->loop);
-  uint8_t holder = news->change == ETCD_PUT ? host_named(watch->service, news->value) : HOST_NONE;
+  uint16_t holder = news->change == ETCD_PUT ? host_named(watch->service, news->value) : HOST_NONE;
   /* An absence has the revision of the whole store, which other keys move on. */
   if (news->change != ETCD_ABSENT) watch->revision = news->revision;
   if (holder == watch->leader) return;

@@ -22,7 +22,7 @@ void postgres_hear_sender(struct replica_words *words, const struct sender_word 
 
 /* The primary must have been asked after the present receiver was first heard of. By then the
  * sender of an earlier one has let go of the slot, or a newer row hides its own. */
-bool postgres_streams(const struct replica_words *words, uint8_t primary, uint32_t timeline) {
+bool postgres_streams(const struct replica_words *words, uint16_t primary, uint32_t timeline) {
   const struct receiver_word *receiver = &words->receiver;
   const struct sender_word *sender = &words->sender;
   return primary != HOST_NONE && receiver->streams && receiver->from == primary &&

@@ -14,7 +14,7 @@
 /* What a replica says of its receiver (pg_stat_wal_receiver). Zeroed: it has none. */
 struct receiver_word {
   bool streams;      /* its sender has sent it something on this connection */
-  uint8_t from;      /* index of the host that it receives from, or HOST_NONE */
+  uint16_t from;     /* index of the host that it receives from, or HOST_NONE */
   uint32_t timeline; /* that it receives */
   uint64_t number;   /* which receiver: another one has another number */
   uint64_t since_ns; /* clock time at which this receiver was first heard of */
@@ -25,7 +25,7 @@ struct sender_word {
   bool streams;      /* state streaming, to the replica's address */
   bool synchronous;  /* sync_state sync or quorum */
   bool behind;       /* the replica has not confirmed all that the primary has flushed */
-  uint8_t host;      /* index of the host that says so */
+  uint16_t host;     /* index of the host that says so */
   uint64_t number;   /* which sender */
   uint64_t reply;    /* the replica's last answer: any value that changes with each */
   uint64_t asked_ns; /* clock time: before the primary was asked */
@@ -34,7 +34,7 @@ struct sender_word {
 
 /* Both ends of one replica. */
 struct replica_words {
-  uint8_t host;
+  uint16_t host;
   struct receiver_word receiver;
   struct sender_word sender;
 };
@@ -45,7 +45,7 @@ void postgres_hear_receiver(struct replica_words *words, const struct receiver_w
 void postgres_hear_sender(struct replica_words *words, const struct sender_word *word);
 
 /* Whether the replica streams from host `primary`, on that one's timeline. */
-bool postgres_streams(const struct replica_words *words, uint8_t primary, uint32_t timeline);
+bool postgres_streams(const struct replica_words *words, uint16_t primary, uint32_t timeline);
 
 struct redundancy_rule {
   uint64_t lag_bound_bytes;

@@ -103,7 +103,7 @@ void postgres_view(const struct service_instance *service, struct service_view *
   pthread_mutex_unlock(&state->view_mutex);
 }
 
-void postgres_view_set_leader(struct service_instance *service, uint8_t host) {
+void postgres_view_set_leader(struct service_instance *service, uint16_t host) {
   struct postgres_state *state = postgres_state(service);
   pthread_mutex_lock(&state->view_mutex);
   state->view.leader = host;
@@ -118,7 +118,7 @@ static void publish_all(struct postgres_watcher *watcher, struct service_view *v
   uint32_t writable = 0;
   view->primary = HOST_NONE;
   for (uint32_t i = 0; i < watcher->member_count; i++) {
-    uint8_t index = watcher->members[i].host->index;
+    uint16_t index = watcher->members[i].host->index;
     if (!view->hosts[index].writable) continue;
     writable++;
     view->primary = index;
@@ -263,7 +263,7 @@ static bool is_true(const PGresult *result, int row, int column) {
 }
 
 /* The member that a receiver calls by name or by address; HOST_NONE: none of ours. */
-static uint8_t host_called(const struct postgres_watcher *watcher, const char *text) {
+static uint16_t host_called(const struct postgres_watcher *watcher, const char *text) {
   for (uint32_t i = 0; i < watcher->member_count; i++) {
     const struct host *host = watcher->members[i].host;
     if (strcmp(text, host->name) == 0 || strcmp(text, host->address) == 0) return host->index;
@@ -355,7 +355,7 @@ static struct sender_word sender_word(const struct member_watch *primary, const 
 static void sample_sent(struct member_watch *replica, const PGresult *result, int row,
                         const struct host_view *host, uint64_t now_ns) {
   struct service_instance *service = replica->watcher->service;
-  uint8_t index = replica->host->index;
+  uint16_t index = replica->host->index;
   service_sample(service, now_ns, METRIC_SYNC_STATE, index,
                  sync_state_number(PQgetvalue(result, row, SENDER_SYNC_STATE)));
   if (!PQgetisnull(result, row, SENDER_LAG_BYTES))

@@ -87,6 +87,6 @@ void manager_watch_free(struct manager_watch *watch);
 bool patroni_describe(const char *text, size_t length, char *word, size_t size);
 
 /* For all parts. */
-void postgres_view_set_leader(struct service_instance *service, uint8_t host);
+void postgres_view_set_leader(struct service_instance *service, uint16_t host);
 
 #endif

@@ -39,7 +39,7 @@ static bool find_primaries(struct service_instance *service, const struct redis_
   for (uint32_t set = 0; set < sets; set++) {
     primaries[set] = UINT32_MAX;
     for (uint32_t i = 0; i < redis_instances(config); i++) {
-      uint8_t shard = redis_first_shard(config, i);
+      uint16_t shard = redis_first_shard(config, i);
       if (!infos[i].primary || (shard && shard - 1u != set)) continue;
       if (primaries[set] != UINT32_MAX)
         return disagree(agreement, "%s and %s are both primary",
@@ -109,7 +109,7 @@ static bool agree(struct service_instance *service, struct agreement *agreement)
     if (!read_member(service, i, &infos[i], agreement)) return false;
   if (!find_primaries(service, infos, primaries, agreement)) return false;
   for (uint32_t i = 0; i < redis_instances(config); i++) {
-    uint8_t shard = redis_first_shard(config, i);
+    uint16_t shard = redis_first_shard(config, i);
     uint32_t primary = primaries[shard ? shard - 1 : 0];
     if (i != primary && !follows(service, i, primary, &infos[primary], agreement)) return false;
   }

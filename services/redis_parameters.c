@@ -223,13 +223,13 @@ uint32_t redis_quorum(const struct redis_config *config) {
   return config->quorum ? config->quorum : sentinels / 2 + 1;
 }
 
-uint8_t redis_shards(const struct redis_config *config) {
-  return config->topology == REDIS_CLUSTER ? (uint8_t)config->masters : 0;
+uint16_t redis_shards(const struct redis_config *config) {
+  return config->topology == REDIS_CLUSTER ? (uint16_t)config->masters : 0;
 }
 
-uint8_t redis_first_shard(const struct redis_config *config, uint32_t member) {
+uint16_t redis_first_shard(const struct redis_config *config, uint32_t member) {
   if (config->topology != REDIS_CLUSTER || member >= redis_instances(config)) return 0;
-  return (uint8_t)(member % config->masters + 1);
+  return (uint16_t)(member % config->masters + 1);
 }
 
 /* The names of hosts outlive every plan. */

@@ -52,10 +52,10 @@ uint32_t redis_instances(const struct redis_config *config);      /* data server
 uint32_t redis_sentinel_count(const struct redis_config *config); /* 0 unless sentinel */
 uint32_t redis_host_count(const struct redis_config *config);
 uint32_t redis_quorum(const struct redis_config *config);
-uint8_t redis_shards(const struct redis_config *config); /* 0 unless cluster */
+uint16_t redis_shards(const struct redis_config *config); /* 0 unless cluster */
 /* The shard, from 1, that a data server is made for: hosts 1 .. M are the masters of the shards in
  * order, replicas follow round by round. 0 unless cluster. */
-uint8_t redis_first_shard(const struct redis_config *config, uint32_t member);
+uint16_t redis_first_shard(const struct redis_config *config, uint32_t member);
 
 /* What the descriptors of the service and of its model share; as in struct plugin and service. */
 extern const struct param redis_params[];

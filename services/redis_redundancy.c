@@ -24,7 +24,7 @@ bool redis_follows(const struct redis_word *words, uint32_t member, uint32_t pri
   return false;
 }
 
-uint32_t redis_one_primary(const struct redis_word *words, uint32_t count, uint8_t shard) {
+uint32_t redis_one_primary(const struct redis_word *words, uint32_t count, uint16_t shard) {
   uint32_t found = UINT32_MAX;
   for (uint32_t i = 0; i < count; i++) {
     if (!words[i].answers || !words[i].writable || (shard && words[i].shard != shard)) continue;
@@ -34,7 +34,7 @@ uint32_t redis_one_primary(const struct redis_word *words, uint32_t count, uint8
   return found;
 }
 
-static bool shard_redundant(const struct redis_word *words, uint32_t count, uint8_t shard,
+static bool shard_redundant(const struct redis_word *words, uint32_t count, uint16_t shard,
                             uint64_t lag_bound_bytes) {
   uint32_t primary = redis_one_primary(words, count, shard);
   if (primary == UINT32_MAX) return false;
@@ -45,10 +45,10 @@ static bool shard_redundant(const struct redis_word *words, uint32_t count, uint
   return true;
 }
 
-bool redis_words_redundant(const struct redis_word *words, uint32_t count, uint8_t shards,
+bool redis_words_redundant(const struct redis_word *words, uint32_t count, uint16_t shards,
                            uint64_t lag_bound_bytes) {
   if (shards == 0) return shard_redundant(words, count, 0, lag_bound_bytes);
-  for (uint8_t shard = 1; shard <= shards; shard++)
+  for (uint16_t shard = 1; shard <= shards; shard++)
     if (!shard_redundant(words, count, shard, lag_bound_bytes)) return false;
   return true;
 }

@@ -17,7 +17,7 @@ struct redis_word {
   bool answers;
   bool primary;     /* role:master */
   bool writable;    /* a primary that takes writes now */
-  uint8_t shard;    /* from 1; 0: there are none */
+  uint16_t shard;   /* from 1; 0: there are none */
   uint32_t history; /* its number; 0: not known */
   uint64_t offset;  /* written, or received */
   uint64_t lag;     /* of a replica that follows: bytes that it lacks */
@@ -32,10 +32,10 @@ struct redis_word {
 bool redis_follows(const struct redis_word *words, uint32_t member, uint32_t primary);
 /* The one member that is a writable primary of the shard (0: of all); UINT32_MAX: none, or several
  * claim to be primary and can be written to. */
-uint32_t redis_one_primary(const struct redis_word *words, uint32_t count, uint8_t shard);
+uint32_t redis_one_primary(const struct redis_word *words, uint32_t count, uint16_t shard);
 /* Whether each shard (`shards` 0: the whole) has one primary, nobody else who answers as primary,
  * and all others follow theirs, no further behind than the bound. */
-bool redis_words_redundant(const struct redis_word *words, uint32_t count, uint8_t shards,
+bool redis_words_redundant(const struct redis_word *words, uint32_t count, uint16_t shards,
                            uint64_t lag_bound_bytes);
 
 #endif

@@ -28,7 +28,7 @@ static bool is_primary(struct service_instance *service, uint32_t member) {
 }
 
 /* The one primary of the members of a shard (0: of all); UINT32_MAX when none or several are. */
-static uint32_t find_primary(struct service_instance *service, uint8_t shard) {
+static uint32_t find_primary(struct service_instance *service, uint16_t shard) {
   uint32_t found = UINT32_MAX;
   for (uint32_t i = 0; i < redis_data_count(service); i++) {
     if (shard && redis_first_shard(redis_config(service), i) != shard) continue;
@@ -39,7 +39,7 @@ static uint32_t find_primary(struct service_instance *service, uint8_t shard) {
   return found;
 }
 
-static uint8_t first_shard_of(struct service_instance *service, uint32_t member) {
+static uint16_t first_shard_of(struct service_instance *service, uint32_t member) {
   const struct redis_config *config = redis_config(service);
   if (redis_shards(config) == 0) return 0;
   return member == UINT32_MAX ? 1 : redis_first_shard(config, member);
@@ -145,7 +145,7 @@ static int switch_by_sentinel(struct service_instance *service, uint32_t old, ui
 /* --- switchover in a cluster --- */
 
 /* The replica of the shard that has received most: what a person would choose. */
-static uint32_t best_replica(struct service_instance *service, uint8_t shard) {
+static uint32_t best_replica(struct service_instance *service, uint16_t shard) {
   uint32_t best = UINT32_MAX;
   uint64_t offset = 0;
   for (uint32_t i = 0; i < redis_data_count(service); i++) {
@@ -162,7 +162,7 @@ static uint32_t best_replica(struct service_instance *service, uint8_t shard) {
 
 static int switch_in_cluster(struct service_instance *service, uint32_t old, uint32_t wanted,
                              struct error *err) {
-  uint8_t shard = first_shard_of(service, old);
+  uint16_t shard = first_shard_of(service, old);
   if (wanted == UINT32_MAX) wanted = best_replica(service, shard);
   if (wanted == UINT32_MAX)
     return error_set(err, STATUS_SERVER, "switchover: no replica of %s answers",

@@ -48,8 +48,8 @@ static bool streams(const struct redis_watcher *watcher, uint32_t member) {
          redis_follows(watcher->words, member, primary);
 }
 
-static bool redundant(const struct redis_watcher *watcher, uint8_t primary) {
-  uint8_t shards = redis_shards(redis_config(watcher->service));
+static bool redundant(const struct redis_watcher *watcher, uint16_t primary) {
+  uint16_t shards = redis_shards(redis_config(watcher->service));
   return redis_words_redundant(watcher->words, watcher->server_count, shards,
                                watcher->service->lag_bound_bytes) &&
          (watcher->sentinel_count == 0 || redis_sentinels_follow(watcher, primary)) &&

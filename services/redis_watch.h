@@ -49,15 +49,16 @@ void redis_tap_drop(struct redis_tap *tap, const char *why);
 /* --- redis_leader.c: who leads, and since when nobody does, as the servers' managers see it --- */
 
 struct redis_leader {
-  uint8_t host;     /* the last that led, or HOST_NONE */
+  uint16_t host;    /* the last that led, or HOST_NONE */
   bool lost;        /* it does not lead any more, and nobody else does yet */
   uint64_t epoch;   /* under which it leads; clusters only */
   uint64_t told_ns; /* clock time of the last change */
 };
 struct redis_watcher;
 /* `shard` from 1; 0: the service has none. All tell what is news, once. */
-void redis_leader_is(struct redis_watcher *watcher, uint8_t shard, uint8_t host, const char *text);
-void redis_leader_lost(struct redis_watcher *watcher, uint8_t shard, uint8_t host,
+void redis_leader_is(struct redis_watcher *watcher, uint16_t shard, uint16_t host,
+                     const char *text);
+void redis_leader_lost(struct redis_watcher *watcher, uint16_t shard, uint16_t host,
                        const char *text);
 
 /* --- the watcher --- */
@@ -72,12 +73,12 @@ struct redis_server_watch {
   bool promoted;             /* it was told that it is a writable primary */
   bool loading;
   bool cluster_known, cluster_ok; /* by its last CLUSTER INFO */
-  /* Whom each member follows as it sees them: a master with slots itself; UINT8_MAX: not known, or
+  /* Whom each member follows as it sees them: a master with slots itself; UINT16_MAX: not known, or
    * not reached. */
-  uint8_t follows[REDIS_INSTANCES_MAX];
+  uint16_t follows[REDIS_INSTANCES_MAX];
   /* The masters with slots that it knows, by shard - 1. */
   struct {
-    uint8_t host; /* HOST_NONE: none */
+    uint16_t host; /* HOST_NONE: none */
     bool failed;
     uint64_t epoch;
   } claims[REDIS_SHARDS_MAX];
@@ -90,7 +91,7 @@ struct redis_sentinel_watch {
   struct timer tick;
   uint64_t tick_ns, asked_ns;
   bool answers, failing; /* it sees its primary as down, or fails over */
-  uint8_t primary;       /* host index, or HOST_NONE */
+  uint16_t primary;      /* host index, or HOST_NONE */
   char word[128];        /* what was told of it last */
 };
 
@@ -111,7 +112,7 @@ void redis_event(struct service_instance *service, uint64_t now_ns, const struct
 int redis_sentinels_start(struct redis_watcher *watcher, struct error *err);
 void redis_sentinels_stop(struct redis_watcher *watcher);
 /* Whether every Sentinel answers, and takes `primary` for the primary, which it reaches. */
-bool redis_sentinels_follow(const struct redis_watcher *watcher, uint8_t primary);
+bool redis_sentinels_follow(const struct redis_watcher *watcher, uint16_t primary);
 
 /* Asks a node what it knows of its cluster. */
 void redis_cluster_ask(struct redis_server_watch *server);

@@ -12,7 +12,7 @@ void redis_cluster_forget(struct redis_server_watch *server) {
   }
   server->cluster_known = server->cluster_ok = false;
   for (uint32_t i = 0; i < REDIS_SHARDS_MAX; i++) server->claims[i].host = HOST_NONE;
-  memset(server->follows, UINT8_MAX, sizeof server->follows);
+  memset(server->follows, 0xFF, sizeof server->follows);
 }
 
 bool redis_nodes_agree(const struct redis_watcher *watcher) {
@@ -47,7 +47,7 @@ static void describe(const struct redis_server_watch *server, const char *what, 
 
 /* Whether anybody who answers sees the leader of the shard as failed. */
 static const struct redis_server_watch *seen_failed(const struct redis_watcher *watcher,
-                                                    uint8_t shard) {
+                                                    uint16_t shard) {
   const struct redis_leader *leader = &watcher->leaders[shard - 1];
   for (uint32_t i = 0; i < watcher->server_count; i++) {
     const struct redis_server_watch *one = &watcher->servers[i];
@@ -59,7 +59,7 @@ static const struct redis_server_watch *seen_failed(const struct redis_watcher *
 /* Who knows another master than the leader under a higher epoch than its own: that is the one that
  * all will follow; a node that was cut off shows an older one. NULL: nobody. */
 static const struct redis_server_watch *seen_successor(const struct redis_watcher *watcher,
-                                                       uint8_t shard) {
+                                                       uint16_t shard) {
   const struct redis_leader *leader = &watcher->leaders[shard - 1];
   const struct redis_server_watch *newest = NULL, *own = NULL;
   for (uint32_t i = 0; i < watcher->server_count; i++) {
@@ -74,7 +74,7 @@ static const struct redis_server_watch *seen_successor(const struct redis_watche
   return newest->claims[shard - 1].epoch > known ? newest : NULL;
 }
 
-static void judge(struct redis_watcher *watcher, uint8_t shard) {
+static void judge(struct redis_watcher *watcher, uint16_t shard) {
   struct redis_leader *leader = &watcher->leaders[shard - 1];
   char text[EVENT_TEXT_SIZE];
   const struct redis_server_watch *by = seen_successor(watcher, shard);
@@ -92,13 +92,13 @@ static void judge(struct redis_watcher *watcher, uint8_t shard) {
   }
 }
 
-/* The member that is the master of a replica's line; UINT8_MAX: none of ours. */
-static uint8_t master_of(const struct redis_watcher *watcher, const struct redis_node *replica,
-                         const struct redis_node *nodes, uint32_t count) {
+/* The member that is the master of a replica's line; UINT16_MAX: none of ours. */
+static uint16_t master_of(const struct redis_watcher *watcher, const struct redis_node *replica,
+                          const struct redis_node *nodes, uint32_t count) {
   for (uint32_t i = 0; i < count; i++)
     if (strcmp(nodes[i].id, replica->master_id) == 0)
-      return (uint8_t)redis_member_at(watcher->service, nodes[i].address);
-  return UINT8_MAX;
+      return (uint16_t)redis_member_at(watcher->service, nodes[i].address);
+  return UINT16_MAX;
 }
 
 static void take_node(struct redis_server_watch *server, uint32_t member,
@@ -107,9 +107,9 @@ static void take_node(struct redis_server_watch *server, uint32_t member,
   struct redis_watcher *watcher = server->watcher;
   bool serves = node->master && node->slot_count > 0;
   if (!node->failed && !node->suspected && (serves || node->master_id[0]))
-    server->follows[member] = serves ? (uint8_t)member : master_of(watcher, node, nodes, count);
+    server->follows[member] = serves ? (uint16_t)member : master_of(watcher, node, nodes, count);
   if (!serves) return;
-  uint8_t shard = redis_slot_shard(node->first_slot, redis_shards(redis_config(watcher->service)));
+  uint16_t shard = redis_slot_shard(node->first_slot, redis_shards(redis_config(watcher->service)));
   server->claims[shard - 1].host = watcher->service->members[member]->index;
   server->claims[shard - 1].failed = node->failed;
   server->claims[shard - 1].epoch = node->epoch;
@@ -122,13 +122,13 @@ static void take_nodes(struct redis_tap *tap, const redisReply *reply) {
   if (reply->type != REDIS_REPLY_STRING) return;
   uint32_t count = redis_parse_nodes(reply->str, reply->len, nodes, sizeof nodes / sizeof nodes[0]);
   for (uint32_t i = 0; i < REDIS_SHARDS_MAX; i++) server->claims[i].host = HOST_NONE;
-  memset(server->follows, UINT8_MAX, sizeof server->follows);
+  memset(server->follows, 0xFF, sizeof server->follows);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t member = redis_member_at(watcher->service, nodes[i].address);
     if (member != UINT32_MAX) take_node(server, member, &nodes[i], nodes, count);
   }
-  uint8_t shards = redis_shards(redis_config(watcher->service));
-  for (uint8_t shard = 1; shard <= shards; shard++) judge(watcher, shard);
+  uint16_t shards = redis_shards(redis_config(watcher->service));
+  for (uint16_t shard = 1; shard <= shards; shard++) judge(watcher, shard);
 }
 
 void redis_cluster_ask(struct redis_server_watch *server) {

@@ -7,7 +7,7 @@
 
 #define POLL_NS (250 * NS_PER_MS)
 
-static uint8_t host_at(const struct redis_watcher *watcher, const char *address) {
+static uint16_t host_at(const struct redis_watcher *watcher, const char *address) {
   uint32_t member = redis_member_at(watcher->service, address);
   return member == UINT32_MAX ? HOST_NONE : watcher->service->members[member]->index;
 }
@@ -27,7 +27,7 @@ static void take_message(struct redis_sentinel_watch *sentinel, const char *chan
   struct redis_message news;
   char text[EVENT_TEXT_SIZE];
   redis_parse_message(channel, message, REDIS_MASTER_NAME, &news);
-  uint8_t host = host_at(watcher, news.address);
+  uint16_t host = host_at(watcher, news.address);
   if (news.notice == REDIS_NOTICE_OTHER || host == HOST_NONE || host != watcher->leaders[0].host)
     return;
   snprintf(text, sizeof text, "the Sentinel on %s: %.40s %.200s", sentinel->news.host->name,
@@ -71,7 +71,7 @@ static void tell_word(struct redis_sentinel_watch *sentinel, const char *word) {
 
 /* The primary by the majority of all Sentinels, each asked after `since_ns`; HOST_NONE: there is no
  * such majority, or one of those who answer still sees a failure. */
-static uint8_t majority(const struct redis_watcher *watcher, uint64_t since_ns) {
+static uint16_t majority(const struct redis_watcher *watcher, uint64_t since_ns) {
   for (uint32_t i = 0; i < watcher->sentinel_count; i++) {
     const struct redis_sentinel_watch *one = &watcher->sentinels[i];
     if (one->answers && (one->failing || one->asked_ns <= since_ns)) return HOST_NONE;
@@ -138,7 +138,7 @@ static void tick_fired(struct timer *timer, uint64_t now_ns) {
   ask(sentinel, now_ns);
 }
 
-bool redis_sentinels_follow(const struct redis_watcher *watcher, uint8_t primary) {
+bool redis_sentinels_follow(const struct redis_watcher *watcher, uint16_t primary) {
   for (uint32_t i = 0; i < watcher->sentinel_count; i++) {
     const struct redis_sentinel_watch *one = &watcher->sentinels[i];
     if (!one->answers || one->failing || one->primary != primary) return false;

@@ -6,6 +6,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
 
 #include "base/cleanup.h"
 
@@ -67,8 +70,8 @@ static void *member_main(void *data) {
 
 int service_each_member(struct service_instance *service, uint32_t count, member_call *call,
                         void *data, struct error *err) {
-  struct member_work works[HOSTS_MAX];
-  assert(count <= HOSTS_MAX);
+  CLEANUP_FREE struct member_work *works = calloc((size_t)count + 1, sizeof *works);
+  if (!works) return error_set(err, STATUS_MEMORY, "out of memory for threads");
   uint32_t started = 0;
   int status = 0;
   for (; started < count; started++) {

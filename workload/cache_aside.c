@@ -379,7 +379,7 @@ static enum next finish(struct steps *steps) {
   if (reading->served) {
     serve(steps, reading->source, reading->stamp_ns);
   } else if (steps->operation) {
-    steps->operation->outcome = (uint8_t)reading->outcome;
+    steps->operation->outcome = reading->outcome;
     steps->operation->code = reading->code;
   }
   return NEXT_DONE;

@@ -262,7 +262,7 @@ void pg_abandon_flights(struct pg_session *session) {
 void pg_lost(struct pg_session *session, const char *why) {
   struct session *base = &session->base;
   struct error err = ERROR_INIT;
-  uint8_t host = base->host;
+  uint16_t host = base->host;
   const char *name = "the server";
   for (uint32_t i = 0; i < base->spec.access->endpoint_count; i++) {
     if (base->spec.access->endpoints[i].host == host) name = base->spec.access->endpoints[i].name;

@@ -199,7 +199,7 @@ static double rate_of(uint64_t interval_ns) {
 }
 
 /* The classes of which each host has one. */
-static uint32_t host_classes(const struct pg_ledger_config *config, uint8_t host,
+static uint32_t host_classes(const struct pg_ledger_config *config, uint16_t host,
                              struct client_class *ret) {
   uint32_t count = 0;
   if (config->pinned_rate > 0) {
@@ -292,7 +292,7 @@ static enum operation_kind kind_of(struct client *client) {
 }
 
 static void plan(struct client *client, struct operation *operation) {
-  operation->kind = (uint8_t)kind_of(client);
+  operation->kind = kind_of(client);
 }
 
 static void submit_append(struct client *client, struct operation *operation,
@@ -330,7 +330,13 @@ static void submit(struct client *client, struct operation *operation, struct re
       request->number_count = 1;
       break;
     case OPERATION_HEARTBEAT_READ: request->statement = PG_LEDGER_HEARTBEAT_GET; break;
-    default: break; /* plan() makes no others */
+    case OPERATION_READ_KEY: /* plan() makes no others */
+    case OPERATION_CACHE_WRITE:
+    case OPERATION_CACHE_READ:
+    case OPERATION_ORIGIN:
+    case OPERATION_REGISTER_READ:
+    case OPERATION_REGISTER_CAS:
+    case OPERATION_KIND_COUNT: break;
   }
 }
 

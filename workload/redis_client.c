@@ -244,7 +244,7 @@ bool redis_send_on(struct redis_session *session, struct redis_link *link, struc
   flight->end = redis_link_commit(link, shape.length) + shape.first_length;
   flight->wait_for = redis_command_wait(command, &arguments);
   flight->answers = command->waits ? 2 : 1;
-  uint8_t shards = session->redis ? session->redis->shards : 0;
+  uint16_t shards = session->redis ? session->redis->shards : 0;
   if (shards > 0 && shape.key) {
     flight->reply.shard = redis_slot_shard(redis_key_slot(shape.key, shape.key_length), shards);
   }
@@ -267,7 +267,7 @@ bool redis_slot_of(struct redis_session *session, const struct request *request,
   return true;
 }
 
-void redis_fail_unsent(struct redis_session *session, struct request *request, uint8_t shard) {
+void redis_fail_unsent(struct redis_session *session, struct request *request, uint16_t shard) {
   struct reply reply = {.outcome = OUTCOME_FAIL,
                         .code = code_pack(CODE_NO_CONNECTION),
                         .done_ns = loop_now_ns(session->base.loop),

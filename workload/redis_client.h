@@ -115,7 +115,7 @@ bool redis_send_on(struct redis_session *session, struct redis_link *link, struc
 bool redis_slot_of(struct redis_session *session, const struct request *request,
                    uint16_t *ret_slot);
 /* Gives the request back as FAIL, GDCON: it was not sent, or was refused where it was. */
-void redis_fail_unsent(struct redis_session *session, struct request *request, uint8_t shard);
+void redis_fail_unsent(struct redis_session *session, struct request *request, uint16_t shard);
 
 /* redis_client_connect.c: mode ONE, and what the modes share */
 

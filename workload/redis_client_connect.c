@@ -104,7 +104,7 @@ static void nodes_answered(struct redis_link *link, const redisReply *reply) {
   }
   uint16_t slot = 0;
   if (!reply->str || !redis_cluster_own_slot(reply->str, &slot)) return; /* as it was before */
-  uint8_t shards = session->redis->shards;
+  uint16_t shards = session->redis->shards;
   redis_shard_tag(redis_slot_shard(slot, shards), shards, session->tag);
   session->tag_length = strlen(session->tag);
 }

@@ -227,7 +227,7 @@ void redis_answered(struct redis_link *link, const struct redis_answer *answer) 
 /* What is known of a flight whose answer will not come. */
 static void give_up(struct redis_flight *flight, uint64_t sent, uint64_t now_ns) {
   struct request *request = flight->request;
-  uint8_t shard = flight->reply.shard;
+  uint16_t shard = flight->reply.shard;
   if (flight->end > sent) {
     /* The end of it has not left: the server cannot have run it. */
     request->sent_ns = 0;

@@ -178,20 +178,7 @@ static const char pinned[] = "pinned";
 static const char heartbeat_reader[] = "heartbeat-reader";
 static const char probe[] = "probe";
 
-/* One a shard: which one this is says for which. */
-#define SHARDS_MAX 16u
-#define BEATER "heartbeat-writer"
-static const char heartbeat_writers[SHARDS_MAX][sizeof BEATER] = {
-    BEATER, BEATER, BEATER, BEATER, BEATER, BEATER, BEATER, BEATER,
-    BEATER, BEATER, BEATER, BEATER, BEATER, BEATER, BEATER, BEATER};
-
-/* The index of a heartbeat writer's shard; SHARDS_MAX: it is none. */
-static uint32_t beats_for(const struct client_class *class) {
-  for (uint32_t i = 0; i < SHARDS_MAX; i++) {
-    if (class->name == heartbeat_writers[i]) return i;
-  }
-  return SHARDS_MAX;
-}
+static const char heartbeat_writer[] = "heartbeat-writer"; /* one a shard */
 
 #define USES(statement) (UINT32_C(1) << (statement))
 
@@ -205,7 +192,7 @@ static uint32_t append_of(const struct redis_ledger_config *config, bool here) {
 }
 
 /* The classes of which each host has one. */
-static uint32_t host_classes(const struct redis_ledger_config *config, uint8_t host,
+static uint32_t host_classes(const struct redis_ledger_config *config, uint16_t host,
                              struct client_class *ret) {
   uint32_t count = 0;
   if (config->pinned_rate > 0) {
@@ -229,7 +216,8 @@ static uint32_t host_classes(const struct redis_ledger_config *config, uint8_t h
 static struct client_class heartbeat_class(const struct redis_ledger_config *config, uint32_t shard,
                                            bool sharded) {
   uint32_t statement = sharded ? REDIS_LEDGER_HEARTBEAT_SET_SHARD : REDIS_LEDGER_HEARTBEAT_SET;
-  return (struct client_class){.name = heartbeat_writers[shard],
+  return (struct client_class){.name = heartbeat_writer,
+                               .number = shard,
                                .count = 1,
                                .route = ROUTE_PRIMARY,
                                .host = HOST_NONE,
@@ -243,7 +231,7 @@ static int classes(const struct workload_env *env, struct client_class *ret_clas
   const struct redis_ledger_config *config = env->config;
   const struct access *access = env->access;
   uint32_t shards = access->shards > 0 ? access->shards : 1, count = 0;
-  if (shards > SHARDS_MAX || 2 + shards + 2 * access->endpoint_count > max) {
+  if (2 + shards + 2 * access->endpoint_count > max) {
     return error_set(err, STATUS_USAGE, "%u hosts are more than the load has classes for",
                      (unsigned)access->endpoint_count);
   }
@@ -293,12 +281,12 @@ static enum operation_kind kind_of(struct client *client) {
   if (name == heartbeat_reader) return OPERATION_HEARTBEAT_READ;
   if (name == probe) return OPERATION_PROBE;
   if (name == pinned) return OPERATION_WRITE;
-  if (beats_for(client->class) < SHARDS_MAX) return OPERATION_HEARTBEAT_WRITE;
+  if (client->class->name == heartbeat_writer) return OPERATION_HEARTBEAT_WRITE;
   return prng_unit(&client->prng) < config->read_ratio ? OPERATION_READ_OWN : OPERATION_WRITE;
 }
 
 static void plan(struct client *client, struct operation *operation) {
-  operation->kind = (uint8_t)kind_of(client);
+  operation->kind = kind_of(client);
 }
 
 static void submit_append(struct client *client, struct operation *operation,
@@ -334,14 +322,14 @@ static void submit_read_own(struct client *client, struct operation *operation,
 
 static void submit_beat(struct client *client, struct operation *operation,
                         struct request *request) {
-  uint8_t shards = client->env->access->shards;
+  uint16_t shards = client->env->access->shards;
   operation->value = operation->sequence;
   request->numbers[0] = (int64_t)operation->sequence;
   request->number_count = 1;
   request->statement = REDIS_LEDGER_HEARTBEAT_SET;
   if (shards == 0) return;
   char tag[REDIS_TAG_SIZE];
-  redis_shard_tag((uint8_t)(beats_for(client->class) + 1), shards, tag);
+  redis_shard_tag((uint16_t)(client->class->number + 1), shards, tag);
   request->numbers[1] = strtoll(tag + 1, NULL, 10);
   request->number_count = 2;
   request->statement = REDIS_LEDGER_HEARTBEAT_SET_SHARD;
@@ -358,7 +346,13 @@ static void submit(struct client *client, struct operation *operation, struct re
       break;
     case OPERATION_HEARTBEAT_WRITE: submit_beat(client, operation, request); break;
     case OPERATION_HEARTBEAT_READ: request->statement = REDIS_LEDGER_HEARTBEAT_GET; break;
-    default: break; /* plan() makes no others */
+    case OPERATION_READ_KEY: /* plan() makes no others */
+    case OPERATION_CACHE_WRITE:
+    case OPERATION_CACHE_READ:
+    case OPERATION_ORIGIN:
+    case OPERATION_REGISTER_READ:
+    case OPERATION_REGISTER_CAS:
+    case OPERATION_KIND_COUNT: break;
   }
 }
 

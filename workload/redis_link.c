@@ -487,7 +487,7 @@ int redis_link_init(struct redis_link *link, void *owner, const struct redis_lin
 }
 
 void redis_link_use(struct redis_link *link, const struct redis_transport *transport,
-                    uint8_t from_host) {
+                    uint16_t from_host) {
   link->transport = transport;
   link->from_host = from_host;
 }

@@ -92,7 +92,7 @@ struct redis_link {
   uint32_t address_count, address_next;
   uint64_t tcp_user_timeout_ns;
   const struct redis_transport *transport; /* NULL: a socket */
-  uint8_t from_host;                       /* for the transport */
+  uint16_t from_host;                      /* for the transport */
   void *wire;                              /* the transport's; NULL: not open */
 
   redisReader *reader; /* for what is not read in place; NULL: none yet */
@@ -113,7 +113,7 @@ int redis_link_init(struct redis_link *link, void *owner, const struct redis_lin
                     struct error *err);
 /* Connections of it are made by `transport` (NULL: sockets), as of a client on `from_host`. */
 void redis_link_use(struct redis_link *link, const struct redis_transport *transport,
-                    uint8_t from_host);
+                    uint16_t from_host);
 void redis_link_release(struct redis_link *link); /* closes; a zeroed one is fine */
 
 /* Begins to connect: to `address` (numeric) when it is not NULL, else by the endpoint's name

@@ -180,7 +180,7 @@ static void plan(struct client *client, struct operation *operation) {
     kind = OPERATION_WRITE;
   else if (drawn < config->write_ratio + config->cas_ratio)
     kind = OPERATION_REGISTER_CAS;
-  operation->kind = (uint8_t)kind;
+  operation->kind = kind;
   /* Known from the schedule on; the sequence comes with what it is. */
   operation->value = register_value(prng_below(&client->prng, config->keys) + 1, 0);
 }

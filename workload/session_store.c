@@ -272,7 +272,7 @@ static void plan(struct client *client, struct operation *operation) {
   enum operation_kind kind = write ? OPERATION_WRITE : OPERATION_READ_KEY;
   if (client->class->name == cache_client)
     kind = write ? OPERATION_CACHE_WRITE : OPERATION_CACHE_READ;
-  operation->kind = (uint8_t)kind;
+  operation->kind = kind;
 }
 
 static const char *value_of(const struct client *client, uint64_t size) {

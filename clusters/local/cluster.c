@@ -17,7 +17,7 @@ int local_cluster_new(uint32_t host_count, struct local_cluster **ret, struct er
   }
   pthread_mutex_init(&lc->netlink_lock, NULL);
   for (uint32_t i = 0; i < host_count; i++) {
-    lc->hosts[i].index = (uint8_t)i;
+    lc->hosts[i].index = (uint16_t)i;
     lc->locals[i].host = &lc->hosts[i];
     lc->locals[i].netns = -1;
     pthread_mutex_init(&lc->locals[i].lock, NULL);

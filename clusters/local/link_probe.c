@@ -158,7 +158,7 @@ int local_link_passes(struct cluster *cluster, const struct host *from, const st
   CLEANUP_CLOSE int to_netns = -1;
   char nobody[48];
   uint16_t chance = 0;
-  local_network_address(HOSTS_MAX, nobody);
+  local_network_address(LOCAL_HOSTS_MAX, nobody);
   struct probe probe = {.port = rule->port ? rule->port : NOBODYS_PORT,
                         .established = rule->established_only,
                         .wait_ns = FIRST_WAIT_NS};

@@ -108,7 +108,7 @@ static void *mend_host(void *data) {
 
 int local_link_mend(struct cluster *cluster, const char *tag, struct error *err) {
   struct local_cluster *lc = local_of(cluster);
-  struct mending mendings[HOSTS_MAX];
+  struct mending mendings[LOCAL_HOSTS_MAX];
   char table[TABLE_SIZE];
   int first = table_of(tag, table, err);
   if (first < 0) return first;

@@ -201,9 +201,12 @@ static int make_everything(struct local_cluster *lc, struct error *err) {
 
 static int local_up(const void *config, const struct cluster_spec *spec,
                     struct cluster **ret_cluster, struct error *err) {
-  if (!local_id_valid(spec->id) || spec->run_directory[0] != '/' || spec->host_count > HOSTS_MAX)
-    return error_set(err, STATUS_USAGE, "cluster '%s': a bad id, run directory or number of hosts",
-                     spec->id);
+  if (!local_id_valid(spec->id) || spec->run_directory[0] != '/')
+    return error_set(err, STATUS_USAGE, "cluster '%s': a bad id or run directory", spec->id);
+  if (spec->host_count > LOCAL_HOSTS_MAX)
+    return error_set(err, STATUS_USAGE,
+                     "cluster '%s': %u hosts; the provider local makes at most %d on one machine",
+                     spec->id, spec->host_count, LOCAL_HOSTS_MAX);
   struct local_cluster *lc = NULL;
   int status = local_cluster_new(spec->host_count, &lc, err);
   if (status < 0) return status;
@@ -263,6 +266,8 @@ const struct provider provider_local = {
                .config_size = sizeof(struct local_config)},
     .can = CAN_HOST_POWER | CAN_SIGNAL | CAN_FREEZE | CAN_UNITS | CAN_EXEC | CAN_FILES |
            CAN_NETWORK | CAN_LINKS,
+    .hosts_max = LOCAL_HOSTS_MAX,
+    .clients_max = LOCAL_CLIENTS_MAX,
     .probe = local_probe,
     .probe_can = local_probe_can,
     .up = local_up,

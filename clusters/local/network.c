@@ -16,7 +16,7 @@
 #define FIRST_HOST 11
 #define LINK_SIZE 16
 
-_Static_assert(FIRST_HOST + HOSTS_MAX < 255, "all hosts fit into the subnet");
+_Static_assert(FIRST_HOST + LOCAL_HOSTS_MAX < 255, "all hosts fit into the subnet");
 
 void local_network_address(uint32_t index, char address[48]) {
   snprintf(address, 48, "%s.%u", SUBNET, FIRST_HOST + index);
@@ -48,7 +48,7 @@ int local_network_attach(struct local_cluster *lc, struct local_host *lh, struct
   char name[LINK_SIZE];
   link_name(lh, name);
   /* The same after a restart, as a machine's is: its peers' neighbour tables stay right. */
-  const uint8_t mac[6] = {0x02, 'g', 'd', 0, 0, lh->host->index};
+  const uint8_t mac[6] = {0x02, 'g', 'd', 0, 0, (uint8_t)lh->host->index};
   pthread_mutex_lock(&lc->netlink_lock);
   int status = netlink_veth_add(lc->netlink, name, SWITCH, "eth0", lh->netns, mac, err);
   pthread_mutex_unlock(&lc->netlink_lock);

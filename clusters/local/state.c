@@ -140,7 +140,7 @@ int local_state_read(const char *run_directory, struct local_cluster **ret, stru
   const char *provider = json_string_value(json_object_get(json, "provider"));
   json_t *hosts = json_object_get(json, "hosts");
   if (!schema || strcmp(schema, SCHEMA) != 0 || !provider || strcmp(provider, "local") != 0 ||
-      !json_is_array(hosts) || json_array_size(hosts) > HOSTS_MAX)
+      !json_is_array(hosts) || json_array_size(hosts) > LOCAL_HOSTS_MAX)
     return error_set(err, STATUS_USAGE, "%s is no state file of a local cluster", path);
   struct local_cluster *lc = NULL;
   status = local_cluster_new((uint32_t)json_array_size(hosts), &lc, err);

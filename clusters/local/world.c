@@ -150,7 +150,7 @@ int local_world_start(struct local_cluster *lc, struct error *err) {
   char registry[PATH_MAX];
   status = path_format(registry, sizeof registry, err, "%s/%s.json", LOCAL_REGISTRY, lc->id);
   if (status < 0) return status;
-  const char *argv[2 * (HOSTS_MAX + LOCAL_CGROUPS_MAX) + 12] = {
+  const char *argv[2 * (LOCAL_HOSTS_MAX + LOCAL_CGROUPS_MAX) + 12] = {
       LOCAL_HELPER, "anchor",          "--directory",     LOCAL_WORLD,  "--id",
       lc->id,       "--run-directory", lc->run_directory, "--registry", registry};
   size_t count = 10;

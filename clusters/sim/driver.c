@@ -288,7 +288,7 @@ static int check_spec(const struct session_spec *spec, struct error *err) {
     return error_set(err, STATUS_INTERNAL, "host number %u has no simulated clients",
                      spec->from_host);
   for (uint32_t i = 0; i < spec->access->endpoint_count; i++) {
-    uint8_t host = spec->access->endpoints[i].host;
+    uint16_t host = spec->access->endpoints[i].host;
     if (host >= HOSTS_MAX || !cluster->by_host[host])
       return error_set(err, STATUS_USAGE, "no simulated server is on host number %u", host);
   }

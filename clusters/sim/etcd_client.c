@@ -408,7 +408,7 @@ static void on_reset(struct sim_process *self, const struct sim_args *args) {
 
 void sim_etcd_client_reset(struct sim_etcd_client *client, const struct sim_voter *voter) {
   struct sim_world *world = client->etcd->world;
-  uint8_t there = voter->process.host, here = client->process->host;
+  uint16_t there = voter->process.host, here = client->process->host;
   const struct sim_link *link = sim_link(world, there, here);
   bool open = sim_link_is_open(world, there, here, voter->process.kind->port);
   if (!client->process->running || !open) return;

@@ -27,7 +27,7 @@ uint16_t sim_connection_port(const struct sim_process *one, const struct sim_pro
   return a < b ? a : b;
 }
 
-bool sim_link_is_open(struct sim_world *world, uint8_t from, uint8_t to, uint16_t port) {
+bool sim_link_is_open(struct sim_world *world, uint16_t from, uint16_t to, uint16_t port) {
   const struct sim_link *link = sim_link(world, from, to);
   return !link->cut && !sim_link_refusal(link, port, false);
 }
@@ -86,7 +86,7 @@ int sim_mend_links(struct cluster *cluster, const char *tag, struct error *err) 
   (void)err;
   for (uint32_t from = 0; from < sim->world.host_count; from++)
     for (uint32_t to = 0; to < sim->world.host_count; to++)
-      sim_link_mend_all(sim_link(&sim->world, (uint8_t)from, (uint8_t)to), tag);
+      sim_link_mend_all(sim_link(&sim->world, (uint16_t)from, (uint16_t)to), tag);
   return 0;
 }
 

@@ -30,7 +30,7 @@ static bool is_lost(struct sim_world *world, const struct sim_link *link) {
 }
 
 static struct sim_link *link_of(const struct sim_event *event) {
-  return &event->process->world->links[event->process->host][event->peer->host];
+  return sim_link(event->process->world, event->process->host, event->peer->host);
 }
 
 static void lose(struct sim_event *event, uint64_t again_ns) {
@@ -102,7 +102,7 @@ static bool is_refused(const struct sim_event *event, const struct sim_link *bac
 static void answer(struct sim_event *event, sim_call *call) {
   struct sim_process *from = event->process;
   struct sim_world *world = from->world;
-  struct sim_link *back = &world->links[event->peer->host][from->host];
+  struct sim_link *back = sim_link(world, event->peer->host, from->host);
   if (!call) {
     sim_event_give(event);
     return;

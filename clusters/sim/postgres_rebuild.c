@@ -19,7 +19,7 @@ bool sim_postgres_diverged(const struct sim_postgres *server, uint32_t upstream)
 static bool source_is_there(const struct sim_postgres *server) {
   const struct sim_postgres_cluster *cluster = server->cluster;
   const struct sim_postgres *source = &cluster->servers[server->rebuild.upstream];
-  uint8_t here = server->process.host, there = source->process.host;
+  uint16_t here = server->process.host, there = source->process.host;
   return source->state == SIM_PG_PRIMARY && !source->process.frozen &&
          source->process.life == server->rebuild.upstream_life &&
          sim_link_is_open(cluster->world, here, there, source->process.kind->port) &&

@@ -59,13 +59,13 @@ void sim_redis_set_guilt(struct sim_redis_cluster *cluster, int guilt, uint64_t 
 /* --- what can be seen of a server by asking --- */
 
 struct sim_redis_view {
-  bool runs;     /* its process does */
-  bool answers;  /* it runs, has its data, and is not frozen */
-  bool primary;  /* role:master */
-  bool writable; /* takes writes now */
-  bool link_up;  /* a replica's */
-  uint32_t from; /* a replica's: member that it follows */
-  uint8_t shard; /* from 1; 0: none */
+  bool runs;      /* its process does */
+  bool answers;   /* it runs, has its data, and is not frozen */
+  bool primary;   /* role:master */
+  bool writable;  /* takes writes now */
+  bool link_up;   /* a replica's */
+  uint32_t from;  /* a replica's: member that it follows */
+  uint16_t shard; /* from 1; 0: none */
   uint32_t history;
   uint64_t offset;
   uint32_t listed, overdue; /* as in struct redis_word */
@@ -89,7 +89,7 @@ struct sim_node_word {
   bool failed;
   uint64_t epoch;
 };
-void sim_node_word(struct sim_redis_cluster *cluster, uint32_t member, uint8_t shard,
+void sim_node_word(struct sim_redis_cluster *cluster, uint32_t member, uint16_t shard,
                    struct sim_node_word *ret);
 
 /* Called at once whenever anything of a view changed but offsets, or when somebody's belief did:

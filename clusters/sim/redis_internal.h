@@ -78,7 +78,7 @@ struct sim_redis {
   struct sim_program bus;     /* the same process at its cluster bus */
   struct sim_redis_cluster *cluster;
   uint32_t member;
-  uint8_t host;
+  uint16_t host;
   uint8_t state;                      /* enum sim_redis_state */
   uint64_t run;                       /* the run id: a new one with each start */
   uint64_t history, history2, second; /* replid, replid2 and how many entries belong to it */
@@ -257,7 +257,7 @@ bool node_serves(struct sim_redis *server, uint16_t slot, bool write, bool reado
 /* CLUSTER SLOTS, in the protocol. */
 void node_put_slots(struct sim_redis *server, struct sim_wire *wire);
 void node_put_nodes(struct sim_redis *server, struct sim_wire *wire);
-uint8_t node_shard(const struct sim_redis *server);
+uint16_t node_shard(const struct sim_redis *server);
 bool node_switchover(struct sim_redis_cluster *cluster, uint32_t member);
 
 /* --- redis_guilt.c: each does nothing in an innocent cluster --- */

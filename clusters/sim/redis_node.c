@@ -213,12 +213,12 @@ void nodes_bootstrap(struct sim_redis_cluster *cluster) {
 
 /* --- what it says ---------------------------------------------------------------------------- */
 
-uint8_t node_shard(const struct sim_redis *server) {
+uint16_t node_shard(const struct sim_redis *server) {
   const struct sim_node *node = server->node;
   const struct sim_known *self = &node->known[server->member];
   uint32_t master = self->master ? server->member : self->slaveof;
   for (uint32_t s = 0; s < server->cluster->config->masters; s++)
-    if (node->owners[s] == master) return (uint8_t)(s + 1);
+    if (node->owners[s] == master) return (uint16_t)(s + 1);
   return redis_first_shard(server->cluster->config, server->member);
 }
 
@@ -226,7 +226,7 @@ bool node_serves(struct sim_redis *server, uint16_t slot, bool write, bool reado
                  char *ret_error, size_t size) {
   const struct sim_node *node = server->node;
   const struct sim_known *self = &node->known[server->member];
-  uint8_t shard = redis_slot_shard(slot, (uint8_t)server->cluster->config->masters);
+  uint16_t shard = redis_slot_shard(slot, (uint16_t)server->cluster->config->masters);
   uint32_t owner = node->owners[shard - 1];
   if (owner == MEMBER_NONE) {
     snprintf(ret_error, size, "-CLUSTERDOWN Hash slot not served");
@@ -298,7 +298,7 @@ void node_put_nodes(struct sim_redis *server, struct sim_wire *wire) {
   command_put(wire, "\r\n");
 }
 
-void sim_node_word(struct sim_redis_cluster *cluster, uint32_t member, uint8_t shard,
+void sim_node_word(struct sim_redis_cluster *cluster, uint32_t member, uint16_t shard,
                    struct sim_node_word *ret) {
   const struct sim_node *node = cluster->servers[member].node;
   uint32_t owner = node->owners[shard - 1];

@@ -245,7 +245,7 @@ int sentinels_new(struct sim_redis_cluster *cluster, struct error *err) {
     sentinel->cluster = cluster;
     sentinel->index = i;
     sentinel->belief = (struct sentinel_belief){.leader = SENTINEL_NONE};
-    uint8_t host = cluster->members[i]->index;
+    uint16_t host = cluster->members[i]->index;
     sim_process_add(cluster->world, &sentinel->program.kernel, &kernel_kind, host, sentinel);
     sim_process_add(cluster->world, &sentinel->program.process, &sentinel_kind, host, sentinel);
   }

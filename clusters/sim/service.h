@@ -31,7 +31,7 @@ struct sim_service {
   uint64_t asked[POSTGRES_INSTANCES_MAX];           /* by unit: number of its last question */
   struct service_view view;
   /* Watching. */
-  uint8_t monitor;   /* host; HOST_NONE: there is none */
+  uint16_t monitor;  /* host; HOST_NONE: there is none */
   struct loop *loop; /* NULL: not watching */
   struct timer look, replication, connections, manager;
   struct sim_watched watched[POSTGRES_INSTANCES_MAX];

@@ -8,7 +8,7 @@
 
 /* Who leads a shard, as told last. */
 struct sim_redis_leader {
-  uint8_t host; /* HOST_NONE: nobody was told yet */
+  uint16_t host; /* HOST_NONE: nobody was told yet */
   bool lost;
   uint64_t epoch;
 };
@@ -35,7 +35,7 @@ struct sim_redis_service {
   struct redis_access access;
   struct service_view view;
   /* Watching. */
-  uint8_t monitor;   /* host; HOST_NONE: there is none */
+  uint16_t monitor;  /* host; HOST_NONE: there is none */
   struct loop *loop; /* NULL: not watching */
   struct timer look, stats;
   struct redis_word words[REDIS_INSTANCES_MAX];
@@ -68,9 +68,9 @@ void redis_service_unwatch(struct service_instance *instance);
 void redis_service_look_at_sentinels(struct sim_redis_service *service);
 void redis_service_look_at_nodes(struct sim_redis_service *service);
 /* Whether every Sentinel answers and takes `primary` (host) for the primary, which it reaches. */
-bool redis_service_sentinels_follow(const struct sim_redis_service *service, uint8_t primary);
+bool redis_service_sentinels_follow(const struct sim_redis_service *service, uint16_t primary);
 /* Whether the monitor gets no answer from the host's port now. */
-bool redis_service_unreachable(const struct sim_redis_service *service, uint8_t host,
+bool redis_service_unreachable(const struct sim_redis_service *service, uint16_t host,
                                uint16_t port);
 void redis_service_tell(struct sim_redis_service *service, const struct event *event);
 

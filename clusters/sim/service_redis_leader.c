@@ -5,16 +5,16 @@
 
 #include "sim/service_redis.h"
 
-static uint8_t host_of(const struct sim_redis_service *service, uint32_t member) {
+static uint16_t host_of(const struct sim_redis_service *service, uint32_t member) {
   return member < service->count ? service->instance->members[member]->index : HOST_NONE;
 }
 
-static struct sim_redis_leader *leader_of(struct sim_redis_service *service, uint8_t shard) {
+static struct sim_redis_leader *leader_of(struct sim_redis_service *service, uint16_t shard) {
   return &service->leaders[shard ? shard - 1 : 0];
 }
 
-static void tell(struct sim_redis_service *service, enum event_kind kind, uint8_t shard,
-                 uint8_t host, const char *text) {
+static void tell(struct sim_redis_service *service, enum event_kind kind, uint16_t shard,
+                 uint16_t host, const char *text) {
   struct event event = {.kind = kind, .host = host, .number2 = shard};
   snprintf(event.text, sizeof event.text, "%s", text);
   redis_service_tell(service, &event);
@@ -22,14 +22,14 @@ static void tell(struct sim_redis_service *service, enum event_kind kind, uint8_
                  shard);
 }
 
-static void leader_lost(struct sim_redis_service *service, uint8_t shard, const char *text) {
+static void leader_lost(struct sim_redis_service *service, uint16_t shard, const char *text) {
   struct sim_redis_leader *leader = leader_of(service, shard);
   if (leader->lost || leader->host == HOST_NONE) return;
   leader->lost = true;
   tell(service, EVENT_LEADER_LOST, shard, leader->host, text);
 }
 
-static void leader_is(struct sim_redis_service *service, uint8_t shard, uint8_t host,
+static void leader_is(struct sim_redis_service *service, uint16_t shard, uint16_t host,
                       const char *text) {
   struct sim_redis_leader *leader = leader_of(service, shard);
   if (host == HOST_NONE || (leader->host == host && !leader->lost)) return;
@@ -89,7 +89,7 @@ static void look_at_sentinel(struct sim_redis_service *service, uint32_t index) 
 }
 
 /* The primary by the majority of all; HOST_NONE: there is none, or one still sees a failure. */
-static uint8_t majority(const struct sim_redis_service *service) {
+static uint16_t majority(const struct sim_redis_service *service) {
   uint32_t votes[REDIS_INSTANCES_MAX] = {0};
   for (uint32_t i = 0; i < service->sentinel_count; i++) {
     const struct sim_sentinel_word *word = &service->sentinel_watched[i].word;
@@ -106,7 +106,7 @@ void redis_service_look_at_sentinels(struct sim_redis_service *service) {
   leader_is(service, 0, majority(service), "by the majority of the Sentinels");
 }
 
-bool redis_service_sentinels_follow(const struct sim_redis_service *service, uint8_t primary) {
+bool redis_service_sentinels_follow(const struct sim_redis_service *service, uint16_t primary) {
   for (uint32_t i = 0; i < service->sentinel_count; i++) {
     const struct sim_sentinel_word *word = &service->sentinel_watched[i].word;
     if (!word->answers || word->failing || host_of(service, word->primary) != primary) return false;
@@ -130,14 +130,14 @@ static void tell_state(struct sim_redis_service *service, uint32_t member) {
 }
 
 /* Whom anybody knows under the highest epoch leads; a leader that anybody sees failed is lost. */
-static void judge(struct sim_redis_service *service, uint8_t shard) {
+static void judge(struct sim_redis_service *service, uint16_t shard) {
   struct sim_redis_leader *leader = leader_of(service, shard);
   bool failed = false;
   for (uint32_t i = 0; i < service->count; i++) {
     struct sim_node_word word;
     if (!service->words[i].answers) continue;
     sim_node_word(service->servers, i, shard, &word);
-    uint8_t host = host_of(service, word.primary);
+    uint16_t host = host_of(service, word.primary);
     if (host == HOST_NONE) continue;
     if (leader->host == HOST_NONE || (host != leader->host && word.epoch > leader->epoch)) {
       leader->epoch = word.epoch;
@@ -155,5 +155,5 @@ static void judge(struct sim_redis_service *service, uint8_t shard) {
 
 void redis_service_look_at_nodes(struct sim_redis_service *service) {
   for (uint32_t i = 0; i < service->count; i++) tell_state(service, i);
-  for (uint8_t shard = 1; shard <= service->view.shards; shard++) judge(service, shard);
+  for (uint16_t shard = 1; shard <= service->view.shards; shard++) judge(service, shard);
 }

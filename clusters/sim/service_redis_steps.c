@@ -47,7 +47,7 @@ static bool follows(struct agreement *it, uint32_t member, uint32_t primary) {
   return true;
 }
 
-static bool set_agrees(struct agreement *it, uint8_t shard) {
+static bool set_agrees(struct agreement *it, uint16_t shard) {
   const struct sim_redis_service *service = it->service;
   const struct redis_config *config = redis_service_config(service);
   uint32_t primary = UINT32_MAX;
@@ -73,7 +73,7 @@ static bool set_agrees(struct agreement *it, uint8_t shard) {
 
 static bool agree(struct agreement *it) {
   const struct sim_redis_service *service = it->service;
-  uint8_t shards = redis_shards(redis_service_config(service));
+  uint16_t shards = redis_shards(redis_service_config(service));
   for (uint32_t i = 0; i < service->count; i++) {
     sim_redis_view(service->servers, i, &it->views[i]);
     if (!it->views[i].answers) return disagree(it, "%s does not answer", name_of(it, i));
@@ -81,7 +81,7 @@ static bool agree(struct agreement *it) {
       return disagree(it, "%s: cluster_state is not ok", name_of(it, i));
   }
   if (shards == 0) return set_agrees(it, 0);
-  for (uint8_t shard = 1; shard <= shards; shard++)
+  for (uint16_t shard = 1; shard <= shards; shard++)
     if (!set_agrees(it, shard)) return false;
   return true;
 }
@@ -103,7 +103,7 @@ static bool is_primary(const struct sim_redis_service *service, uint32_t member)
   return view.answers && view.writable;
 }
 
-static uint32_t find_primary(const struct sim_redis_service *service, uint8_t shard,
+static uint32_t find_primary(const struct sim_redis_service *service, uint16_t shard,
                              uint32_t not_member) {
   for (uint32_t i = 0; i < service->count; i++)
     if (i != not_member && redis_first_shard(redis_service_config(service), i) == shard &&
@@ -114,7 +114,7 @@ static uint32_t find_primary(const struct sim_redis_service *service, uint8_t sh
 
 static int switchover(struct sim_redis_service *service, uint32_t member, struct error *err) {
   const struct redis_config *config = redis_service_config(service);
-  uint8_t shard = redis_first_shard(config, member == UINT32_MAX ? 0 : member);
+  uint16_t shard = redis_first_shard(config, member == UINT32_MAX ? 0 : member);
   uint32_t old = find_primary(service, shard, UINT32_MAX);
   uint64_t end_ns = redis_service_now_ns(service) + TIMEOUT_NS;
   int status = 0;

@@ -11,7 +11,7 @@
 #define STATS_NS NS_PER_S
 #define SILENCE_NS NS_PER_S
 
-static uint8_t host_of(const struct sim_redis_service *service, uint32_t member) {
+static uint16_t host_of(const struct sim_redis_service *service, uint32_t member) {
   return service->instance->members[member]->index;
 }
 
@@ -30,7 +30,7 @@ static void sample(struct sim_redis_service *service, uint32_t member, enum metr
 
 /* --- one member ------------------------------------------------------------------------------ */
 
-bool redis_service_unreachable(const struct sim_redis_service *service, uint8_t host,
+bool redis_service_unreachable(const struct sim_redis_service *service, uint16_t host,
                                uint16_t port) {
   struct sim_world *world = &service->cluster->world;
   return service->monitor != HOST_NONE && (!sim_link_is_open(world, service->monitor, host, port) ||
@@ -225,7 +225,7 @@ int redis_service_watch(struct service_instance *instance, struct loop *loop, st
                                         .shards = redis_shards(redis_service_config(service))};
   service->monitor = HOST_NONE;
   for (uint32_t i = 0; i < instance->cluster->host_count; i++)
-    if (instance->cluster->hosts[i].kind == HOST_MONITOR) service->monitor = (uint8_t)i;
+    if (instance->cluster->hosts[i].kind == HOST_MONITOR) service->monitor = (uint16_t)i;
   for (uint32_t i = 0; i < service->count; i++) {
     service->watched[i] = (struct sim_redis_watched){.mute_since_ns = TIME_NEVER};
     service->words[i] =

@@ -16,18 +16,18 @@ static struct sim_postgres *server_of(const struct sim_service *service, uint32_
   return sim_postgres_member(service->servers, member);
 }
 
-static uint8_t host_of(const struct sim_service *service, uint32_t member) {
+static uint16_t host_of(const struct sim_service *service, uint32_t member) {
   return service->instance->members[member]->index;
 }
 
 /* --- telling --------------------------------------------------------------------------------- */
 
-static void tell(struct sim_service *service, enum event_kind kind, uint8_t host, enum role role,
+static void tell(struct sim_service *service, enum event_kind kind, uint16_t host, enum role role,
                  int64_t number, const char *text) {
   service_event(service->instance, sim_service_now_ns(service), kind, host, role, number, text);
 }
 
-static void sample(struct sim_service *service, enum metric metric, uint8_t host, double value) {
+static void sample(struct sim_service *service, enum metric metric, uint16_t host, double value) {
   service_sample(service->instance, sim_service_now_ns(service), metric, host, value);
 }
 
@@ -36,7 +36,7 @@ static void sample(struct sim_service *service, enum metric metric, uint8_t host
 /* It would answer, but is frozen, or no packet goes to it and back. */
 static bool is_mute(const struct sim_service *service, uint32_t member) {
   struct sim_world *world = &service->cluster->world;
-  uint8_t host = host_of(service, member), from = service->monitor;
+  uint16_t host = host_of(service, member), from = service->monitor;
   if (sim_postgres_process(server_of(service, member))->frozen) return true;
   return from != HOST_NONE &&
          (sim_link(world, from, host)->cut || sim_link(world, host, from)->cut);
@@ -69,7 +69,7 @@ static const char *why_silent(const struct sim_service *service, uint32_t member
 
 /* What a host said of replication holds no longer than its voice. */
 static void forget_words(struct sim_service *service, uint32_t member) {
-  uint8_t host = host_of(service, member);
+  uint16_t host = host_of(service, member);
   service->words[member].receiver = (struct receiver_word){.streams = false};
   for (uint32_t i = 0; i < service->count; i++)
     if (service->words[i].sender.host == host)
@@ -171,8 +171,8 @@ static void look(struct sim_service *service) {
 static void look_at_leader(struct sim_service *service) {
   struct sim_patroni_view view;
   sim_patroni_view(service->patroni, &view);
-  uint8_t leader = view.leader == UINT32_MAX ? HOST_NONE : host_of(service, view.leader);
-  uint8_t before = service->view.leader;
+  uint16_t leader = view.leader == UINT32_MAX ? HOST_NONE : host_of(service, view.leader);
+  uint16_t before = service->view.leader;
   if (leader == before) return;
   service->view.leader = leader;
   sim_truth_note(service->cluster->truth, SIM_TRUTH_LEADER, leader, 0);
@@ -228,7 +228,7 @@ static double lag_seconds(const struct sim_service *service, uint64_t replayed) 
 static void sample_replica(struct sim_service *service, uint32_t primary, uint32_t member) {
   const struct host_view *host = &service->view.hosts[host_of(service, member)];
   const struct host_view *from = &service->view.hosts[host_of(service, primary)];
-  uint8_t index = host_of(service, member);
+  uint16_t index = host_of(service, member);
   uint64_t replayed = 0;
   bool synchronous = false;
   sample(service, METRIC_STREAMING, index, host->streaming);
@@ -290,7 +290,7 @@ int sim_service_watch(struct service_instance *instance, struct loop *loop, stru
   service->view = (struct service_view){.primary = HOST_NONE, .leader = HOST_NONE};
   service->monitor = HOST_NONE;
   for (uint32_t i = 0; i < instance->cluster->host_count; i++)
-    if (instance->cluster->hosts[i].kind == HOST_MONITOR) service->monitor = (uint8_t)i;
+    if (instance->cluster->hosts[i].kind == HOST_MONITOR) service->monitor = (uint16_t)i;
   for (uint32_t i = 0; i < service->count; i++)
     service->watched[i] = (struct sim_watched){.mute_since_ns = TIME_NEVER};
   for (uint32_t i = 0; i < service->count; i++)

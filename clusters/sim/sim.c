@@ -158,7 +158,7 @@ static int take_hosts(struct sim_cluster *sim, const struct cluster_spec *spec, 
                          wanted->name);
       uint32_t index = sim->base.host_count++;
       struct host *host = &sim->hosts[index];
-      *host = (struct host){.index = (uint8_t)index, .kind = wanted->kind};
+      *host = (struct host){.index = (uint16_t)index, .kind = wanted->kind};
       snprintf(host->name, sizeof host->name, "%s", wanted->name);
       snprintf(host->address, sizeof host->address, "10.213.0.%u", 11 + index);
     }
@@ -168,7 +168,7 @@ static int take_hosts(struct sim_cluster *sim, const struct cluster_spec *spec, 
 static void start_clients(struct sim_cluster *sim) {
   for (uint32_t i = 0; i < sim->base.host_count; i++) {
     if (sim->hosts[i].kind == HOST_SERVER) continue;
-    sim_process_add(&sim->world, &sim->clients[i], &client_kind, (uint8_t)i, sim);
+    sim_process_add(&sim->world, &sim->clients[i], &client_kind, (uint16_t)i, sim);
     sim_process_start(&sim->clients[i]);
   }
 }

@@ -47,7 +47,7 @@ struct sim_claim {
 struct sim_boot {
   struct sim_cluster *cluster;
   struct timer timer;
-  uint8_t host;
+  uint16_t host;
 };
 
 struct sim_cluster {

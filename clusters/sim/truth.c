@@ -23,8 +23,8 @@ struct sim_truth {
   struct sim_postgres_cluster *servers;
   struct sim_redis_cluster *redis;
   uint32_t redis_count;
-  uint8_t shards;           /* 0: there are none */
-  uint8_t hosts[HOSTS_MAX]; /* by member */
+  uint16_t shards;           /* 0: there are none */
+  uint16_t hosts[HOSTS_MAX]; /* by member */
   struct list acks, events, rows;
   bool full;
 };
@@ -49,7 +49,7 @@ static uint64_t now_ns(const struct sim_truth *truth) {
   return sim_now_ns(truth->world) - truth->start_ns;
 }
 
-void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint8_t host,
+void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint16_t host,
                     uint32_t number) {
   struct sim_truth_event *event = truth ? add(truth, &truth->events) : NULL;
   if (!event) return;
@@ -128,7 +128,7 @@ static void redis_received(void *data, const struct sim_redis_entry *entry, uint
 }
 
 void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *servers,
-                            uint32_t count, uint8_t shards, const struct host *const *members) {
+                            uint32_t count, uint16_t shards, const struct host *const *members) {
   truth->redis = servers;
   truth->redis_count = count;
   truth->shards = shards;
@@ -150,7 +150,7 @@ static int take_entry(void *data, const struct sim_redis_entry *entry, struct er
 
 /* Of each set of servers what its one primary holds; of a cluster with a set without one, nothing
  * is known. */
-static int take_entries(struct sim_truth *truth, uint8_t *ret_primary, struct error *err) {
+static int take_entries(struct sim_truth *truth, uint16_t *ret_primary, struct error *err) {
   uint32_t primaries = 0;
   for (uint32_t i = 0; i < truth->redis_count; i++) {
     struct sim_redis_view view;
@@ -181,7 +181,7 @@ static int take_row(void *data, const struct sim_record *record, struct error *e
   return 0;
 }
 
-static int take_rows(struct sim_truth *truth, uint8_t *ret_primary, struct error *err) {
+static int take_rows(struct sim_truth *truth, uint16_t *ret_primary, struct error *err) {
   uint32_t primary = UINT32_MAX, primaries = 0;
   for (uint32_t i = 0; i < sim_postgres_member_count(truth->servers); i++) {
     if (sim_postgres_state(sim_postgres_member(truth->servers, i)) != SIM_PG_PRIMARY) continue;

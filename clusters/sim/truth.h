@@ -8,15 +8,15 @@
 #include "sim/redis.h"
 
 #define SIM_TRUTH_FILE "truth.bin"
-#define SIM_TRUTH_MAGIC "GDTRU\0\0\1"
+#define SIM_TRUTH_MAGIC "GDTRU\0\0\2"
 
 /* All times are run times in ns. The file: this head, the acknowledgements, the events, the rows.
  */
 struct sim_truth_head {
   char magic[8];
   uint64_t ack_count, event_count, row_count;
-  uint8_t primary; /* host that was the primary when the run ended; HOST_NONE: none, or several */
-  uint8_t reserved[31];
+  uint16_t primary; /* host that was the primary when the run ended; HOST_NONE: none, or several */
+  uint8_t reserved[30];
 };
 
 /* A write's acknowledgement that has reached its client. */
@@ -24,9 +24,9 @@ struct sim_truth_ack {
   uint64_t time_ns; /* of the arrival */
   uint64_t sequence;
   uint32_t identity, timeline;
-  uint8_t host;
-  uint8_t shard; /* of its key, from 1; 0: there are none */
-  uint8_t reserved[6];
+  uint16_t host;
+  uint16_t shard; /* of its key, from 1; 0: there are none */
+  uint8_t reserved[4];
 };
 
 enum sim_truth_kind {
@@ -43,7 +43,8 @@ enum sim_truth_kind {
 struct sim_truth_event {
   uint64_t time_ns;
   uint32_t number;
-  uint8_t kind, host, reserved[2];
+  uint16_t host;
+  uint8_t kind, reserved;
 };
 
 /* What the primary holds in the end, in its order. */
@@ -62,9 +63,9 @@ void sim_truth_free(struct sim_truth *truth); /* NULL is fine */
 void sim_truth_listen(struct sim_truth *truth, struct sim_postgres_cluster *servers,
                       const struct host *const *members);
 void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *servers,
-                            uint32_t count, uint8_t shards, const struct host *const *members);
+                            uint32_t count, uint16_t shards, const struct host *const *members);
 /* NULL truth: nothing. What memory has no room for makes the writing fail. */
-void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint8_t host,
+void sim_truth_note(struct sim_truth *truth, enum sim_truth_kind kind, uint16_t host,
                     uint32_t number);
 /* At the end, while the servers are still there. */
 int sim_truth_write(struct sim_truth *truth, const char *run_directory, struct error *err);

@@ -115,7 +115,7 @@ static void drop_held(struct sim_process *process) {
 }
 
 void sim_process_add(struct sim_world *world, struct sim_process *process,
-                     const struct sim_process_kind *kind, uint8_t host, void *owner) {
+                     const struct sim_process_kind *kind, uint16_t host, void *owner) {
   assert(host < world->host_count);
   *process =
       (struct sim_process){.kind = kind, .world = world, .owner = owner, .host = host, .life = 1};
@@ -164,14 +164,14 @@ void sim_process_freeze(struct sim_process *process, bool frozen) {
 
 /* --- hosts ----------------------------------------------------------------------------------- */
 
-void sim_host_stop(struct sim_world *world, uint8_t index) {
+void sim_host_stop(struct sim_world *world, uint16_t index) {
   struct sim_host *host = &world->hosts[index];
   if (!host->on) return;
   host->on = host->frozen = false;
   for (struct sim_process *p = host->processes; p; p = p->next) die(p, true);
 }
 
-void sim_host_start(struct sim_world *world, uint8_t index) {
+void sim_host_start(struct sim_world *world, uint16_t index) {
   struct sim_host *host = &world->hosts[index];
   if (host->on) return;
   host->on = true;
@@ -179,7 +179,7 @@ void sim_host_start(struct sim_world *world, uint8_t index) {
     if (p->kind->unit) sim_process_start(p);
 }
 
-void sim_host_freeze(struct sim_world *world, uint8_t index, bool frozen) {
+void sim_host_freeze(struct sim_world *world, uint16_t index, bool frozen) {
   struct sim_host *host = &world->hosts[index];
   if (!host->on) return;
   host->frozen = frozen;
@@ -193,13 +193,13 @@ int sim_world_init(struct sim_world *world, struct loop *loop, uint64_t seed, ui
   assert(host_count <= HOSTS_MAX);
   *world = (struct sim_world){.loop = loop, .seed = seed, .host_count = host_count};
   prng_init(&world->network, seed, "sim/network");
-  world->links = calloc(HOSTS_MAX, sizeof *world->links);
+  world->links = calloc((size_t)host_count * host_count, sizeof *world->links);
   if (!world->links) return error_set(err, STATUS_MEMORY, "out of memory for a network");
   for (uint32_t from = 0; from < host_count; from++) {
     world->hosts[from].on = true;
     for (uint32_t to = 0; to < host_count; to++)
       if (from != to)
-        world->links[from][to] =
+        *sim_link(world, (uint16_t)from, (uint16_t)to) =
             (struct sim_link){.latency_ns = latency_ns, .jitter_ns = jitter_ns};
   }
   return 0;
@@ -213,15 +213,14 @@ void sim_world_release(struct sim_world *world) {
       loop_timer_cancel(world->loop, &block->events[i].timer);
     free(block);
   }
-  for (uint32_t from = 0; world->links && from < world->host_count; from++)
-    for (uint32_t to = 0; to < world->host_count; to++)
-      sim_link_mend_all(&world->links[from][to], NULL);
+  size_t link_count = world->links ? (size_t)world->host_count * world->host_count : 0;
+  for (size_t i = 0; i < link_count; i++) sim_link_mend_all(&world->links[i], NULL);
   free(world->links);
   world->links = NULL;
   world->free_events = NULL;
 }
 
-struct sim_link *sim_link(struct sim_world *world, uint8_t from, uint8_t to) {
+struct sim_link *sim_link(struct sim_world *world, uint16_t from, uint16_t to) {
   assert(from < world->host_count && to < world->host_count);
-  return &world->links[from][to];
+  return &world->links[(size_t)from * world->host_count + to];
 }

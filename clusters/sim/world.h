@@ -41,7 +41,7 @@ struct sim_process {
   const struct sim_process_kind *kind;
   struct sim_world *world;
   void *owner; /* the model's */
-  uint8_t host;
+  uint16_t host;
   bool running, frozen;
   uint64_t life;                  /* grows with each death */
   struct sim_event *held, **tail; /* due while frozen, in order */
@@ -77,7 +77,7 @@ struct sim_world {
   uint64_t seed;
   uint32_t host_count;
   struct sim_host hosts[HOSTS_MAX];
-  struct sim_link (*links)[HOSTS_MAX]; /* [from][to] */
+  struct sim_link *links; /* [from * host_count + to] */
   struct prng network;
   struct sim_event *free_events;
   struct sim_block *blocks; /* of events */
@@ -100,7 +100,7 @@ static inline uint64_t sim_now_ns(const struct sim_world *world) {
 
 /* Not running yet. */
 void sim_process_add(struct sim_world *world, struct sim_process *process,
-                     const struct sim_process_kind *kind, uint8_t host, void *owner);
+                     const struct sim_process_kind *kind, uint16_t host, void *owner);
 void sim_process_start(struct sim_process *process); /* running already, or host off: nothing */
 void sim_process_kill(struct sim_process *process);  /* not running: nothing */
 void sim_process_freeze(struct sim_process *process, bool frozen);
@@ -112,11 +112,11 @@ void sim_after(struct sim_process *process, uint64_t delay_ns, sim_call *call,
 /* --- hosts --- */
 
 /* Power off: every process dies, and nobody is told: no FIN, no RST. */
-void sim_host_stop(struct sim_world *world, uint8_t host);
+void sim_host_stop(struct sim_world *world, uint16_t host);
 /* Power on: the units start. */
-void sim_host_start(struct sim_world *world, uint8_t host);
+void sim_host_start(struct sim_world *world, uint16_t host);
 /* All its processes; those that start while the host is frozen are frozen too. */
-void sim_host_freeze(struct sim_world *world, uint8_t host, bool frozen);
+void sim_host_freeze(struct sim_world *world, uint16_t host, bool frozen);
 
 /* --- network --- */
 
@@ -153,7 +153,7 @@ struct sim_connect {
 void sim_connect(const struct sim_connect *connect);
 
 /* Sets both directions between two hosts, or one. */
-struct sim_link *sim_link(struct sim_world *world, uint8_t from, uint8_t to);
+struct sim_link *sim_link(struct sim_world *world, uint16_t from, uint16_t to);
 
 /* Who refuses a packet of a connection to `port`, or the one that opens it; NULL: nobody. */
 const struct sim_refusal *sim_link_refusal(const struct sim_link *link, uint16_t port,
@@ -161,7 +161,7 @@ const struct sim_refusal *sim_link_refusal(const struct sim_link *link, uint16_t
 /* The port of a connection between the two, whoever opens it; 0: not known. */
 uint16_t sim_connection_port(const struct sim_process *one, const struct sim_process *other);
 /* Whether connections to `port` that are there get packets through; losses not counted. */
-bool sim_link_is_open(struct sim_world *world, uint8_t from, uint8_t to, uint16_t port);
+bool sim_link_is_open(struct sim_world *world, uint16_t from, uint16_t to, uint16_t port);
 /* Forgets the refusals of `tag`; NULL: all of them. */
 void sim_link_mend_all(struct sim_link *link, const char *tag);
 

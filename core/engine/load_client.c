@@ -54,7 +54,7 @@ void load_client_count(struct load_client *client) {
 void load_client_finish(struct load_client *client, struct operation *operation) {
   struct load_context *context = client->context;
   struct load_counters *counters = context->counters;
-  switch ((enum outcome)operation->outcome) {
+  switch (operation->outcome) {
     case OUTCOME_OK: add(&counters->ok, 1); break;
     case OUTCOME_FAIL: add(&counters->fail, 1); break;
     case OUTCOME_UNKNOWN: add(&counters->unknown, 1); break;
@@ -80,7 +80,7 @@ void load_client_finish_flight(struct load_client *client, struct load_flight *f
 
 static void finish_unsent(struct load_client *client, struct operation *operation,
                           enum outcome outcome, const char *code, uint64_t now_ns) {
-  operation->outcome = (uint8_t)outcome;
+  operation->outcome = outcome;
   operation->code = code_pack(code);
   operation->done_ns = now_ns - client->context->start_ns;
   operation->identity = client->client.identity;
@@ -108,11 +108,11 @@ void load_client_take_reply(struct load_client *client, struct load_flight *flig
   assert(reply->outcome != OUTCOME_SKIPPED);
   operation->sent_ns = flight->request.sent_ns ? flight->request.sent_ns - start_ns : 0;
   operation->done_ns = reply->done_ns - start_ns;
-  operation->outcome = (uint8_t)reply->outcome;
+  operation->outcome = reply->outcome;
   operation->code = reply->code;
   operation->host = reply->host;
   operation->timeline = reply->timeline;
-  operation->shard = reply->shard;
+  operation->shard = reply->shard & SHARD_MASK;
   inner->env->workload->answer(inner, operation, reply);
   if (!appends_row(operation) || operation->identity != inner->identity) return;
   if (reply->outcome == OUTCOME_UNKNOWN) {
@@ -186,9 +186,9 @@ static void enqueue(struct load_client *client, uint64_t scheduled_ns, uint64_t 
   struct load_context *context = client->context;
   const struct client *inner = &client->client;
   struct operation operation = {.scheduled_ns = scheduled_ns - context->start_ns,
-                                .client = inner->index,
-                                .workload = inner->env->index,
-                                .route = (uint8_t)inner->class->route,
+                                .client = inner->index & (CLIENTS_MAX - 1),
+                                .workload = inner->env->index & (WORKLOADS_MAX - 1),
+                                .route = inner->class->route,
                                 .host = HOST_NONE};
   inner->env->workload->plan(&client->client, &operation);
   load_client_count(client);
@@ -445,7 +445,7 @@ static int make_buffers(struct load_client *client, struct error *err) {
   return 0;
 }
 
-uint8_t load_client_host(const struct load_client *client) {
+uint16_t load_client_host(const struct load_client *client) {
   const struct load_context *context = client->context;
   if (context->client_host_count == 0) return HOST_NONE;
   return context->client_hosts[client->client.index % context->client_host_count]->index;
@@ -481,7 +481,7 @@ static int make_session(struct load_client *client, uint64_t seed, struct error 
 
 int load_client_init(struct load_client *client, struct load_context *context,
                      const struct workload_env *env, const struct client_class *class,
-                     uint16_t index, uint32_t identity, uint64_t seed, struct error *err) {
+                     uint32_t index, uint32_t identity, uint64_t seed, struct error *err) {
   client->context = context;
   client->own_options = *env->workload->options(env->config);
   if (env->workload->next) client->own_options.pipeline_depth = LOAD_STEPS_FLIGHTS;

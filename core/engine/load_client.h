@@ -32,7 +32,7 @@ struct load_origin;
 struct load_process {
   struct load_process *next;
   const struct workload_env *env;
-  uint8_t host;
+  uint16_t host;
   void *process; /* of workload->process_new() */
 };
 
@@ -126,7 +126,7 @@ struct load_client {
 #define LOAD_CLIENT_TIMERS 4
 int load_client_init(struct load_client *client, struct load_context *context,
                      const struct workload_env *env, const struct client_class *class,
-                     uint16_t index, uint32_t identity, uint64_t seed, struct error *err);
+                     uint32_t index, uint32_t identity, uint64_t seed, struct error *err);
 /* Frees; the operations in flight must have been abandoned. Zeroed is fine. */
 void load_client_release(struct load_client *client);
 
@@ -150,7 +150,7 @@ uint64_t load_client_give_up_ns(const struct load_client *client,
 /* Counts an operation that was decided on now. */
 void load_client_count(struct load_client *client);
 /* The client host that the client is on; HOST_NONE: not known. */
-uint8_t load_client_host(const struct load_client *client);
+uint16_t load_client_host(const struct load_client *client);
 
 /* Takes a free flight for the oldest operation; NULL: none of both. */
 struct load_flight *load_client_take(struct load_client *client);

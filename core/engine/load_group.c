@@ -23,8 +23,8 @@ static int add_classes(struct load_roster *roster, struct workload_env *env, str
   int status = env->workload->classes(env, mine, LOAD_CLASSES_MAX, &count, err);
   if (status < 0) return error_wrap(err, "workload %s", env->workload->plugin.name);
   for (uint32_t i = 0; i < count; i++) {
-    if (mine[i].count > LOAD_CLIENTS_MAX - roster->client_count) {
-      return error_set(err, STATUS_USAGE, "more than %u clients in one run", LOAD_CLIENTS_MAX);
+    if (mine[i].count > CLIENTS_MAX - roster->client_count) {
+      return error_set(err, STATUS_USAGE, "more than %u clients in one run", CLIENTS_MAX);
     }
     roster->client_count += mine[i].count;
   }
@@ -160,8 +160,8 @@ static int init_clients(struct load_group *group, struct error *err) {
   for (uint32_t index = spec->first; index < roster->client_count; index += spec->step) {
     struct load_client *client = &group->clients[group->client_count++];
     const struct load_place *place = &roster->clients[index];
-    int status = load_client_init(client, &group->context, place->env, place->class,
-                                  (uint16_t)index, index + 1, spec->seed, err);
+    int status = load_client_init(client, &group->context, place->env, place->class, index,
+                                  index + 1, spec->seed, err);
     if (status < 0) return error_wrap(err, "client %u", (unsigned)index);
   }
   return 0;

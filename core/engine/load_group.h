@@ -6,7 +6,6 @@
 #include "engine/load_client.h"
 
 #define LOAD_CLASSES_MAX 256u /* of one workload */
-#define LOAD_CLIENTS_MAX 65535u
 
 /* Which clients there are. Fixed before the first group is made; read by all of them. */
 struct load_place {

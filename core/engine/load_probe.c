@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-static void emit(struct load_client *client, enum metric metric, uint8_t host, uint64_t value_ns,
+static void emit(struct load_client *client, enum metric metric, uint16_t host, uint64_t value_ns,
                  uint64_t time_ns) {
   struct load_context *context = client->context;
   struct sample sample = {.time_ns = time_ns - context->start_ns,

@@ -109,7 +109,7 @@ static void take_reply(struct load_steps *it, const struct reply *reply) {
   uint64_t sent_ns = it->flight->request.sent_ns;
   if (operation->sent_ns == 0 && sent_ns > 0) operation->sent_ns = sent_ns - start_ns;
   operation->done_ns = reply->done_ns - start_ns;
-  operation->outcome = (uint8_t)reply->outcome;
+  operation->outcome = reply->outcome;
   operation->code = reply->code;
 }
 
@@ -118,7 +118,7 @@ static void take_server(struct load_steps *it, const struct reply *reply) {
   if (!operation || reply->host == HOST_NONE) return;
   operation->host = reply->host;
   operation->timeline = reply->timeline;
-  operation->shard = reply->shard;
+  operation->shard = reply->shard & SHARD_MASK;
 }
 
 static void session_complete(struct request *request, const struct reply *reply) {
@@ -180,8 +180,8 @@ static void origin_begin(struct load_steps *it) {
   it->origin = (struct operation){
       .kind = OPERATION_ORIGIN,
       .scheduled_ns = now_of(client) - client->context->start_ns,
-      .client = client->client.index,
-      .workload = client->client.env->index,
+      .client = client->client.index & (CLIENTS_MAX - 1),
+      .workload = client->client.env->index & (WORKLOADS_MAX - 1),
       .identity = client->client.identity,
       .read_identity = it->flight->operation.read_identity,
       .route = ROUTE_PRIMARY,
@@ -222,7 +222,7 @@ static void origin_finish(struct load_steps *it, const struct reply *given) {
   struct reply reply = *given; /* which may be the deferred one */
   operation->sent_ns = sent_ns ? sent_ns - start_ns : 0;
   operation->done_ns = reply.done_ns - start_ns;
-  operation->outcome = (uint8_t)reply.outcome;
+  operation->outcome = reply.outcome;
   operation->code = reply.code;
   operation->host = reply.host;
   operation->timeline = reply.timeline;
@@ -369,7 +369,7 @@ void load_steps_start(struct load_client *client) {
 static int find_process(struct load_client *client, struct error *err) {
   struct load_context *context = client->context;
   const struct workload_env *env = client->client.env;
-  uint8_t host = load_client_host(client);
+  uint16_t host = load_client_host(client);
   if (!env->workload->process_new) return 0;
   struct load_process *process = context->processes;
   while (process && (process->env != env || process->host != host)) process = process->next;

@@ -55,17 +55,15 @@ static void count_operation(struct record *record, const struct operation *opera
   if (operation->identity > info->identity_count) record->info.identity_count = operation->identity;
   if (operation->done_ns > info->end_ns) record->info.end_ns = operation->done_ns;
   uint8_t service = operation_service(info, operation);
-  if (operation->shard > 0)
-    record->files->shards_seen[service] |= UINT64_C(1) << (operation->shard - 1);
+  if (operation->shard > 0) bits_add(&record->files->shards_seen[service], operation->shard - 1u);
   if (operation->route != ROUTE_PRIMARY || operation->scheduled_ns < info->load_begin_ns ||
       operation->scheduled_ns >= info->load_end_ns)
     return;
   if (operation->kind == OPERATION_WRITE) {
-    count_into(&record->files->writes, (enum outcome)operation->outcome);
+    count_into(&record->files->writes, operation->outcome);
     record->files->writes_of[service][operation->shard]++;
   }
-  if (operation_is_read(operation))
-    count_into(&record->files->reads, (enum outcome)operation->outcome);
+  if (operation_is_read(operation)) count_into(&record->files->reads, operation->outcome);
 }
 
 static int scan_operations(struct record *record, struct record_pass *pass, struct error *err) {

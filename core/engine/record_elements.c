@@ -35,6 +35,12 @@ static int check_head(const char *path, int fd, const char magic[8], size_t size
   if (got < 0) return error_set_errno(err, errno, "cannot read %s", path);
   if (got < (ssize_t)sizeof head)
     return error_set(err, STATUS_USAGE, "%s is damaged: it ends within its head", path);
+  size_t last = sizeof head.magic - 1;
+  if (memcmp(head.magic, magic, last) == 0 && head.magic[last] != magic[last])
+    return error_set(err, STATUS_USAGE,
+                     "%s is of version %d of this file, and this gameday reads version %d; judge "
+                     "it with the gameday that wrote it (gameday_version in run.json)",
+                     path, head.magic[last], magic[last]);
   if (memcmp(head.magic, magic, sizeof head.magic) != 0)
     return error_set(err, STATUS_USAGE, "%s is damaged: it does not begin as such a file must",
                      path);

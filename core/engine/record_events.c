@@ -85,7 +85,7 @@ static int decode(const struct event_reader *reader, const json_t *object,
   if (index_of(object, "host", info->host_count, HOST_NONE, &host) < 0)
     return damaged(reader, err, "host is not an index of run.json's hosts");
   event.fault = (int32_t)fault;
-  event.host = (uint8_t)host;
+  event.host = (uint16_t)host;
   if (event.kind == EVENT_ROLE &&
       role_of(json_string_value(json_object_get(object, "role")), &event.role) < 0)
     return damaged(reader, err, "role must be none, primary or replica");
@@ -221,29 +221,31 @@ static uint64_t phase_ns(const struct record_files *files, const char *const pha
 static void derive_final(struct record *record) {
   struct record_info *info = &record->info;
   struct record_files *files = record->files;
-  uint64_t failed = 0, read = 0;
+  struct bits failed = {{0}}, read = {{0}};
   uint64_t expected[HOSTS_MAX] = {0};
   uint32_t last = 0;
   for (uint32_t i = 0; i < files->event_count; i++) {
     const struct record_event *event = &files->events[i];
     if (event->kind != EVENT_FINAL_READ || event->host >= HOSTS_MAX) continue;
     last = i;
-    read |= UINT64_C(1) << event->host;
-    if (event->text[0] != '\0') failed |= UINT64_C(1) << event->host;
+    bits_add(&read, event->host);
+    if (event->text[0] != '\0') bits_add(&failed, event->host);
     expected[event->host] += (uint64_t)event->number;
   }
   for (uint32_t h = 0; h < info->host_count; h++)
-    if (files->rows[h].count != expected[h]) failed |= UINT64_C(1) << h;
-  info->final_hosts = read & ~failed;
+    if (files->rows[h].count != expected[h]) bits_add(&failed, h);
+  bits_remove_all(&read, &failed);
+  info->final_hosts = read;
   for (uint32_t i = 0; i < last; i++) {
     const struct record_event *event = &files->events[i];
     if (event->host >= HOSTS_MAX) continue;
-    uint64_t bit = UINT64_C(1) << event->host;
     if (event->kind == EVENT_PROMOTED) files->promoted_at[event->host] = i + 1;
     if (event->kind != EVENT_ROLE) continue;
-    files->role_hosts |= bit;
-    files->primaries =
-        event->role == ROLE_PRIMARY ? files->primaries | bit : files->primaries & ~bit;
+    bits_add(&files->role_hosts, event->host);
+    if (event->role == ROLE_PRIMARY)
+      bits_add(&files->primaries, event->host);
+    else
+      bits_remove(&files->primaries, event->host);
   }
 }
 
@@ -263,12 +265,12 @@ static void derive_shards(struct record *record) {
     }
     if (event->kind == EVENT_ROLE && event->host < HOSTS_MAX && event->number2 > 0 &&
         event->number2 <= SHARDS_MAX)
-      files->shards[event->host] = (uint8_t)event->number2;
+      files->shards[event->host] = (uint16_t)event->number2;
   }
   for (uint32_t h = 0; h < info->host_count; h++) {
-    uint8_t service = info->host_services[h], shard = files->shards[h];
-    if (shard > 0 && service != SERVICE_NONE)
-      files->shards_seen[service] |= UINT64_C(1) << (shard - 1);
+    uint8_t service = info->host_services[h];
+    if (files->shards[h] > 0 && service != SERVICE_NONE)
+      bits_add(&files->shards_seen[service], files->shards[h] - 1u);
   }
 }
 

@@ -2,9 +2,12 @@
 #ifndef GAMEDAY_ENGINE_RECORD_INTERNAL_H
 #define GAMEDAY_ENGINE_RECORD_INTERNAL_H
 
+#include "base/bits.h"
 #include "base/clock.h"
 #include "engine/record.h"
 #include "gameday/provider.h"
+
+_Static_assert(HOSTS_MAX <= BITS_MAX && SHARDS_MAX <= BITS_MAX, "hosts and shards are in bit sets");
 
 /* Longer than any run, and short enough that sums of times do not overflow. */
 #define RECORD_TIME_MAX (UINT64_C(31) * 24 * 3600 * NS_PER_S)
@@ -20,7 +23,8 @@ struct record_event {
   int64_t number, number2;
   int32_t fault;
   uint32_t order; /* in the file: equal times keep it */
-  uint8_t kind, host, role;
+  uint16_t host;
+  uint8_t kind, role;
 };
 
 /* One file of fixed-size elements. Read with pread into a buffer, not mapped: a file that is cut
@@ -37,12 +41,12 @@ struct record_files {
   struct record_elements rows[HOSTS_MAX];
   struct record_event *events; /* sorted by time; owned */
   uint32_t event_count;
-  struct fault_info *faults;          /* what info.faults shows to others */
-  uint8_t shards[HOSTS_MAX];          /* to which each host was last said to belong; 0: to none */
-  uint64_t shards_seen[SERVICES_MAX]; /* bit s - 1: there is a shard s of that service */
-  uint64_t primaries;                 /* bit h: host h said so when the rows were read */
-  uint64_t role_hosts;                /* bit h: its roles were told */
-  uint32_t promoted_at[HOSTS_MAX];    /* index + 1 of the host's last promotion before that */
+  struct fault_info *faults;  /* what info.faults shows to others */
+  uint16_t shards[HOSTS_MAX]; /* to which each host was last said to belong; 0: to none */
+  struct bits shards_seen[SERVICES_MAX]; /* number s - 1: there is a shard s of that service */
+  struct bits primaries;                 /* the hosts that said so when the rows were read */
+  struct bits role_hosts;                /* whose roles were told */
+  uint32_t promoted_at[HOSTS_MAX];       /* index + 1 of the host's last promotion before that */
   uint64_t writes_of[SERVICES_MAX]
                     [SHARDS_MAX + 1]; /* as `writes.scheduled`; [0]: shard not known */
   uint64_t operation_disorder_ns, sample_disorder_ns;

@@ -136,7 +136,7 @@ static int read_workloads(const struct run_reader *reader, const json_t *names, 
                           struct error *err) {
   struct record_info *info = &reader->record->info;
   size_t count = json_array_size(names);
-  if (count > UINT8_MAX) return damaged(reader, err, "workloads must be a list of at most 255");
+  if (count > WORKLOADS_MAX) return damaged(reader, err, "workloads must be a list of at most 64");
   struct workload_info *list = arena_calloc(&reader->record->arena, count + 1, sizeof *list);
   if (!list) return error_set(err, STATUS_MEMORY, "out of memory for %s", reader->path);
   for (size_t i = 0; i < count; i++) {
@@ -163,7 +163,7 @@ static int read_hosts(const struct run_reader *reader, const json_t *hosts, stru
   struct record_info *info = &reader->record->info;
   size_t count = json_array_size(hosts);
   if (!json_is_array(hosts) || count > HOSTS_MAX)
-    return damaged(reader, err, "hosts must be a list of at most 64");
+    return damaged(reader, err, "hosts must be a list of at most 1024");
   const char **names = arena_calloc(&reader->record->arena, count + 1, sizeof *names);
   uint8_t *kinds = arena_calloc(&reader->record->arena, count + 1, sizeof *kinds);
   uint8_t *services = arena_calloc(&reader->record->arena, count + 1, sizeof *services);

@@ -192,7 +192,7 @@ static int give_rows(const struct record *record, record_visit *visitor, void *d
       status = record_pass_next(&pass, &element, err);
       if (status < 0 || !element) break;
       const struct record_item item = {
-          .time_ns = record->info.end_ns, .row = element, .row_host = (uint8_t)h};
+          .time_ns = record->info.end_ns, .row = element, .row_host = (uint16_t)h};
       status = visitor(data, &item, err);
     }
     if (status != 0) return status;

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "engine/recorder_internal.h"
+#include "gameday/provider.h"
 
 #define EVENTS_QUEUED_MAX 4096
 #define SAMPLES_QUEUED_MAX (1u << 16)
@@ -197,9 +198,9 @@ void recorder_flush(struct recorder *recorder) {
 
 /* --- final rows ------------------------------------------------------------------------------ */
 
-int recorder_rows_begin(struct recorder *recorder, uint8_t host, const char *host_name,
+int recorder_rows_begin(struct recorder *recorder, uint16_t host, const char *host_name,
                         struct error *err) {
-  assert(recorder->rows.fd < 0 && host < 64);
+  assert(recorder->rows.fd < 0 && host < HOSTS_MAX);
   if (host_name[0] == '\0' || strchr(host_name, '/'))
     return error_set(err, STATUS_INTERNAL, "'%s' is no host name", host_name);
   char name[NAME_MAX + 1];
@@ -208,10 +209,10 @@ int recorder_rows_begin(struct recorder *recorder, uint8_t host, const char *hos
   const struct record_stream_spec spec = {.name = name,
                                           .magic = RECORD_ROWS,
                                           .element_size = sizeof(struct final_row),
-                                          .append = recorder->row_hosts >> host & 1};
+                                          .append = bits_has(&recorder->row_hosts, host)};
   recorder->row_count = 0;
   status = record_stream_open(recorder, &recorder->rows, &spec, err);
-  if (status == 0) recorder->row_hosts |= UINT64_C(1) << host;
+  if (status == 0) bits_add(&recorder->row_hosts, host);
   return status;
 }
 

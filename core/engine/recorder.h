@@ -12,15 +12,15 @@
 /* Head of operations.bin, samples.bin and final-HOST.bin: 64 bytes, then elements to the end of
  * the file; a torn last element is ignored by readers. */
 struct record_head {
-  char magic[8];      /* "GDOPS\0\0\1", "GDSMP\0\0\1", "GDROW\0\0\1" */
+  char magic[8];      /* "GDOPS\0\0\2", "GDSMP\0\0\2", "GDROW\0\0\1": the last is the version */
   uint32_t head_size; /* 64 */
   uint32_t element_size;
   uint64_t wall_start_ns; /* wall clock of the run's zero */
   uint8_t reserved[40];
 };
 
-#define RECORD_OPERATIONS "GDOPS\0\0\1"
-#define RECORD_SAMPLES "GDSMP\0\0\1"
+#define RECORD_OPERATIONS "GDOPS\0\0\2"
+#define RECORD_SAMPLES "GDSMP\0\0\2"
 #define RECORD_ROWS "GDROW\0\0\1"
 
 struct recorder;
@@ -55,7 +55,7 @@ void recorder_flush(struct recorder *recorder);
 
 /* Final rows of one host, written to final-HOSTNAME.bin; one host at a time, any one thread. A
  * second begin of the same host appends (several workloads). */
-int recorder_rows_begin(struct recorder *recorder, uint8_t host, const char *host_name,
+int recorder_rows_begin(struct recorder *recorder, uint16_t host, const char *host_name,
                         struct error *err);
 int recorder_row(struct recorder *recorder, const struct final_row *row, struct error *err);
 int recorder_rows_end(struct recorder *recorder, struct error *err);
@@ -74,7 +74,7 @@ void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUN
 /* Live view: acknowledged writes of ROUTE_PRIMARY written so far, of one workload and shard (0: it
  * has none). Any thread. */
 #define RECORDER_WORKLOADS 16 /* what lies beyond is counted with the others, modulo */
-#define RECORDER_SHARDS 65
+#define RECORDER_SHARDS (SHARDS_MAX + 1)
 uint64_t recorder_acknowledged(struct recorder *recorder, uint32_t workload, uint32_t shard);
 
 /* Stops the writer, writes and fsyncs all; reports the first write error of the run (a full disk).

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/bits.h"
 #include "base/buf.h"
 #include "base/ring.h"
 #include "engine/recorder.h"
@@ -42,7 +43,7 @@ struct recorder {
   struct buf lines;
   unsigned char *row_buffer; /* rows not written yet */
   uint32_t row_count;
-  uint64_t row_hosts; /* bit h: this run has begun the file of host h */
+  struct bits row_hosts; /* whose file this run has begun */
 
   pthread_t writer;
   bool started, finished, one_thread;

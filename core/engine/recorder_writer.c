@@ -18,8 +18,6 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the record is little-endian");
 _Static_assert(sizeof(struct record_head) == 64, "documented in docs/record.md");
-_Static_assert(sizeof(struct operation) == 64, "documented in docs/record.md");
-_Static_assert(sizeof(struct sample) == 24, "documented in docs/record.md");
 _Static_assert(sizeof(struct final_row) == 24, "documented in docs/record.md");
 
 static void keep_error(struct recorder *recorder, const struct error *error) {

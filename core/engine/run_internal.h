@@ -58,7 +58,7 @@ static inline bool run_is_virtual(const struct run *run) {
 int run_check_interrupt(const struct run *run, struct error *err);
 /* A simulation that lost something says nothing about a cluster. */
 int run_check_hosts(const struct run *run, struct error *err);
-void run_emit_text(struct run *run, enum event_kind kind, uint8_t host, int64_t number,
+void run_emit_text(struct run *run, enum event_kind kind, uint16_t host, int64_t number,
                    const char *text);
 /* Tells the record and the user; `phase` is static. */
 int run_enter_phase(struct run *run, const char *phase, struct error *err);

@@ -22,7 +22,7 @@ static int check_going(const struct run *run, struct error *err) {
   return status == 0 ? run_check_hosts(run, err) : status;
 }
 
-void run_emit_text(struct run *run, enum event_kind kind, uint8_t host, int64_t number,
+void run_emit_text(struct run *run, enum event_kind kind, uint16_t host, int64_t number,
                    const char *text) {
   struct event event = {.kind = kind, .fault = FAULT_NONE, .host = host, .number = number};
   snprintf(event.text, sizeof event.text, "%.*s", (int)sizeof event.text - 1, text);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/clock.h"
 #include "scenario/param.h"
 
@@ -43,15 +44,15 @@ static bool contradict(const struct schedule_rules *rules, const struct schedule
 /* How many hosts of one service are down when `fault` begins, itself included. */
 static uint32_t count_down(const struct schedule_rules *rules, const struct schedule *schedule,
                            uint32_t index, uint32_t service) {
-  uint64_t now_ns = schedule->faults[index].at_ns, hosts = 0;
+  uint64_t now_ns = schedule->faults[index].at_ns;
+  struct bits hosts = {{0}};
   uint32_t down = 0;
   for (uint32_t i = 0; i < schedule->count; i++) {
     const struct schedule_fault *other = &schedule->faults[i];
     if (kind_of(rules, other)->service != service) continue;
     if (other->at_ns > now_ns || (i != index && end_of(rules, other) <= now_ns)) continue;
-    uint64_t bit = other->target == TARGET_HOST ? UINT64_C(1) << other->index : 0;
-    if (bit & hosts) continue;
-    hosts |= bit;
+    if (other->target == TARGET_HOST && bits_has(&hosts, other->index)) continue;
+    if (other->target == TARGET_HOST) bits_add(&hosts, other->index);
     down++;
   }
   return down;

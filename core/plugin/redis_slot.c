@@ -50,14 +50,14 @@ uint16_t redis_key_slot(const char *key, size_t length) {
   return (uint16_t)(crc % REDIS_SLOTS);
 }
 
-uint8_t redis_slot_shard(uint16_t slot, uint8_t shards) {
+uint16_t redis_slot_shard(uint16_t slot, uint16_t shards) {
   assert(shards > 0 && slot < REDIS_SLOTS);
   /* The largest s with s * 16384 / shards <= slot, rounded down as the service rounds. */
   unsigned shard = ((slot + 1u) * shards - 1u) / REDIS_SLOTS;
-  return (uint8_t)(shard + 1);
+  return (uint16_t)(shard + 1);
 }
 
-void redis_shard_tag(uint8_t shard, uint8_t shards, char ret_tag[REDIS_TAG_SIZE]) {
+void redis_shard_tag(uint16_t shard, uint16_t shards, char ret_tag[REDIS_TAG_SIZE]) {
   ret_tag[0] = '\0';
   if (shard == 0 || shard > shards) return;
   char digits[8];

@@ -1,10 +1,10 @@
 /* Which set of hosts, with one primary, something belongs to. */
 #include "gameday/checker.h"
 
-uint8_t host_set_find(const struct record_info *info, uint8_t service, uint8_t shard) {
+uint16_t host_set_find(const struct record_info *info, uint8_t service, uint16_t shard) {
   if (info->set_count <= 1) return 0;
   for (uint32_t i = 0; i < info->set_count; i++)
-    if (info->sets[i].service == service && info->sets[i].shard == shard) return (uint8_t)i;
+    if (info->sets[i].service == service && info->sets[i].shard == shard) return (uint16_t)i;
   return SET_NONE;
 }
 
@@ -16,10 +16,10 @@ uint8_t operation_service(const struct record_info *info, const struct operation
   return info->workloads[operation->workload].service;
 }
 
-uint8_t operation_set(const struct record_info *info, const struct operation *operation) {
+uint16_t operation_set(const struct record_info *info, const struct operation *operation) {
   if (info->set_count <= 1) return 0;
   uint8_t service = operation_service(info, operation);
-  uint8_t set = host_set_find(info, service, operation->shard);
+  uint16_t set = host_set_find(info, service, operation->shard);
   if (set != SET_NONE || operation->host >= info->host_count) return set;
   return info->host_services[operation->host] == service ? info->host_sets[operation->host] : set;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 void service_event(const struct service_instance *service, uint64_t now_ns, enum event_kind kind,
-                   uint8_t host, enum role role, int64_t number, const char *text) {
+                   uint16_t host, enum role role, int64_t number, const char *text) {
   struct event event = {.time_ns = now_ns - service->start_ns,
                         .kind = kind,
                         .fault = FAULT_NONE,
@@ -16,7 +16,7 @@ void service_event(const struct service_instance *service, uint64_t now_ns, enum
 }
 
 void service_sample(const struct service_instance *service, uint64_t now_ns, enum metric metric,
-                    uint8_t host, double value) {
+                    uint16_t host, double value) {
   const struct sample sample = {.time_ns = now_ns - service->start_ns,
                                 .value = value,
                                 .metric = (uint16_t)metric,

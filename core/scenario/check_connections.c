@@ -27,7 +27,7 @@ static uint64_t ask_workload(const struct scenario_workload *row, uint32_t hosts
                              struct client_class *classes) {
   struct endpoint endpoints[HOSTS_MAX];
   memset(endpoints, 0, sizeof endpoints);
-  for (uint32_t i = 0; i < hosts; i++) endpoints[i].host = (uint8_t)i;
+  for (uint32_t i = 0; i < hosts; i++) endpoints[i].host = (uint16_t)i;
   const struct access access = {.endpoints = endpoints, .endpoint_count = hosts};
   const struct workload_env env = {
       .workload = row->workload, .config = row->config, .access = &access};

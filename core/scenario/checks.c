@@ -135,11 +135,15 @@ static int plan_hosts(struct draft *draft, struct host_plan *plan, struct error 
     if (status < 0) return status;
     total += plan->service_hosts[i];
   }
-  if (total > HOSTS_MAX)
+  const struct provider *provider = scenario->provider;
+  bool own = provider && provider->hosts_max > 0;
+  uint32_t most = own ? provider->hosts_max : HOSTS_MAX;
+  if (total > most)
     mistakes_add(&draft->mistakes, &draft->client_hosts_place,
                  "the cluster has %u hosts, %u of them for clients and one for the monitor; "
-                 "expected at most %d",
-                 total, scenario->client_hosts, HOSTS_MAX);
+                 "expected at most %u%s%s",
+                 total, scenario->client_hosts, most, own ? " with the provider " : "",
+                 own ? provider->plugin.name : "");
   return 0;
 }
 

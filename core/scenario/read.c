@@ -8,7 +8,6 @@
 #include "scenario/suggest.h"
 
 /* operation.workload is one byte. */
-#define WORKLOADS_MAX 64
 #define TIMELINE_MAX 1000
 
 static int out_of_memory(struct error *err) {

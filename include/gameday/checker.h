@@ -4,6 +4,7 @@
 #define GAMEDAY_CHECKER_H
 
 #include "base/arena.h"
+#include "base/bits.h"
 #include "gameday/event.h"
 #include "gameday/plugin.h"
 
@@ -17,7 +18,7 @@ struct measure {
   double value;     /* meaningless unless known */
   bool known;       /* false: could not be measured; `why` says so */
   int32_t fault;    /* FAULT_NONE: of the whole run */
-  uint8_t host;     /* HOST_NONE: of the whole cluster */
+  uint16_t host;    /* HOST_NONE: of the whole cluster */
   const char *why;  /* when not known */
   /* Only when not known: */
   bool floor;          /* the true value is `value` or more (recovery never came) */
@@ -29,8 +30,8 @@ struct interval {
   const char *what; /* "write_outage", "read_outage", "dual_primary", "brownout" ... */
   uint64_t begin_ns, end_ns;
   int32_t fault; /* the fault it is charged to, or FAULT_NONE */
-  uint8_t host, other_host;
-  uint8_t shard; /* of which it is, from 1; 0: no single one */
+  uint16_t host, other_host;
+  uint16_t shard; /* of which it is, from 1; 0: no single one */
   const char
       *of; /* whose it is, where there are several: "shard 2", "redis"; NULL: the only one's */
 };
@@ -69,8 +70,8 @@ int finding_witness(struct finding *finding, const struct witness *witness, stru
 struct fault_info {
   const char *injector, *name;
   const char *target; /* as written */
-  uint8_t host;       /* HOST_NONE until known */
-  uint8_t set;  /* of hosts, to which `host` belonged when it struck; SET_NONE: of no single one */
+  uint16_t host;      /* HOST_NONE until known */
+  uint16_t set; /* of hosts, to which `host` belonged when it struck; SET_NONE: of no single one */
   bool planned; /* a step, not a fault */
   /* run times in ns; TIME_NEVER when it did not happen */
   uint64_t planned_ns, injected_ns, confirmed_ns, healed_ns, heal_confirmed_ns;
@@ -78,19 +79,18 @@ struct fault_info {
 };
 
 #define SERVICES_MAX 16
-#define SHARDS_MAX 64
 #define SERVICE_NONE UINT8_MAX
-#define SET_NONE UINT8_MAX
+#define SET_NONE UINT16_MAX
 
 /* Hosts that have one primary among them: those of a service, or of one shard of a service.
  * Whatever is said of "the primary" is said within such a set; most clusters are a single one. */
 struct host_set {
-  uint8_t service;       /* index */
-  uint8_t shard;         /* from 1; 0: the service has no shards */
-  const char *name;      /* for messages: "shard 2", "redis", "redis shard 2"; "": the only set */
-  uint64_t hosts;        /* bit h: host h belonged to it at the end */
-  uint8_t final_primary; /* the primary when the rows were read; HOST_NONE: none, or several */
-  double write_rate;     /* as record_info.write_rate, of writes whose shard is known */
+  uint8_t service;        /* index */
+  uint16_t shard;         /* from 1; 0: the service has no shards */
+  const char *name;       /* for messages: "shard 2", "redis", "redis shard 2"; "": the only set */
+  struct bits hosts;      /* that belonged to it at the end */
+  uint16_t final_primary; /* the primary when the rows were read; HOST_NONE: none, or several */
+  double write_rate;      /* as record_info.write_rate, of writes whose shard is known */
 };
 struct workload_info {
   const char *name;
@@ -113,9 +113,9 @@ struct record_info {
   uint32_t load_minimum;     /* operations before, during and after each fault */
   uint64_t latency_bound_ns; /* a window whose p99 is above it is a brownout; 0: 1 s */
   bool complete;             /* the run ended in order and no operation is missing */
-  uint8_t final_primary;     /* the primary when the rows were read; HOST_NONE: none, or several, or
-                                there are several sets of hosts, each with its own */
-  uint64_t final_hosts;      /* bit h: all rows of host h were read at the end */
+  uint16_t final_primary;    /* the primary when the rows were read; HOST_NONE: none, or several, or
+                               there are several sets of hosts, each with its own */
+  struct bits final_hosts;   /* all of whose rows were read at the end */
   const char *const *services; /* at least one, called "" where the record does not name it */
   uint32_t service_count;
   const uint8_t *host_services;          /* by host; SERVICE_NONE: clients, the monitor */
@@ -123,16 +123,16 @@ struct record_info {
   uint32_t workload_count;
   const struct host_set *sets; /* by service, then by shard */
   uint32_t set_count;          /* at least one */
-  const uint8_t *host_sets;    /* by host, at the end; SET_NONE */
+  const uint16_t *host_sets;   /* by host, at the end; SET_NONE */
 };
 
 /* With a single set everything is of it, and the answer is 0. SET_NONE: of none, or not known. */
-uint8_t host_set_find(const struct record_info *info, uint8_t service, uint8_t shard);
+uint16_t host_set_find(const struct record_info *info, uint8_t service, uint16_t shard);
 /* The service that an operation is for. */
 uint8_t operation_service(const struct record_info *info, const struct operation *operation);
 /* The set whose primary an operation is for: by the shard of its key, else by who answered. What
  * was never sent to a service with shards has no key yet, and belongs to none. */
-uint8_t operation_set(const struct record_info *info, const struct operation *operation);
+uint16_t operation_set(const struct record_info *info, const struct operation *operation);
 /* Whether keys of the service are spread over several primaries. */
 bool service_has_shards(const struct record_info *info, uint8_t service);
 
@@ -143,7 +143,7 @@ struct record_item {
   const struct sample *sample;
   const struct event *event;
   const struct final_row *row;
-  uint8_t row_host;
+  uint16_t row_host;
 };
 enum checker_wants {
   WANTS_OPERATIONS = 1,

@@ -39,7 +39,7 @@ struct statement {
 };
 
 struct endpoint {
-  uint8_t host;        /* index in the record */
+  uint16_t host;       /* index in the record */
   const char *name;    /* host name: what clients resolve and certificates carry */
   const char *address; /* numeric */
   uint16_t port;
@@ -60,7 +60,7 @@ struct access {
   /* The driver's own: struct redis_access for Redis, the servers themselves in the simulator; else
    * NULL. */
   void *context;
-  uint8_t shards; /* each with a primary of its own; 0: the service has one primary */
+  uint16_t shards; /* each with a primary of its own; 0: the service has one primary */
   /* Whether nobody waits for an answer any more: execute() and read_rows() give up soon with
    * STATUS_INTERRUPTED. Set by the engine, asked by any thread; NULL: never. */
   bool (*cancelled)(void *data);
@@ -83,9 +83,9 @@ struct reply {
   enum outcome outcome; /* never SKIPPED */
   uint32_t code;        /* code_pack(); 0 when ok */
   uint64_t done_ns;     /* clock time after the receive */
-  uint8_t host;         /* who answered; HOST_NONE: nobody */
+  uint16_t host;        /* who answered; HOST_NONE: nobody */
   uint32_t timeline;    /* of that host; 0: not known */
-  uint8_t shard;        /* of the key, as in struct operation */
+  uint16_t shard;       /* of the key, as in struct operation */
   int64_t values[2];    /* the first row's columns, as integers */
   bool has_row;
 };
@@ -106,7 +106,7 @@ enum session_state { SESSION_IDLE, SESSION_CONNECTING, SESSION_READY, SESSION_LO
 /* How long the steps of one connect took, for the fresh-connection probe; ns, 0: not reached. */
 struct connect_timing {
   uint64_t resolve_ns, connect_ns, authenticate_ns;
-  uint8_t host;
+  uint16_t host;
 };
 
 struct session;
@@ -114,8 +114,8 @@ struct session_spec {
   const struct access *access;
   const struct client_options *options;
   enum route route;
-  uint8_t from_host;   /* the client host on which the session is: its thread is on that network */
-  uint8_t pinned_host; /* ROUTE_PINNED and ROUTE_REPLICA on a certain host; else HOST_NONE */
+  uint16_t from_host;   /* the client host on which the session is: its thread is on that network */
+  uint16_t pinned_host; /* ROUTE_PINNED and ROUTE_REPLICA on a certain host; else HOST_NONE */
   const struct statement *statements;
   uint32_t statement_count;
   uint32_t uses; /* bit i: statement i is prepared on each new connection; 0: all are */
@@ -134,7 +134,7 @@ struct session {
   struct session_spec spec;
   struct loop *loop;
   enum session_state state;
-  uint8_t host;      /* connected to; HOST_NONE when not */
+  uint16_t host;     /* connected to; HOST_NONE when not */
   uint32_t timeline; /* of the server at connect time; 0: not known (a replica) */
   uint32_t in_flight;
   uint32_t lost_code; /* why the last connect failed, as the server said it (53300: too many

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-#define HOST_NONE UINT8_MAX
+#define HOST_NONE UINT16_MAX
 #define FAULT_NONE (-1)
 
 enum operation_kind {
@@ -72,14 +72,21 @@ struct operation {
   uint32_t code;          /* why not ok: code_pack() of an SQLSTATE or of a GD... code; else 0 */
   uint32_t timeline;      /* of the server that answered: PostgreSQL's timeline, or the number of a
                              Redis history (redis_access.h); 0: not known */
-  uint16_t client;        /* index of the client in the run */
-  uint8_t workload;       /* index of the workload in the scenario */
-  uint8_t kind;           /* enum operation_kind */
-  uint8_t outcome;        /* enum outcome */
-  uint8_t route;          /* enum route */
-  uint8_t host;           /* index of the host that answered; HOST_NONE: none did */
-  uint8_t shard;          /* from 1: the shard that owns the key; 0: the service has no shards */
+  /* 64 bits, which is what keeps it at one cache line. The fields of an enum have room for its
+   * COUNT: a damaged record is found by comparing with it. */
+  uint32_t client : 20;  /* index of the client in the run: below CLIENTS_MAX */
+  uint32_t workload : 6; /* index of the workload in the scenario: below WORKLOADS_MAX */
+  enum outcome outcome : 3;
+  enum route route : 3;
+  uint16_t host;       /* index of the host that answered; HOST_NONE: none did */
+  uint16_t shard : 11; /* from 1 to SHARDS_MAX: that owns the key; 0: the service has no shards */
+  enum operation_kind kind : 5;
 };
+#define CLIENTS_MAX (UINT32_C(1) << 20)
+#define WORKLOADS_MAX UINT32_C(64)
+#define SHARDS_MAX 1024
+#define SHARD_MASK 2047u /* all that the field holds */
+_Static_assert(sizeof(struct operation) == 64, "documented in docs/record.md");
 
 /* Codes of our own, beside SQLSTATEs: five characters too. */
 #define CODE_NO_CONNECTION "GDCON"   /* fail: no connection until the operation's deadline */
@@ -131,9 +138,10 @@ struct sample {
   uint64_t time_ns;
   double value;
   uint16_t metric; /* enum metric */
-  uint8_t host;    /* HOST_NONE: the whole run */
-  uint8_t reserved[5];
+  uint16_t host;   /* HOST_NONE: the whole run */
+  uint8_t reserved[4];
 };
+_Static_assert(sizeof(struct sample) == 24, "documented in docs/record.md");
 struct metric_info {
   const char *name; /* "replication_lag_bytes" */
   const char *unit; /* "B", "s", "1" */
@@ -187,7 +195,7 @@ struct event {
   uint64_t time_ns;
   enum event_kind kind;
   int32_t fault; /* index in the timeline's faults, or FAULT_NONE */
-  uint8_t host;  /* or HOST_NONE */
+  uint16_t host; /* or HOST_NONE */
   uint8_t role;  /* enum role */
   int64_t number, number2;
   char text[EVENT_TEXT_SIZE];

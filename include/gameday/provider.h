@@ -8,7 +8,7 @@
 #include "base/process.h"
 #include "gameday/plugin.h"
 
-#define HOSTS_MAX 64
+#define HOSTS_MAX 1024
 #define HOST_NAME_SIZE 64
 
 enum host_kind {
@@ -18,7 +18,7 @@ enum host_kind {
 };
 
 struct host {
-  uint8_t index; /* in cluster->hosts, and in the record */
+  uint16_t index; /* in cluster->hosts, and in the record */
   enum host_kind kind;
   char name[HOST_NAME_SIZE];
   char address[48]; /* numeric; as the other hosts see it */
@@ -114,7 +114,9 @@ struct loop;
 struct service;
 struct provider {
   struct plugin plugin;
-  uint32_t can; /* enum capability */
+  uint32_t can;         /* enum capability */
+  uint32_t hosts_max;   /* of all kinds together; 0: HOSTS_MAX */
+  uint32_t clients_max; /* that one run can drive at its hosts; 0: CLIENTS_MAX */
   /* Hosts exist in memory and in virtual time only: the whole run happens on one loop in one
    * thread, nothing can outlive it, and "blocking" primitives turn that loop. */
   bool virtual_time;

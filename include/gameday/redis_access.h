@@ -31,7 +31,7 @@ uint32_t redis_histories_number(struct redis_histories *histories, const char *i
 /* Connections that are no sockets: to the simulator's servers, which speak the protocol too. All in
  * the session's loop's thread. */
 struct redis_dial {
-  uint8_t from_host; /* the client host */
+  uint16_t from_host; /* the client host */
   const struct endpoint *endpoint;
   uint64_t tcp_user_timeout_ns; /* 0: the system's */
   void *owner;
@@ -62,7 +62,7 @@ struct redis_access {
   const char *sentinel_user, *sentinel_password; /* secret; NULL: as for the servers */
   /* REDIS_CLUSTER: the service made it with equal ranges of slots, shard s (from 0) owning
    * [s * 16384 / shards, (s + 1) * 16384 / shards), and nothing moves them between shards. */
-  uint8_t shards;
+  uint16_t shards;
   struct redis_histories *histories;
   const struct redis_transport *transport; /* NULL: sockets */
 };
@@ -71,10 +71,10 @@ struct redis_access {
  * cluster specification. */
 uint16_t redis_key_slot(const char *key, size_t length);
 /* The shard, from 1, that owns a slot; `shards` > 0. */
-uint8_t redis_slot_shard(uint16_t slot, uint8_t shards);
+uint16_t redis_slot_shard(uint16_t slot, uint16_t shards);
 /* A beginning of keys, "{17}:", with which a key belongs to `shard` (from 1) of `shards`, always
  * the same one; "" for shard 0. */
-void redis_shard_tag(uint8_t shard, uint8_t shards, char ret_tag[REDIS_TAG_SIZE]);
+void redis_shard_tag(uint16_t shard, uint16_t shards, char ret_tag[REDIS_TAG_SIZE]);
 
 /* The code of an error reply by its first word ("READONLY ..."), and whether a command that got it
  * was certainly not applied. Table and sources: core/plugin/redis_reply.c. */

@@ -16,19 +16,19 @@ struct host_view {
   bool writable;
   bool streaming; /* a replica that the primary sends to and that receives, by both ends' words */
   uint32_t timeline;
-  uint8_t shard;     /* that it belongs to, from 1; 0: the service has no shards, or not known */
+  uint16_t shard;    /* that it belongs to, from 1; 0: the service has no shards, or not known */
   uint64_t position; /* WAL position: written (primary) or replayed (replica) */
   uint64_t lag_bytes;
   uint64_t seen_ns; /* clock time of the last answer */
 };
 struct service_view {
   struct host_view hosts[HOSTS_MAX]; /* by host index */
-  uint8_t primary; /* host index, or HOST_NONE when none or more than one is writable; of a service
+  uint16_t primary; /* host index, or HOST_NONE when none or more than one is writable; of a service
                       with shards always HOST_NONE */
-  uint8_t shards;  /* how many it has, each with a primary of its own; 0: none, one primary */
-  uint8_t leader;  /* host that holds the manager's leader key, or HOST_NONE */
-  bool redundant;  /* all members stream under the lag bound from the one primary (of their shard),
-                      and as many as were asked for are synchronous */
+  uint16_t shards;  /* how many it has, each with a primary of its own; 0: none, one primary */
+  uint16_t leader;  /* host that holds the manager's leader key, or HOST_NONE */
+  bool redundant;   /* all members stream under the lag bound from the one primary (of their shard),
+                       and as many as were asked for are synchronous */
 };
 
 /* Processes that a fault can name: `process: postmaster`. */

@@ -7,8 +7,8 @@
 /* Both stamp with clock time `now_ns`, in the thread that watches. `text` is cut where an event has
  * no more room. */
 void service_event(const struct service_instance *service, uint64_t now_ns, enum event_kind kind,
-                   uint8_t host, enum role role, int64_t number, const char *text);
+                   uint16_t host, enum role role, int64_t number, const char *text);
 void service_sample(const struct service_instance *service, uint64_t now_ns, enum metric metric,
-                    uint8_t host, double value);
+                    uint16_t host, double value);
 
 #endif

@@ -12,9 +12,10 @@
 /* A group of equal clients. */
 struct client_class {
   const char *name; /* "writer", "pinned", "heartbeat", ... for reports */
+  uint32_t number;  /* the workload's own: which of several of that name */
   uint32_t count;
   enum route route;
-  uint8_t host;   /* pinned to this host index; HOST_NONE: by route */
+  uint16_t host;  /* pinned to this host index; HOST_NONE: by route */
   double rate;    /* operations a second for the whole class */
   uint32_t uses;  /* bit i: sends statement i of the workload; 0: may send any. What is not used is
                      not prepared: a connect should cost no more than it must */
@@ -29,7 +30,7 @@ struct client_class {
 struct workload_env {
   const struct workload *workload;
   const void *config;
-  uint8_t index; /* of the workload in the scenario */
+  uint8_t index; /* of the workload in the scenario: below WORKLOADS_MAX */
   uint64_t seed;
   const struct service_instance *service;
   const struct access *access;
@@ -43,7 +44,7 @@ struct workload_env {
 struct client {
   const struct workload_env *env;
   const struct client_class *class;
-  uint16_t index;        /* in the run: operation.client */
+  uint32_t index;        /* in the run: operation.client */
   uint32_t identity;     /* operation.identity; renewed by the engine after an unknown write */
   uint64_t sequence;     /* of the last write sent under this identity */
   uint64_t acknowledged; /* sequence of the last acknowledged write under this identity */

@@ -45,7 +45,7 @@ static uint64_t second_of(const struct bench *bench, double part) {
 }
 
 static void event(struct bench *bench, uint64_t time_ns, enum event_kind kind, int32_t fault,
-                  uint8_t host, int64_t number, const char *text) {
+                  uint16_t host, int64_t number, const char *text) {
   struct sink *sink = recorder_sink(bench->recorder);
   struct event it = {.time_ns = time_ns,
                      .kind = kind,
@@ -84,7 +84,7 @@ static void write_operations(struct bench *bench) {
 
 static int write_rows(struct bench *bench, struct error *err) {
   static const char *const names[HOSTS] = {"pg1", "pg2", "pg3"};
-  for (uint8_t h = 0; h < HOSTS; h++) {
+  for (uint16_t h = 0; h < HOSTS; h++) {
     int status = recorder_rows_begin(bench->recorder, h, names[h], err);
     for (uint64_t i = 0; i < bench->rows && status == 0; i++) {
       struct final_row row = {.identity = (uint32_t)(i % CLIENTS) + 1, .sequence = i / CLIENTS + 1};

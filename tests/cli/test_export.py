@@ -28,8 +28,8 @@ def flip(record):
 
 def break_kind(record):
     with open(os.path.join(record, "operations.bin"), "r+b") as file:
-        file.seek(OPERATION + 59)
-        file.write(b"\xff")
+        file.seek(OPERATION + 63)  # the upper five bits of the last two bytes
+        file.write(b"\xf8")
 
 
 def unseal(record):
@@ -40,7 +40,7 @@ def check_damage(checks, whole, all_lines):
     cases = [
         (cut, all_lines - 11, "operations.bin has"),
         (flip, all_lines, "operations.bin is not what was written"),
-        (break_kind, 0, "kind 255 is not known"),
+        (break_kind, 0, "kind 31 is not known"),
         (unseal, all_lines, "has no seal"),
     ]
     for damage, lines, words in cases:

@@ -105,7 +105,7 @@ static void patroni(struct service_fixture *f) {
   count_processes(f);
 
   /* A switchover to a named replica: the key moves, the timeline rises, all stream again. */
-  uint8_t old = view.primary;
+  uint16_t old = view.primary;
   const struct host *target = f->members[(old + 1) % 3];
   uint32_t from = service_fixture_event_count(f);
   uint64_t begin_ns = clock_now_ns(&clock_monotonic);
@@ -154,7 +154,7 @@ static void test_patroni_synchronous(void **state) {
   assert_int_equal(f.service.access.endpoint_count, 2);
   service_fixture_watch(&f);
   service_fixture_execute(&f, "create table t as select generate_series(1, 1000)");
-  uint8_t old = service_fixture_primary(&f);
+  uint16_t old = service_fixture_primary(&f);
   uint32_t from = service_fixture_event_count(&f);
   uint32_t promoted = service_fixture_crash(&f, old);
   assert_true(service_fixture_find_event(&f, from, EVENT_LEADER_LOST, old, 0) < promoted);

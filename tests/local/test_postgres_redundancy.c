@@ -41,7 +41,7 @@ static void await_log(const struct host *host, const char *text, uint32_t count)
   }
 }
 
-static uint32_t wait_event(uint32_t from, enum event_kind kind, uint8_t host) {
+static uint32_t wait_event(uint32_t from, enum event_kind kind, uint16_t host) {
   return service_fixture_wait_event(&f, from, kind, host, 60 * NS_PER_S);
 }
 

@@ -23,7 +23,7 @@ static struct redis_bench *place_init(struct place *place, uint32_t count) {
   redis_bench_init(&place->bench, 0);
   for (uint32_t i = 0; i < count; i++) {
     struct error err = ERROR_INIT;
-    int status = redis_server_make(&place->servers[i], names[i], (uint8_t)i, &err);
+    int status = redis_server_make(&place->servers[i], names[i], (uint16_t)i, &err);
     if (status == STATUS_ENVIRONMENT) {
       redis_bench_release(&place->bench);
       skip_because("%s", err.message);
@@ -341,7 +341,7 @@ static void test_pinned_session_is_at_its_shard(void **state) {
   struct redis_bench *bench = place_init(&place, 4);
   start_cluster(&place);
   for (uint32_t i = 0; i < 4; i++) {
-    for (uint32_t j = 0; j < 4; j++) place.endpoints[j].host = j == i ? 0 : (uint8_t)(j + 1);
+    for (uint32_t j = 0; j < 4; j++) place.endpoints[j].host = j == i ? 0 : (uint16_t)(j + 1);
     redis_bench_open(bench, ROUTE_PINNED, 1);
     uint32_t replies = bench->replies;
     redis_bench_send(bench, REDIS_LEDGER_APPEND_HERE, (int64_t[]){i + 1, 1, 5}, 3, "xyz");

@@ -24,9 +24,9 @@ static void begin(struct service_fixture *f, enum redis_topology topology) {
 }
 
 /* The primary of a shard, by the roles of its hosts; HOST_NONE when there is not exactly one. */
-static uint8_t primary_of_shard(struct service_fixture *f, uint8_t shard) {
+static uint16_t primary_of_shard(struct service_fixture *f, uint16_t shard) {
   struct service_view view;
-  uint8_t found = HOST_NONE;
+  uint16_t found = HOST_NONE;
   service_redis.view(&f->service, &view);
   for (uint32_t i = 0; i < f->service.member_count; i++) {
     const struct host_view *host = &view.hosts[f->members[i]->index];
@@ -117,21 +117,21 @@ static void try_rights(struct service_fixture *f) {
 }
 
 static void wait_event(struct service_fixture *f, uint32_t *from, enum event_kind kind,
-                       uint8_t host, uint64_t timeout_ns) {
+                       uint16_t host, uint64_t timeout_ns) {
   *from = service_fixture_wait_event(f, *from, kind, host, timeout_ns);
 }
 
-static void crash(struct service_fixture *f, uint8_t old) {
+static void crash(struct service_fixture *f, uint16_t old) {
   uint32_t promoted = service_fixture_crash(f, old);
   assert_true(f->events[promoted].number > 1);
 }
 
-static void switchover(struct service_fixture *f, uint8_t old, const struct host *target) {
+static void switchover(struct service_fixture *f, uint16_t old, const struct host *target) {
   uint32_t from = service_fixture_event_count(f), lost = from;
   uint64_t begin_ns = clock_now_ns(&clock_monotonic);
   assert_ok(service_redis.step(&f->service, STEP_SWITCHOVER, target, &err), &err);
   print_message("switchover: %.2f s\n", (double)(clock_now_ns(&clock_monotonic) - begin_ns) / 1e9);
-  uint8_t wanted = target ? target->index : HOST_NONE;
+  uint16_t wanted = target ? target->index : HOST_NONE;
   wait_event(f, &from, EVENT_PROMOTED, wanted, 5 * NS_PER_S);
   wait_event(f, &lost, EVENT_LEADER_LOST, old, 30 * NS_PER_S);
   wait_event(f, &lost, EVENT_LEADER, f->events[from].host, 5 * NS_PER_S);
@@ -158,7 +158,7 @@ static void test_sentinel(void **state) {
   find_no_secret(&f);
   crash(&f, service_fixture_primary(&f));
   switchover(&f, service_fixture_primary(&f), NULL);
-  uint8_t old = service_fixture_primary(&f);
+  uint16_t old = service_fixture_primary(&f);
   switchover(&f, old, f.members[(old + 1) % 3]);
   assert_int_equal(service_fixture_primary(&f), f.members[(old + 1) % 3]->index);
   assert_true(service_redis.step(&f.service, STEP_SWITCHOVER, f.members[(old + 1) % 3], &err) < 0);
@@ -212,7 +212,7 @@ static void test_cluster(void **state) {
   service_redis.view(&f.service, &view);
   assert_int_equal(view.primary, HOST_NONE);
   assert_int_equal(view.shards, 3);
-  for (uint8_t shard = 1; shard <= 3; shard++)
+  for (uint16_t shard = 1; shard <= 3; shard++)
     assert_int_equal(primary_of_shard(&f, shard), f.members[shard - 1]->index);
   assert_true(service_fixture_wait_converged(&f, 5 * NS_PER_S));
   read_settings(&f, "cluster", true);

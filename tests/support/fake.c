@@ -327,7 +327,7 @@ void fake_init(struct fake *fake, const char *run_directory) {
   static const char *const names[FAKE_HOSTS] = {"db1", "db2", "db3", "client1", "monitor"};
   *fake = (struct fake){.sink = {.event = sink_event, .sample = sink_sample}};
   snprintf(fake->directory, sizeof fake->directory, "%s", run_directory);
-  for (uint8_t i = 0; i < FAKE_HOSTS; i++) {
+  for (uint16_t i = 0; i < FAKE_HOSTS; i++) {
     struct host *host = &fake->hosts[i];
     *host = (struct host){.index = i, .kind = HOST_SERVER};
     if (i >= FAKE_SERVERS) host->kind = i == FAKE_SERVERS ? HOST_CLIENT : HOST_MONITOR;

@@ -13,7 +13,7 @@ struct fake_database {
   uint64_t connect_ns; /* how long a connect takes */
   uint64_t service_ns; /* how long a request takes, one after the other on a session */
   uint64_t row_count;
-  uint8_t shard; /* of all keys */
+  uint16_t shard; /* of all keys */
   uint32_t connects;
   uint32_t in_flight_most; /* on any one session */
 };

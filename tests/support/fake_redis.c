@@ -141,7 +141,7 @@ static void accept_ready(struct watch *watch, unsigned events) {
   fail_msg("more connections than a fake server has");
 }
 
-void fake_redis_init(struct fake_redis *fake, struct loop *loop, const char *name, uint8_t host) {
+void fake_redis_init(struct fake_redis *fake, struct loop *loop, const char *name, uint16_t host) {
   *fake = (struct fake_redis){.loop = loop,
                               .role = "master",
                               .history = FAKE_REDIS_ID_A,

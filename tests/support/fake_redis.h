@@ -50,7 +50,7 @@ struct fake_redis {
   struct buf log;              /* commands, one a line */
 };
 
-void fake_redis_init(struct fake_redis *fake, struct loop *loop, const char *name, uint8_t host);
+void fake_redis_init(struct fake_redis *fake, struct loop *loop, const char *name, uint16_t host);
 /* Closes everything; the port is free. */
 void fake_redis_release(struct fake_redis *fake);
 /* Closes its connections; refuses new ones from now on; both. */

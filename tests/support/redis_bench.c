@@ -16,7 +16,7 @@ void redis_bench_init(struct redis_bench *bench, uint32_t fakes) {
   assert_ok(loop_new(&bench->loop, &err), &err);
   assert_ok(redis_histories_init(&bench->histories, &err), &err);
   for (uint32_t i = 0; i < fakes; i++) {
-    fake_redis_init(&bench->fakes[i], bench->loop, names[i], (uint8_t)i);
+    fake_redis_init(&bench->fakes[i], bench->loop, names[i], (uint16_t)i);
     bench->endpoints[i] = bench->fakes[i].endpoint;
   }
   bench->redis = (struct redis_access){.topology = REDIS_SINGLE, .histories = &bench->histories};
@@ -97,7 +97,7 @@ void redis_bench_connect(struct redis_bench *bench) {
   assert_int_equal(bench->session->base.state, SESSION_READY);
 }
 
-void redis_bench_connect_to(struct redis_bench *bench, uint8_t host) {
+void redis_bench_connect_to(struct redis_bench *bench, uint16_t host) {
   redis_bench_connect(bench);
   assert_int_equal(bench->session->base.host, host);
 }

@@ -41,7 +41,7 @@ int redis_bench_try_session(struct redis_bench *bench, enum route route, uint32_
 /* Connects and waits until it is ready. */
 void redis_bench_connect(struct redis_bench *bench);
 /* The same; it is with this host. */
-void redis_bench_connect_to(struct redis_bench *bench, uint8_t host);
+void redis_bench_connect_to(struct redis_bench *bench, uint16_t host);
 /* Tries it once, in vain: `why` says why. */
 void redis_bench_cannot_connect(struct redis_bench *bench);
 /* Makes the session and connects it; ends it, so that another one can be made. */

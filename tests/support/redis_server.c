@@ -32,7 +32,7 @@ static int free_port(uint16_t *ret_port, struct error *err) {
   return 0;
 }
 
-int redis_server_make(struct redis_server *server, const char *name, uint8_t host,
+int redis_server_make(struct redis_server *server, const char *name, uint16_t host,
                       struct error *err) {
   *server = (struct redis_server){.pid = 0};
   if (!process_exists("redis-server")) {

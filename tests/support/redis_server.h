@@ -18,7 +18,7 @@ struct redis_server {
 
 /* Makes the directory and finds a port, does not start. STATUS_ENVIRONMENT when this machine has no
  * redis-server. The struct must not be moved afterwards. */
-int redis_server_make(struct redis_server *server, const char *name, uint8_t host,
+int redis_server_make(struct redis_server *server, const char *name, uint16_t host,
                       struct error *err);
 /* Starts with lines of configuration beside the port and the password, and waits until it answers.
  * `sentinel`: as one. */

@@ -72,7 +72,7 @@ static double draw_latency_s(struct fixture_state *state, double median_s) {
 }
 
 static void operation_add(struct fixture_state *state, enum operation_kind kind, double load_s,
-                          double latency_s, enum outcome outcome, const char *code, uint8_t host,
+                          double latency_s, enum outcome outcome, const char *code, uint16_t host,
                           uint64_t sequence) {
   uint64_t done_ns = at_ns(load_s + latency_s);
   struct item *item = item_new(state, 0, done_ns);
@@ -81,8 +81,8 @@ static void operation_add(struct fixture_state *state, enum operation_kind kind,
                                           .done_ns = done_ns,
                                           .sequence = sequence,
                                           .code = code ? code_pack(code) : 0,
-                                          .kind = (uint8_t)kind,
-                                          .outcome = (uint8_t)outcome,
+                                          .kind = kind,
+                                          .outcome = outcome,
                                           .route = ROUTE_PRIMARY,
                                           .host = host};
 }
@@ -91,7 +91,7 @@ static void operation_add(struct fixture_state *state, enum operation_kind kind,
 static void load_add(struct fixture_state *state, double load_s, double phase_s, bool write) {
   enum operation_kind kind = write ? OPERATION_WRITE : OPERATION_READ_OWN;
   double back_s = write ? 42.3 : 42.05;
-  uint8_t host = phase_s < 20.0 ? 0 : 1;
+  uint16_t host = phase_s < 20.0 ? 0 : 1;
   uint64_t dice = prng_below(&state->prng, 100);
   if (phase_s < 19.996 || phase_s >= back_s) {
     double median_s = write ? 0.0021 : 0.0006;
@@ -110,8 +110,8 @@ static void load_add(struct fixture_state *state, double load_s, double phase_s,
   }
 }
 
-static void sample_add(struct fixture_state *state, enum metric metric, uint8_t host, double load_s,
-                       double value) {
+static void sample_add(struct fixture_state *state, enum metric metric, uint16_t host,
+                       double load_s, double value) {
   struct item *item = item_new(state, 1, at_ns(load_s));
   item->of.sample = (struct sample){
       .time_ns = at_ns(load_s), .value = value, .metric = (uint16_t)metric, .host = host};
@@ -119,7 +119,7 @@ static void sample_add(struct fixture_state *state, enum metric metric, uint8_t 
 
 /* Lag of pg2 (host 1) and pg3 (host 2), and of pg1 (host 0) once it is back as a replica. */
 static void lag_add(struct fixture_state *state, double load_s, double phase_s) {
-  for (uint8_t host = 0; host < 3; host++) {
+  for (uint16_t host = 0; host < 3; host++) {
     bool primary = phase_s < 20 ? host == 0 : host == 1 && phase_s > 42;
     bool down = host == 0 && phase_s >= 20 && phase_s < 62;
     if (primary || down) continue;
@@ -152,7 +152,7 @@ static void probe_add(struct fixture_state *state, double load_s, double phase_s
 }
 
 static void event_add(struct fixture_state *state, enum event_kind kind, double load_s,
-                      int32_t fault, uint8_t host, const char *text) {
+                      int32_t fault, uint16_t host, const char *text) {
   struct event *event = must(arena_alloc(&state->arena, sizeof *event));
   event->time_ns = at_ns(load_s);
   event->kind = kind;

@@ -187,7 +187,7 @@ void service_fixture_down(struct service_fixture *f) {
 }
 
 uint32_t service_fixture_find_event(struct service_fixture *f, uint32_t from, enum event_kind kind,
-                                    uint8_t host, uint64_t timeout_ns) {
+                                    uint16_t host, uint64_t timeout_ns) {
   uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + timeout_ns;
   const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / NS_PER_S),
                                     .tv_nsec = (long)(deadline_ns % NS_PER_S)};
@@ -204,7 +204,7 @@ uint32_t service_fixture_find_event(struct service_fixture *f, uint32_t from, en
 }
 
 uint32_t service_fixture_wait_event(struct service_fixture *f, uint32_t from, enum event_kind kind,
-                                    uint8_t host, uint64_t timeout_ns) {
+                                    uint16_t host, uint64_t timeout_ns) {
   uint32_t found = service_fixture_find_event(f, from, kind, host, timeout_ns);
   if (found == UINT32_MAX) fail_msg("no %s of host %u in time", event_kind_name(kind), host);
   return found;
@@ -247,11 +247,11 @@ bool service_fixture_wait_converged(struct service_fixture *f, uint64_t timeout_
   }
 }
 
-const struct host *service_fixture_host(struct service_fixture *f, uint8_t index) {
+const struct host *service_fixture_host(struct service_fixture *f, uint16_t index) {
   return index < f->cluster->host_count ? &f->cluster->hosts[index] : NULL;
 }
 
-uint8_t service_fixture_primary(struct service_fixture *f) {
+uint16_t service_fixture_primary(struct service_fixture *f) {
   struct service_view view;
   f->tested->view(&f->service, &view);
   return view.primary;
@@ -271,7 +271,7 @@ static double since(const struct service_fixture *f, uint32_t event, uint64_t be
   return ((double)f->events[event].time_ns - (double)(begin_ns - f->service.start_ns)) / 1e9;
 }
 
-void service_fixture_freeze(struct service_fixture *f, uint8_t index,
+void service_fixture_freeze(struct service_fixture *f, uint16_t index,
                             const struct process_match *match) {
   struct error err = ERROR_INIT;
   const struct provider *provider = f->cluster->provider;
@@ -286,7 +286,7 @@ void service_fixture_freeze(struct service_fixture *f, uint8_t index,
   print_message("thawed server heard after %.0f ms\n", since(f, again, thaw_ns) * 1e3);
 }
 
-uint32_t service_fixture_crash(struct service_fixture *f, uint8_t primary) {
+uint32_t service_fixture_crash(struct service_fixture *f, uint16_t primary) {
   struct error err = ERROR_INIT;
   const struct provider *provider = f->cluster->provider;
   const struct host *host = service_fixture_host(f, primary);

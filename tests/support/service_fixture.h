@@ -54,27 +54,27 @@ void service_fixture_down(struct service_fixture *fixture);
 /* The index of an event of the kind, from index `from` on, or UINT32_MAX after the timeout.
  * `host` HOST_NONE: of any. */
 uint32_t service_fixture_find_event(struct service_fixture *fixture, uint32_t from,
-                                    enum event_kind kind, uint8_t host, uint64_t timeout_ns);
+                                    enum event_kind kind, uint16_t host, uint64_t timeout_ns);
 /* The same, but it must come. */
 uint32_t service_fixture_wait_event(struct service_fixture *fixture, uint32_t from,
-                                    enum event_kind kind, uint8_t host, uint64_t timeout_ns);
+                                    enum event_kind kind, uint16_t host, uint64_t timeout_ns);
 uint32_t service_fixture_event_count(struct service_fixture *fixture);
 /* Waits until the view is redundant, or converged() says so; false after the timeout. */
 bool service_fixture_wait_redundant(struct service_fixture *fixture, uint64_t timeout_ns);
 bool service_fixture_wait_converged(struct service_fixture *fixture, uint64_t timeout_ns);
-const struct host *service_fixture_host(struct service_fixture *fixture, uint8_t index);
+const struct host *service_fixture_host(struct service_fixture *fixture, uint16_t index);
 /* The host that answers as the primary now; HOST_NONE. */
-uint8_t service_fixture_primary(struct service_fixture *fixture);
+uint16_t service_fixture_primary(struct service_fixture *fixture);
 /* One statement, or several, through the clients' driver on the primary, from the monitor's network
  * as workloads do; 10 s at most. */
 void service_fixture_execute(struct service_fixture *fixture, const char *text);
 
 /* A server frozen on the host falls silent and is heard again at once after the thaw. */
-void service_fixture_freeze(struct service_fixture *fixture, uint8_t host,
+void service_fixture_freeze(struct service_fixture *fixture, uint16_t host,
                             const struct process_match *match);
 /* Power off at a primary's host: its manager misses it, another host is promoted; the host comes
  * back and all is redundant. The index of the promotion's event. */
-uint32_t service_fixture_crash(struct service_fixture *fixture, uint8_t primary);
+uint32_t service_fixture_crash(struct service_fixture *fixture, uint16_t primary);
 /* A second handle, made from the run directory alone, knows the secrets and finds all converged. */
 void service_fixture_attach(struct service_fixture *fixture);
 

@@ -11,7 +11,7 @@
 #define PG6 5
 
 /* Hosts of a shard, as bits. */
-static inline uint32_t shard_hosts(uint8_t shard) {
+static inline uint32_t shard_hosts(uint16_t shard) {
   return 1u << (shard - 1) | 1u << (shard + 2);
 }
 
@@ -20,14 +20,14 @@ static inline void shards_begin(struct synthetic *it, uint32_t faults) {
   options.hosts = 6;
   options.faults = faults;
   synthetic_begin(it, &options);
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) {
-    synthetic_shard_role(it, 5, (uint8_t)(shard - 1), ROLE_PRIMARY, shard);
-    synthetic_shard_role(it, 5, (uint8_t)(shard + 2), ROLE_REPLICA, shard);
+  for (uint16_t shard = 1; shard <= SHARD_COUNT; shard++) {
+    synthetic_shard_role(it, 5, (uint16_t)(shard - 1), ROLE_PRIMARY, shard);
+    synthetic_shard_role(it, 5, (uint16_t)(shard + 2), ROLE_REPLICA, shard);
   }
 }
 
 /* Operations on keys of a shard, on the route to its primary, for as long as the run's load. */
-static inline void shards_load(struct synthetic *it, uint8_t shard, enum operation_kind kind,
+static inline void shards_load(struct synthetic *it, uint16_t shard, enum operation_kind kind,
                                const struct synthetic_span *spans, uint32_t count) {
   const struct synthetic_load load = {.kind = kind,
                                       .client = shard,
@@ -39,7 +39,7 @@ static inline void shards_load(struct synthetic *it, uint8_t shard, enum operati
 }
 
 /* Writes that all fare alike, from one time to another. */
-static inline void shards_writes(struct synthetic *it, uint8_t shard, double from_s, double to_s,
+static inline void shards_writes(struct synthetic *it, uint16_t shard, double from_s, double to_s,
                                  struct synthetic_span span) {
   const struct synthetic_load load = {
       .shard = shard, .rate = 50, .from_s = from_s, .to_s = to_s, .spans = &span, .span_count = 1};
@@ -47,8 +47,8 @@ static inline void shards_writes(struct synthetic *it, uint8_t shard, double fro
 }
 
 /* All is well on the primary of the shard; rows are on both hosts. */
-static inline struct synthetic_span shard_ok(double from_s, uint8_t host, uint32_t timeline,
-                                             uint8_t shard) {
+static inline struct synthetic_span shard_ok(double from_s, uint16_t host, uint32_t timeline,
+                                             uint16_t shard) {
   return (struct synthetic_span){.from_s = from_s,
                                  .outcome = OUTCOME_OK,
                                  .latency_s = 0.002,
@@ -57,13 +57,13 @@ static inline struct synthetic_span shard_ok(double from_s, uint8_t host, uint32
                                  .rows = shard_hosts(shard)};
 }
 
-static inline void shards_well(struct synthetic *it, uint8_t shard) {
-  const struct synthetic_span span = shard_ok(0, (uint8_t)(shard - 1), shard, shard);
+static inline void shards_well(struct synthetic *it, uint16_t shard) {
+  const struct synthetic_span span = shard_ok(0, (uint16_t)(shard - 1), shard, shard);
   shards_load(it, shard, OPERATION_WRITE, &span, 1);
 }
 
 static inline void shards_all_well(struct synthetic *it) {
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) shards_well(it, shard);
+  for (uint16_t shard = 1; shard <= SHARD_COUNT; shard++) shards_well(it, shard);
 }
 
 /* Writes go on, but on shard 2 nobody answers from 30 s on: its replica is promoted at 51 s and

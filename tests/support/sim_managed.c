@@ -220,7 +220,7 @@ void sim_managed_make_raft_leader(struct sim_managed *managed, uint32_t voter) {
   fail_msg("voter %u never leads", voter);
 }
 
-void sim_managed_isolate(struct sim_managed *managed, uint8_t host, bool isolated) {
+void sim_managed_isolate(struct sim_managed *managed, uint16_t host, bool isolated) {
   for (uint32_t i = 0; i < managed->servers.world.host_count; i++)
-    if (i != host) sim_servers_cut(&managed->servers, host, (uint8_t)i, isolated);
+    if (i != host) sim_servers_cut(&managed->servers, host, (uint16_t)i, isolated);
 }

@@ -52,6 +52,6 @@ uint32_t sim_managed_raft_leader(struct sim_managed *managed);
 /* Runs until `voter` leads etcd: its leader is frozen for a while, as often as it takes. */
 void sim_managed_make_raft_leader(struct sim_managed *managed, uint32_t voter);
 /* Cuts a host off from all others, or joins it again. */
-void sim_managed_isolate(struct sim_managed *managed, uint8_t host, bool isolated);
+void sim_managed_isolate(struct sim_managed *managed, uint16_t host, bool isolated);
 
 #endif

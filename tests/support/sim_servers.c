@@ -47,7 +47,7 @@ void sim_servers_init(struct sim_servers *servers, uint32_t count, uint64_t seed
   struct sim_process *clients[HOSTS_MAX] = {NULL};
   for (uint32_t i = 0; i < count + SIM_CLIENT_HOSTS; i++) {
     struct host *host = &servers->hosts[i];
-    *host = (struct host){.index = (uint8_t)i, .kind = i < count ? HOST_SERVER : HOST_CLIENT};
+    *host = (struct host){.index = (uint16_t)i, .kind = i < count ? HOST_SERVER : HOST_CLIENT};
     snprintf(host->name, sizeof host->name, i < count ? "pg%u" : "client%u", i + 1);
     if (i < count) {
       servers->members[i] = host;
@@ -86,7 +86,7 @@ struct sim_postgres *sim_servers_at(struct sim_servers *servers, uint32_t member
   return sim_postgres_member(servers->cluster, member);
 }
 
-void sim_servers_cut(struct sim_servers *servers, uint8_t a, uint8_t b, bool cut) {
+void sim_servers_cut(struct sim_servers *servers, uint16_t a, uint16_t b, bool cut) {
   sim_link(&servers->world, a, b)->cut = cut;
   sim_link(&servers->world, b, a)->cut = cut;
 }
@@ -111,7 +111,7 @@ static void complete(struct request *request, const struct reply *reply) {
 }
 
 void sim_client_init(struct sim_client *client, struct sim_servers *servers, enum route route,
-                     uint8_t pinned_host, uint32_t identity) {
+                     uint16_t pinned_host, uint32_t identity) {
   struct error err = ERROR_INIT;
   *client = (struct sim_client){.servers = servers, .identity = identity};
   client->session = calloc(1, driver_sim_postgres.session_size);
@@ -119,7 +119,7 @@ void sim_client_init(struct sim_client *client, struct sim_servers *servers, enu
   struct session_spec spec = {.access = &servers->access,
                               .options = &servers->options,
                               .route = route,
-                              .from_host = (uint8_t)servers->count,
+                              .from_host = (uint16_t)servers->count,
                               .pinned_host = pinned_host,
                               .statements = statements,
                               .statement_count = sizeof statements / sizeof *statements,
@@ -182,7 +182,7 @@ enum outcome sim_client_do(struct sim_client *client, enum statement_meaning mea
 
 /* --- both ------------------------------------------------------------------------------------ */
 
-struct sim_bench *sim_bench_new(uint32_t count, enum route route, uint8_t pinned_host) {
+struct sim_bench *sim_bench_new(uint32_t count, enum route route, uint16_t pinned_host) {
   struct sim_bench *bench = calloc(1, sizeof *bench);
   assert_non_null(bench);
   sim_servers_init(&bench->servers, count, 1, NULL);

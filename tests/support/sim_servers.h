@@ -33,7 +33,7 @@ void sim_servers_release(struct sim_servers *servers);
 void sim_servers_run(struct sim_servers *servers, uint64_t for_ns);
 struct sim_postgres *sim_servers_at(struct sim_servers *servers, uint32_t member);
 /* Both directions between two hosts. */
-void sim_servers_cut(struct sim_servers *servers, uint8_t a, uint8_t b, bool cut);
+void sim_servers_cut(struct sim_servers *servers, uint16_t a, uint16_t b, bool cut);
 
 /* A client that sends one request at a time, and what became of the last. */
 struct sim_client {
@@ -49,7 +49,7 @@ struct sim_client {
   struct error why;
 };
 void sim_client_init(struct sim_client *client, struct sim_servers *servers, enum route route,
-                     uint8_t pinned_host, uint32_t identity);
+                     uint16_t pinned_host, uint32_t identity);
 void sim_client_release(struct sim_client *client);
 /* Connects, and runs the world until it is READY or LOST. */
 bool sim_client_connect(struct sim_client *client);
@@ -63,7 +63,7 @@ struct sim_bench {
   struct sim_client client;
 };
 /* With the defaults of sim_servers_init(); the client is not connected yet. */
-struct sim_bench *sim_bench_new(uint32_t count, enum route route, uint8_t pinned_host);
+struct sim_bench *sim_bench_new(uint32_t count, enum route route, uint16_t pinned_host);
 void sim_bench_free(struct sim_bench *bench);
 void sim_bench_run(struct sim_bench *bench, uint64_t for_ns);
 struct sim_postgres *sim_bench_at(struct sim_bench *bench, uint32_t member);

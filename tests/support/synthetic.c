@@ -86,7 +86,7 @@ void synthetic_operation(struct synthetic *it, const struct operation *operation
   it->operations[it->operation_count++] = *operation;
 }
 
-void synthetic_row(struct synthetic *it, uint8_t host, const struct final_row *row) {
+void synthetic_row(struct synthetic *it, uint16_t host, const struct final_row *row) {
   if (it->rows[host].count == it->rows[host].capacity) {
     it->rows[host].capacity = it->rows[host].capacity ? it->rows[host].capacity * 2 : 4096;
     it->rows[host].items =
@@ -96,7 +96,7 @@ void synthetic_row(struct synthetic *it, uint8_t host, const struct final_row *r
   it->rows[host].items[it->rows[host].count++] = *row;
 }
 
-void synthetic_remove_row(struct synthetic *it, uint8_t host, uint32_t identity,
+void synthetic_remove_row(struct synthetic *it, uint16_t host, uint32_t identity,
                           uint64_t sequence) {
   for (uint32_t i = 0; i < it->rows[host].count; i++) {
     struct final_row *row = &it->rows[host].items[i];
@@ -117,7 +117,7 @@ static const struct synthetic_span *span_at(const struct synthetic_load *load, d
 static void give_rows(struct synthetic *it, const struct operation *operation, uint32_t hosts) {
   const struct final_row row = {
       .identity = operation->identity, .sequence = operation->sequence, .value = operation->value};
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS_MAX; h++)
+  for (uint16_t h = 0; h < SYNTHETIC_HOSTS_MAX; h++)
     if (hosts >> h & 1) synthetic_row(it, h, &row);
 }
 
@@ -136,11 +136,11 @@ void synthetic_add_load(struct synthetic *it, const struct synthetic_load *load)
     struct operation operation = {.scheduled_ns = SECONDS(scheduled_s),
                                   .identity = identity,
                                   .client = load->client,
-                                  .workload = load->workload,
-                                  .shard = load->shard,
-                                  .kind = (uint8_t)load->kind,
-                                  .outcome = (uint8_t)span->outcome,
-                                  .route = (uint8_t)load->route,
+                                  .workload = load->workload & (WORKLOADS_MAX - 1),
+                                  .shard = load->shard & SHARD_MASK,
+                                  .kind = load->kind,
+                                  .outcome = span->outcome,
+                                  .route = load->route,
                                   .host = span->host,
                                   .timeline = span->timeline,
                                   .code = span->code ? code_pack(span->code) : 0};
@@ -162,14 +162,14 @@ void synthetic_add_load(struct synthetic *it, const struct synthetic_load *load)
 }
 
 void synthetic_event(struct synthetic *it, double time_s, enum event_kind kind, int32_t fault,
-                     uint8_t host, int64_t number, const char *text) {
+                     uint16_t host, int64_t number, const char *text) {
   struct event event = {
       .time_ns = SECONDS(time_s), .kind = kind, .fault = fault, .host = host, .number = number};
   snprintf(event.text, sizeof event.text, "%s", text ? text : "");
   it->sink->event(it->sink, &event);
 }
 
-void synthetic_role(struct synthetic *it, double time_s, uint8_t host, enum role role) {
+void synthetic_role(struct synthetic *it, double time_s, uint16_t host, enum role role) {
   const struct event event = {.time_ns = SECONDS(time_s),
                               .kind = EVENT_ROLE,
                               .fault = FAULT_NONE,
@@ -178,8 +178,8 @@ void synthetic_role(struct synthetic *it, double time_s, uint8_t host, enum role
   it->sink->event(it->sink, &event);
 }
 
-void synthetic_shard_role(struct synthetic *it, double time_s, uint8_t host, enum role role,
-                          uint8_t shard) {
+void synthetic_shard_role(struct synthetic *it, double time_s, uint16_t host, enum role role,
+                          uint16_t shard) {
   const struct event event = {.time_ns = SECONDS(time_s),
                               .kind = EVENT_ROLE,
                               .fault = FAULT_NONE,
@@ -189,14 +189,14 @@ void synthetic_shard_role(struct synthetic *it, double time_s, uint8_t host, enu
   it->sink->event(it->sink, &event);
 }
 
-void synthetic_sample(struct synthetic *it, double time_s, enum metric metric, uint8_t host,
+void synthetic_sample(struct synthetic *it, double time_s, enum metric metric, uint16_t host,
                       double value) {
   const struct sample sample = {
       .time_ns = SECONDS(time_s), .value = value, .metric = (uint16_t)metric, .host = host};
   it->sink->sample(it->sink, &sample);
 }
 
-void synthetic_fault(struct synthetic *it, int32_t fault, uint8_t host, double confirmed_s,
+void synthetic_fault(struct synthetic *it, int32_t fault, uint16_t host, double confirmed_s,
                      double healed_s) {
   synthetic_event(it, confirmed_s - 0.010, EVENT_FAULT_JOURNALED, fault, host, 0, "");
   synthetic_event(it, confirmed_s - 0.005, EVENT_FAULT_INJECTED, fault, host, 5000000, "");
@@ -257,7 +257,7 @@ static uint32_t host_count(const struct synthetic *it) {
 static void write_rows(struct synthetic *it) {
   static const char *const names[SYNTHETIC_HOSTS_MAX] = {"pg1", "pg2", "pg3", "pg4", "pg5", "pg6"};
   struct error err = ERROR_INIT;
-  for (uint8_t h = 0; h < host_count(it); h++) {
+  for (uint16_t h = 0; h < host_count(it); h++) {
     must(recorder_rows_begin(it->recorder, h, names[h], &err), &err);
     for (uint32_t i = 0; i < it->rows[h].count; i++)
       must(recorder_row(it->recorder, &it->rows[h].items[i], &err), &err);

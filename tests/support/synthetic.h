@@ -46,7 +46,7 @@ struct synthetic_span {
   double from_s;
   enum outcome outcome;
   double latency_s; /* of those that were sent: from scheduled to done */
-  uint8_t host;
+  uint16_t host;
   uint32_t timeline;
   uint32_t rows; /* bit h: host h has the row at the end */
   const char *code;
@@ -71,7 +71,8 @@ struct synthetic_load {
   enum operation_kind kind;
   enum route route;
   uint16_t client;
-  uint8_t workload, shard;
+  uint8_t workload;
+  uint16_t shard;
   double rate;                        /* a second; 0: 100 */
   double from_s, to_s;                /* both 0: as long as the run's load */
   const struct synthetic_span *spans; /* the first begins at 0 */
@@ -112,19 +113,20 @@ uint64_t synthetic_value(uint32_t identity, uint64_t sequence);
 void synthetic_operation(struct synthetic *it, const struct operation *operation);
 /* Writes bring their rows with them; identities are renewed after unknown ones. */
 void synthetic_add_load(struct synthetic *it, const struct synthetic_load *load);
-void synthetic_row(struct synthetic *it, uint8_t host, const struct final_row *row);
-void synthetic_remove_row(struct synthetic *it, uint8_t host, uint32_t identity, uint64_t sequence);
+void synthetic_row(struct synthetic *it, uint16_t host, const struct final_row *row);
+void synthetic_remove_row(struct synthetic *it, uint16_t host, uint32_t identity,
+                          uint64_t sequence);
 void synthetic_event(struct synthetic *it, double time_s, enum event_kind kind, int32_t fault,
-                     uint8_t host, int64_t number, const char *text);
-void synthetic_role(struct synthetic *it, double time_s, uint8_t host, enum role role);
+                     uint16_t host, int64_t number, const char *text);
+void synthetic_role(struct synthetic *it, double time_s, uint16_t host, enum role role);
 /* The host belongs to a shard, from 1. */
-void synthetic_shard_role(struct synthetic *it, double time_s, uint8_t host, enum role role,
-                          uint8_t shard);
-void synthetic_sample(struct synthetic *it, double time_s, enum metric metric, uint8_t host,
+void synthetic_shard_role(struct synthetic *it, double time_s, uint16_t host, enum role role,
+                          uint16_t shard);
+void synthetic_sample(struct synthetic *it, double time_s, enum metric metric, uint16_t host,
                       double value);
 /* Journaled 10 ms before, injected 5 ms before, confirmed at confirmed_s; healed when healed_s >
  * 0. */
-void synthetic_fault(struct synthetic *it, int32_t fault, uint8_t host, double confirmed_s,
+void synthetic_fault(struct synthetic *it, int32_t fault, uint16_t host, double confirmed_s,
                      double healed_s);
 /* The crash of pg1 that everyone knows: in effect at 30 s, detected at 50, pg2 promoted at 51 and
  * writable at 52, healed at 60, redundant at 65. `rate` writes a second on the primary. */

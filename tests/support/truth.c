@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "sim/truth.h"
 
-#define CLIENTS_MAX 4096
+#define CLIENTS_KNOWN 4096
 /* Measured values are seconds in a double: a tick of 1 ns is kept up to some months. */
 #define TICK_S 1e-8
 
@@ -28,8 +28,8 @@ struct truth {
   const struct sim_truth_event *events;
   const struct sim_truth_row *rows;
   struct sim_truth_row *sorted_rows;
-  uint8_t client_kinds[CLIENTS_MAX]; /* by client */
-  uint16_t *clients;                 /* by identity; UINT16_MAX: nobody's */
+  uint8_t client_kinds[CLIENTS_KNOWN]; /* by client */
+  uint32_t *clients;                   /* by identity; UINT32_MAX: nobody's */
   struct truth_check *check;
 };
 
@@ -66,22 +66,22 @@ static int take_operation(void *data, const struct record_item *item, struct err
   (void)err;
   if (item->operation) {
     const struct operation *o = item->operation;
-    if (o->client >= CLIENTS_MAX || o->kind != OPERATION_WRITE) return 0;
+    if (o->client >= CLIENTS_KNOWN || o->kind != OPERATION_WRITE) return 0;
     truth->client_kinds[o->client] = o->route == ROUTE_PRIMARY ? CLIENT_ROUTE : CLIENT_PINNED;
   } else if (item->event && item->event->kind == EVENT_IDENTITY) {
     uint32_t identity = (uint32_t)item->event->number;
     if (identity <= truth->run->record.info.identity_count)
-      truth->clients[identity] = (uint16_t)item->event->number2;
+      truth->clients[identity] = (uint32_t)item->event->number2;
   }
   return 0;
 }
 
 static enum client_kind kind_of(const struct truth *truth, uint32_t identity) {
   if (identity > truth->run->record.info.identity_count) return CLIENT_OTHER;
-  uint16_t client = truth->clients[identity];
+  uint32_t client = truth->clients[identity];
   /* Every client begins under the identity that follows its number. */
-  if (client == UINT16_MAX) client = (uint16_t)(identity - 1);
-  return client < CLIENTS_MAX ? (enum client_kind)truth->client_kinds[client] : CLIENT_OTHER;
+  if (client == UINT32_MAX) client = identity - 1;
+  return client < CLIENTS_KNOWN ? (enum client_kind)truth->client_kinds[client] : CLIENT_OTHER;
 }
 
 static int compare_rows(const void *left, const void *right) {
@@ -132,8 +132,9 @@ static bool is_ack_of(const struct host_set *set, const struct sim_truth_ack *ac
 
 static bool is_event_of(const struct host_set *set, const struct sim_truth_event *event) {
   if (set->shard == 0) return true;
-  return event->kind == SIM_TRUTH_LEADER ? event->number == set->shard
-                                         : event->host < 64 && (set->hosts >> event->host & 1);
+  return event->kind == SIM_TRUTH_LEADER
+             ? event->number == set->shard
+             : event->host < HOSTS_MAX && bits_has(&set->hosts, event->host);
 }
 
 /* --- faults ---------------------------------------------------------------------------------- */
@@ -163,7 +164,7 @@ static bool find_gap(const struct truth *truth, const struct fault_info *fault,
 }
 
 /* When that host last began to take writes before `before_ns`. */
-static uint64_t accepting_since(const struct truth *truth, uint8_t host, uint64_t before_ns) {
+static uint64_t accepting_since(const struct truth *truth, uint16_t host, uint64_t before_ns) {
   uint64_t since_ns = 0;
   for (uint64_t i = 0; i < truth->head->event_count; i++) {
     const struct sim_truth_event *event = &truth->events[i];
@@ -284,7 +285,7 @@ static void compare_detection(struct truth *truth, int32_t index) {
   const struct fault_info *fault = &truth->run->record.info.faults[index];
   const struct measure *measure = simulated_measure(truth->run, "detection_time", index);
   if (!measure || !measure->known) return;
-  uint8_t leader = HOST_NONE;
+  uint16_t leader = HOST_NONE;
   for (uint64_t i = 0; i < truth->head->event_count; i++) {
     const struct sim_truth_event *event = &truth->events[i];
     if (event->kind != SIM_TRUTH_LEADER || !is_event_of(set_of(truth, fault), event)) continue;
@@ -338,16 +339,18 @@ static int compare_data(struct truth *truth, struct error *err) {
 /* How long two hosts of a set took writes at the same time. */
 static uint64_t both_ns_of(const struct truth *truth, const struct host_set *set) {
   uint64_t both_ns = 0, since_ns = 0;
-  uint64_t accepting = 0; /* bit: host */
+  struct bits accepting = {{0}}; /* hosts */
   for (uint64_t i = 0; i < truth->head->event_count; i++) {
     const struct sim_truth_event *event = &truth->events[i];
     if (event->kind != SIM_TRUTH_ACCEPTING || !is_event_of(set, event)) continue;
-    if (accepting & (accepting - 1)) both_ns += event->time_ns - since_ns;
+    if (bits_count(&accepting) > 1) both_ns += event->time_ns - since_ns;
     since_ns = event->time_ns;
-    uint64_t bit = UINT64_C(1) << event->host;
-    accepting = event->number ? accepting | bit : accepting & ~bit;
+    if (event->number)
+      bits_add(&accepting, event->host);
+    else
+      bits_remove(&accepting, event->host);
   }
-  if (accepting & (accepting - 1)) both_ns += truth->run->record.info.end_ns - since_ns;
+  if (bits_count(&accepting) > 1) both_ns += truth->run->record.info.end_ns - since_ns;
   return both_ns;
 }
 

@@ -63,7 +63,7 @@ static int make_world(struct town *town, struct error *err) {
                               10 * NS_PER_US, err);
   if (status < 0) return status;
   struct sim_process *clients[HOSTS_MAX] = {[CLIENT_HOST] = &town->client};
-  for (uint8_t i = 0; i < MEMBERS; i++) {
+  for (uint16_t i = 0; i < MEMBERS; i++) {
     town->hosts[i] = (struct host){.index = i};
     town->members[i] = &town->hosts[i];
     town->endpoints[i] = (struct endpoint){.host = i, .name = "pg"};

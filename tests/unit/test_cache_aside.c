@@ -55,7 +55,7 @@ static void bench_init(struct bench *bench, enum cache_mitigation mitigation) {
                   .reconnect_delay_ns = 50 * MS},
       .origin = {.client = {.connect_timeout_ns = NS_PER_S}, .idle_ns = NS_PER_S}};
   for (int i = 0; i < 2; i++) {
-    bench->hosts[i] = (struct host){.index = (uint8_t)(3 + i), .kind = HOST_CLIENT};
+    bench->hosts[i] = (struct host){.index = (uint16_t)(3 + i), .kind = HOST_CLIENT};
     bench->client_hosts[i] = &bench->hosts[i];
   }
   load->env.workload = &workload_cache_aside;

@@ -295,7 +295,7 @@ static struct operation random_operation(struct prng *prng) {
       prng_below(prng, 10) < 8 ? prng_below(prng, 20 * NS_PER_MS) : prng_below(prng, 15 * NS_PER_S);
   operation.sent_ns = operation.scheduled_ns;
   operation.done_ns = operation.scheduled_ns + latency_ns;
-  operation.outcome = (uint8_t)(prng_below(prng, 3) == 0 ? OUTCOME_UNKNOWN : OUTCOME_OK);
+  operation.outcome = (prng_below(prng, 3) == 0 ? OUTCOME_UNKNOWN : OUTCOME_OK);
   return operation;
 }
 

@@ -11,8 +11,8 @@ static void add(struct synthetic *it, uint16_t client, enum operation_kind kind,
                                       .done_ns = SECONDS(done_s),
                                       .identity = client + 1u,
                                       .client = client,
-                                      .kind = (uint8_t)kind,
-                                      .outcome = (uint8_t)outcome,
+                                      .kind = kind,
+                                      .outcome = outcome,
                                       .route = ROUTE_PRIMARY,
                                       .host = outcome == OUTCOME_OK ? PG1 : HOST_NONE};
   if (sent_s <= 0) assert_int_not_equal(outcome, OUTCOME_OK);

@@ -5,7 +5,7 @@
 
 struct reign {
   double from_s, to_s, latency_s;
-  uint8_t host;
+  uint16_t host;
   uint32_t timeline;
 };
 

@@ -14,7 +14,7 @@ static struct operation operation_at(enum operation_kind kind, double sent_s, ui
                             .identity = owner,
                             .read_identity = owner,
                             .client = 3,
-                            .kind = (uint8_t)kind,
+                            .kind = kind,
                             .outcome = OUTCOME_OK,
                             .route = ROUTE_PRIMARY,
                             .host = PG1,

@@ -83,7 +83,7 @@ static void test_sequence_gaps_are_not_loss(void **state) {
                                         .timeline = 1};
     const struct final_row row = {.identity = 1, .sequence = i * 1000003, .value = i};
     synthetic_operation(&it, &operation);
-    for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
+    for (uint16_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
   }
   synthetic_role(&it, 5, PG1, ROLE_PRIMARY);
   it.identities = 1;
@@ -149,7 +149,7 @@ static void test_guilty_of_a_row_nobody_wrote(void **state) {
   (void)state;
   synthetic_begin(&it, NULL);
   add_good_load(&it);
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
+  for (uint16_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
   expect_fail(&it, "phantom", 1, "phantom",
               "row (identity 1, sequence 999999) is on 3 hosts, and no client ever wrote it");
 }
@@ -171,7 +171,7 @@ static void test_guilty_of_a_refused_write_that_is_there(void **state) {
   add_good_load(&it);
   synthetic_identity(&it);
   synthetic_operation(&it, &refused);
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
+  for (uint16_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
   expect_fail(&it, "phantom", 1, "phantom",
               "row (identity 2, sequence 7) is on 3 hosts, though the write was reported as fail "
               "(40001) at 20.500000 s");
@@ -207,7 +207,7 @@ static void test_guilty_of_another_value(void **state) {
   (void)state;
   synthetic_begin(&it, NULL);
   add_good_load(&it);
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) {
+  for (uint16_t h = 0; h < SYNTHETIC_HOSTS; h++) {
     synthetic_remove_row(&it, h, 1, 12);
     synthetic_row(&it, h, &row);
   }
@@ -266,7 +266,7 @@ static void test_without_a_primary_hosts_that_agree_tell_the_truth(void **state)
   synthetic_begin(&it, NULL);
   add_good_load(&it);
   synthetic_role(&it, 80, PG1, ROLE_NONE);
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_remove_row(&it, h, 1, 12);
+  for (uint16_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_remove_row(&it, h, 1, 12);
   judge(&it);
   assert_int_equal(it.record.info.final_primary, HOST_NONE);
   EXPECT(&it, {"data_loss", FAULT_NONE, 1});
@@ -338,7 +338,7 @@ static void test_an_incomplete_record_gives_lower_bounds(void **state) {
   options.dropped = 5;
   synthetic_begin(&it, &options);
   add_crash_with_loss(&it);
-  for (uint8_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
+  for (uint16_t h = 0; h < SYNTHETIC_HOSTS; h++) synthetic_row(&it, h, &row);
   judge(&it);
   const struct measure *measure = synthetic_measure(&it, "data_loss", FAULT_NONE);
   assert_true(!measure->known && measure->floor);

@@ -10,11 +10,11 @@ struct history {
   struct synthetic_span spans[8]; /* how the writes on the primary fare */
   struct {
     double at_s;
-    uint8_t host;
+    uint16_t host;
     int64_t timeline; /* 0: it does not say */
   } promotions[5];    /* the last one lasts */
   struct {
-    uint8_t host;
+    uint16_t host;
     double from_s, to_s;
   } faults[3];
   struct synthetic_value expected[8];

@@ -4,7 +4,7 @@
 #include "support/synthetic.h"
 #include "support/test.h"
 
-static void add(struct synthetic *it, enum operation_kind kind, enum route route, uint8_t host,
+static void add(struct synthetic *it, enum operation_kind kind, enum route route, uint16_t host,
                 double sent_s, double latency_s, uint32_t identity, uint64_t number) {
   bool write = kind == OPERATION_WRITE || kind == OPERATION_HEARTBEAT_WRITE;
   const struct operation operation = {.scheduled_ns = SECONDS(sent_s),
@@ -15,9 +15,9 @@ static void add(struct synthetic *it, enum operation_kind kind, enum route route
                                       .identity = identity,
                                       .read_identity = write ? 0 : identity,
                                       .client = 3,
-                                      .kind = (uint8_t)kind,
+                                      .kind = kind,
                                       .outcome = OUTCOME_OK,
-                                      .route = (uint8_t)route,
+                                      .route = route,
                                       .host = host,
                                       .timeline = 1};
   if (identity > it->identities) it->identities = identity;
@@ -28,7 +28,7 @@ static void judge(struct synthetic *it, const struct checker *checker) {
   synthetic_judge(it, checker, NULL);
 }
 
-static double host_value(const struct synthetic *it, const char *name, uint8_t host) {
+static double host_value(const struct synthetic *it, const char *name, uint16_t host) {
   for (uint32_t i = 0; i < it->result.finding_count; i++)
     for (uint32_t j = 0; j < it->result.findings[i].measure_count; j++) {
       const struct measure *measure = &it->result.findings[i].measures[j];

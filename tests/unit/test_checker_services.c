@@ -37,7 +37,7 @@ static void add_writes(struct synthetic *it, uint8_t workload, const struct synt
   add_writes_at(it, workload, 50, spans, count);
 }
 
-static struct synthetic_span ok_on(double from_s, uint8_t host, uint32_t timeline) {
+static struct synthetic_span ok_on(double from_s, uint16_t host, uint32_t timeline) {
   return (struct synthetic_span){.from_s = from_s,
                                  .outcome = OUTCOME_OK,
                                  .latency_s = 0.002,
@@ -63,7 +63,7 @@ static void redis_crash(struct synthetic *it) {
 }
 
 /* PostgreSQL is well, Redis fails over, and the one fault is of `host` at that time. */
-static void begin_failover(struct synthetic *it, uint8_t host, double at_s) {
+static void begin_failover(struct synthetic *it, uint16_t host, double at_s) {
   begin(it, 1);
   postgres_well(it);
   redis_crash(it);

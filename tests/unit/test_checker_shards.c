@@ -30,10 +30,10 @@ static void test_facts_of_shards(void **state) {
   assert_int_equal(info->service_count, 1);
   assert_int_equal(info->set_count, SHARD_COUNT);
   assert_int_equal(info->final_primary, HOST_NONE);
-  const uint8_t primaries[] = {PG1, PG5, PG3};
-  for (uint8_t i = 0; i < SHARD_COUNT; i++) {
+  const uint16_t primaries[] = {PG1, PG5, PG3};
+  for (uint16_t i = 0; i < SHARD_COUNT; i++) {
     assert_int_equal(info->sets[i].shard, i + 1);
-    assert_int_equal(info->sets[i].hosts, shard_hosts((uint8_t)(i + 1)));
+    assert_int_equal(info->sets[i].hosts.words[0], shard_hosts((uint16_t)(i + 1)));
     assert_int_equal(info->sets[i].final_primary, primaries[i]);
     assert_true(info->sets[i].write_rate > 49.9 && info->sets[i].write_rate < 50.1);
   }
@@ -179,8 +179,8 @@ static void test_reads_of_a_shard_have_their_own_outage(void **state) {
   const struct synthetic_span down[] = {shard_ok(0, PG2, 2, 2), DOWN(30), shard_ok(35, PG2, 2, 2)};
   (void)state;
   shards_begin(&it, 0);
-  for (uint8_t shard = 1; shard <= SHARD_COUNT; shard++) {
-    const struct synthetic_span ok = shard_ok(0, (uint8_t)(shard - 1), shard, shard);
+  for (uint16_t shard = 1; shard <= SHARD_COUNT; shard++) {
+    const struct synthetic_span ok = shard_ok(0, (uint16_t)(shard - 1), shard, shard);
     shards_load(&it, shard, OPERATION_READ_OWN, shard == 2 ? down : &ok, shard == 2 ? 3 : 1);
   }
   judge(&it);

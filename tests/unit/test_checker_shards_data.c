@@ -133,7 +133,7 @@ static void test_a_replica_that_changed_its_shard_is_of_the_last(void **state) {
 
 /* --- primaries ------------------------------------------------------------------------------- */
 
-static void add_pinned(struct synthetic *it, uint8_t host, uint8_t shard, uint32_t timeline,
+static void add_pinned(struct synthetic *it, uint16_t host, uint16_t shard, uint32_t timeline,
                        double from_s, double to_s) {
   const struct synthetic_span span = shard_ok(0, host, timeline, shard);
   const struct synthetic_load load = {.route = ROUTE_PINNED,
@@ -183,7 +183,7 @@ static void test_shards_do_not_take_turns(void **state) {
 
 /* --- replicas -------------------------------------------------------------------------------- */
 
-static void add_beat(struct synthetic *it, uint8_t shard, uint8_t host, double time_s,
+static void add_beat(struct synthetic *it, uint16_t shard, uint16_t host, double time_s,
                      uint64_t written, uint64_t read) {
   const struct operation operation = {
       .scheduled_ns = SECONDS(time_s),
@@ -195,7 +195,7 @@ static void add_beat(struct synthetic *it, uint8_t shard, uint8_t host, double t
       .kind = written ? OPERATION_HEARTBEAT_WRITE : OPERATION_HEARTBEAT_READ,
       .route = written ? ROUTE_PRIMARY : ROUTE_REPLICA,
       .host = host,
-      .shard = shard};
+      .shard = shard & SHARD_MASK};
   synthetic_operation(it, &operation);
 }
 

@@ -85,7 +85,7 @@ static void test_as_many_hosts_as_there_may_be(void **state) {
   scenario.client_hosts = 3;
   count = 77;
   assert_int_equal(hosts_plan(&scenario, *state, hosts, &count, &err), STATUS_USAGE);
-  assert_non_null(strstr(err.message, "more than 64 hosts"));
+  assert_non_null(strstr(err.message, "more than 1024 hosts"));
   assert_int_equal(count, 77);
 }
 

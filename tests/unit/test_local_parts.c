@@ -144,7 +144,7 @@ static void addresses_follow_the_order_of_hosts(void **state) {
   char address[48];
   local_network_address(0, address);
   assert_string_equal(address, "10.213.0.11");
-  local_network_address(HOSTS_MAX - 1, address);
+  local_network_address(LOCAL_HOSTS_MAX - 1, address);
   assert_string_equal(address, "10.213.0.74");
 }
 

@@ -114,10 +114,10 @@ static void lab_init(struct lab *lab, uint32_t servers, const char *const given[
   uint32_t count = servers + CLIENTS + 1;
   for (uint32_t i = 0; i < count; i++) {
     enum host_kind kind = i < servers ? HOST_SERVER : i + 1 < count ? HOST_CLIENT : HOST_MONITOR;
-    lab->hosts[i] = (struct host){.index = (uint8_t)i, .kind = kind};
+    lab->hosts[i] = (struct host){.index = (uint16_t)i, .kind = kind};
     snprintf(lab->hosts[i].name, HOST_NAME_SIZE, "h%u", i);
     lab->members[i] = &lab->hosts[i];
-    lab->endpoints[i] = (struct endpoint){.host = (uint8_t)i, .port = PORT};
+    lab->endpoints[i] = (struct endpoint){.host = (uint16_t)i, .port = PORT};
   }
   lab->cluster = (struct cluster){
       .provider = &lab_provider, .hosts = lab->hosts, .host_count = count, .state = lab};

@@ -27,7 +27,7 @@ static struct fixture steady(void) {
   struct fixture f = {.view = {.primary = PRIMARY, .leader = PRIMARY},
                       .rule = {.lag_bound_bytes = 1000, .synchronous_count = 1}};
   f.view.hosts[PRIMARY] = (struct host_view){.role = ROLE_PRIMARY, .writable = true, .timeline = 1};
-  for (uint8_t i = 0; i < COUNT; i++) {
+  for (uint16_t i = 0; i < COUNT; i++) {
     f.words[i].host = i;
     if (i == PRIMARY) continue;
     const struct receiver_word receiver = receives(7);

@@ -59,8 +59,8 @@ static void write_once(struct fixture *f, enum outcome outcome, enum route route
   struct operation operation = {.scheduled_ns = f->time.now_ns - f->start_ns,
                                 .done_ns = f->time.now_ns - f->start_ns,
                                 .kind = OPERATION_WRITE,
-                                .outcome = (uint8_t)outcome,
-                                .route = (uint8_t)route};
+                                .outcome = outcome,
+                                .route = route};
   assert_true(recorder_operation(f->recorder, 0, &operation));
 }
 
@@ -126,12 +126,12 @@ static void test_writes_that_hang_are_no_success(void **state) {
   assert_true(recovered(f));
 }
 
-static void write_to(struct fixture *f, uint8_t workload, uint8_t shard) {
+static void write_to(struct fixture *f, uint8_t workload, uint16_t shard) {
   struct operation operation = {.scheduled_ns = f->time.now_ns - f->start_ns,
                                 .done_ns = f->time.now_ns - f->start_ns,
                                 .kind = OPERATION_WRITE,
-                                .workload = workload,
-                                .shard = shard,
+                                .workload = workload & (WORKLOADS_MAX - 1),
+                                .shard = shard & SHARD_MASK,
                                 .outcome = OUTCOME_OK,
                                 .route = ROUTE_PRIMARY};
   assert_true(recorder_operation(f->recorder, 0, &operation));
@@ -142,7 +142,7 @@ static void test_a_shard_that_hangs_is_no_success(void **state) {
   struct fixture *f = *state;
   for (uint32_t periods = 0; periods < 120; periods++) {
     bool hangs = periods >= 50 && periods < 90;
-    for (uint8_t shard = 1; shard <= 3; shard++)
+    for (uint16_t shard = 1; shard <= 3; shard++)
       for (uint32_t n = 0; n < 5 && !(hangs && shard == 2); n++) write_to(f, 0, shard);
     pass(f, 1, 0, 0);
     if (periods == 49) assert_true(recovered(f));

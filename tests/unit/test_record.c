@@ -76,7 +76,7 @@ static void test_facts_follow_from_the_events(void **state) {
   assert_int_equal(info->faults[0].host, PG1);
   assert_string_equal(info->faults[0].injector, "host-crash");
   assert_int_equal(info->final_primary, PG2);
-  assert_int_equal(info->final_hosts, 7);
+  assert_int_equal(info->final_hosts.words[0], 7);
   assert_true(info->complete);
   assert_true(info->write_rate > 19.99 && info->write_rate < 20.01);
   assert_string_equal(it.record.provider, "sim");
@@ -97,7 +97,7 @@ static void test_facts_follow_from_the_events(void **state) {
 
 struct order {
   uint64_t last_ns, operations, samples, events, rows;
-  uint8_t last_host;
+  uint16_t last_host;
   bool rows_first;
 };
 
@@ -231,7 +231,7 @@ static void test_damaged_run_json(void **state) {
       {"{\"schema\": \"gameday/run/v1\",\n  \"hosts\": [}", "run.json:2:13: "},
       {"[]", "run.json: schema is not gameday/run/v1"},
       {"{\"schema\": \"gameday/run/v2\"}", "run.json: schema is not gameday/run/v1"},
-      {"{\"schema\": \"gameday/run/v1\"}", "run.json: hosts must be a list of at most 64"},
+      {"{\"schema\": \"gameday/run/v1\"}", "run.json: hosts must be a list of at most 1024"},
       {"{\"schema\": \"gameday/run/v1\", \"hosts\": [{}], \"faults\": []}",
        "run.json: a host has no usable name"},
       {"{\"schema\": \"gameday/run/v1\", \"hosts\": [{\"name\": \"../x\"}], \"faults\": []}",
@@ -364,6 +364,12 @@ static void test_damaged_heads(void **state) {
   write_file(&it, "operations.bin", file.data, file.length);
   expect_damage(&it, "operations.bin is damaged: it does not begin as such a file must");
   file.data[0] = 'G';
+  file.data[7] = 1;
+  write_file(&it, "operations.bin", file.data, file.length);
+  expect_damage(&it,
+                "operations.bin is of version 1 of this file, and this gameday reads version 2; "
+                "judge it with the gameday that wrote it (gameday_version in run.json)");
+  file.data[7] = 2;
   file.data[12] = 65;
   write_file(&it, "operations.bin", file.data, file.length);
   expect_damage(&it,
@@ -388,17 +394,45 @@ static void test_missing_files(void **state) {
   synthetic_release(&it);
 }
 
+/* Where docs/record.md says that the packed fields are. */
+#define PACKED_CLIENT 56
+#define PACKED_SHARD 62
+
+static void test_packed_fields_are_where_the_docs_say(void **state) {
+  (void)state;
+  const struct operation operation = {.client = 0xABCDE,
+                                      .workload = 37,
+                                      .outcome = OUTCOME_UNKNOWN,
+                                      .route = ROUTE_PROXY,
+                                      .host = 1003,
+                                      .shard = SHARDS_MAX,
+                                      .kind = OPERATION_REGISTER_CAS};
+  uint32_t word;
+  uint16_t half;
+  memcpy(&word, (const char *)&operation + PACKED_CLIENT, sizeof word);
+  memcpy(&half, (const char *)&operation + PACKED_SHARD, sizeof half);
+  assert_int_equal(word & 0xFFFFF, 0xABCDE);
+  assert_int_equal(word >> 20 & 63, 37);
+  assert_int_equal(word >> 26 & 7, OUTCOME_UNKNOWN);
+  assert_int_equal(word >> 29, ROUTE_PROXY);
+  assert_int_equal(offsetof(struct operation, host), 60);
+  assert_int_equal(half & SHARD_MASK, SHARDS_MAX);
+  assert_int_equal(half >> 11, OPERATION_REGISTER_CAS);
+  assert_true(OUTCOME_COUNT < 8 && ROUTE_COUNT < 8 && OPERATION_KIND_COUNT < 32);
+}
+
 static void test_damaged_operations_are_located(void **state) {
   static const struct {
     size_t offset;
     uint8_t byte;
     const char *message;
   } cases[] = {
-      {offsetof(struct operation, kind), 99, "kind 99 is not known"},
-      {offsetof(struct operation, outcome), 4, "outcome 4 is not known"},
-      {offsetof(struct operation, route), 200, "route 200 is not known"},
+      {PACKED_SHARD + 1, 31 << 3, "kind 31 is not known"},
+      {PACKED_CLIENT + 3, 4 << 2, "outcome 4 is not known"},
+      {PACKED_CLIENT + 3, 6 << 5, "route 6 is not known"},
       {offsetof(struct operation, host), 4, "host 4 is not in run.json"},
-      {offsetof(struct operation, shard), 65, "shard 65 is out of range"},
+      {offsetof(struct operation, host) + 1, 3, "host 768 is not in run.json"},
+      {PACKED_SHARD + 1, 7, "shard 1792 is out of range"},
       {offsetof(struct operation, done_ns) + 7, 255, "a time is out of range"},
       {offsetof(struct operation, scheduled_ns) + 7, 1, "a time is out of range"},
       {offsetof(struct operation, sent_ns) + 5, 40, "it was done before it was sent"},
@@ -484,7 +518,7 @@ static void test_a_run_cut_short(void **state) {
   reopen(&it);
   assert_true(it.record.info.load_end_ns == it.record.info.end_ns);
   assert_false(it.record.info.complete);
-  assert_int_equal(it.record.info.final_hosts, 0);
+  assert_false(bits_any(&it.record.info.final_hosts));
   synthetic_judge(&it, NULL, NULL);
   assert_int_equal(it.result.verdict, VERDICT_UNKNOWN);
   assert_false(it.result.trusted);
@@ -523,6 +557,7 @@ int main(void) {
       cmocka_unit_test(test_a_cut_record_accuses_nobody),
       cmocka_unit_test(test_damaged_heads),
       cmocka_unit_test(test_missing_files),
+      cmocka_unit_test(test_packed_fields_are_where_the_docs_say),
       cmocka_unit_test(test_damaged_operations_are_located),
       cmocka_unit_test(test_damaged_samples_are_located),
       cmocka_unit_test(test_a_file_that_shrinks_while_it_is_read),

@@ -37,8 +37,8 @@ static void test_shards_own_equal_ranges(void **state) {
   for (unsigned shards = 1; shards <= 255; shards++) {
     for (unsigned shard = 0; shard < shards; shard++) {
       unsigned first = shard * REDIS_SLOTS / shards, end = (shard + 1) * REDIS_SLOTS / shards;
-      assert_int_equal(redis_slot_shard((uint16_t)first, (uint8_t)shards), shard + 1);
-      assert_int_equal(redis_slot_shard((uint16_t)(end - 1), (uint8_t)shards), shard + 1);
+      assert_int_equal(redis_slot_shard((uint16_t)first, (uint16_t)shards), shard + 1);
+      assert_int_equal(redis_slot_shard((uint16_t)(end - 1), (uint16_t)shards), shard + 1);
     }
   }
 }
@@ -48,10 +48,10 @@ static void test_a_tag_leads_to_its_shard(void **state) {
   char tag[REDIS_TAG_SIZE];
   for (unsigned shards = 1; shards <= 255; shards += 2) {
     for (unsigned shard = 1; shard <= shards; shard++) {
-      redis_shard_tag((uint8_t)shard, (uint8_t)shards, tag);
+      redis_shard_tag((uint16_t)shard, (uint16_t)shards, tag);
       char key[64];
       snprintf(key, sizeof key, "gd:w:%s1:2", tag);
-      assert_int_equal(redis_slot_shard(slot_of(key), (uint8_t)shards), shard);
+      assert_int_equal(redis_slot_shard(slot_of(key), (uint16_t)shards), shard);
     }
   }
   redis_shard_tag(0, 3, tag);

@@ -52,7 +52,7 @@ static void fail_over(struct cluster_bench *cluster) {
 }
 
 /* Appends that row of identity 1; this host acknowledges it. */
-static void append_on(struct redis_bench *bench, int64_t sequence, uint8_t host) {
+static void append_on(struct redis_bench *bench, int64_t sequence, uint16_t host) {
   redis_bench_append_gets(bench, 1, sequence, OUTCOME_OK, "");
   assert_int_equal(bench->last.host, host);
 }
@@ -285,8 +285,8 @@ static void test_pinned_session_writes_keys_of_its_shard(void **state) {
       "$89\r\n" FAKE_REDIS_ID_A " :0@0 myself,master - 0 0 " SECOND_SLOTS "\r\n";
   for (uint32_t i = 0; i < 2; i++) {
     /* The pinned host is number 0: the first fake, then the second. */
-    bench->endpoints[0].host = (uint8_t)i;
-    bench->endpoints[1].host = (uint8_t)(1 - i);
+    bench->endpoints[0].host = (uint16_t)i;
+    bench->endpoints[1].host = (uint16_t)(1 - i);
     fake_redis_reply_to(&bench->fakes[i], "CLUSTER NODES", i == 0 ? nodes_first : nodes_second);
     redis_bench_open(bench, ROUTE_PINNED, 1);
     uint32_t replies = bench->replies;
@@ -295,7 +295,7 @@ static void test_pinned_session_writes_keys_of_its_shard(void **state) {
     redis_bench_assert_reply(bench, OUTCOME_OK, "");
     assert_int_equal(bench->last.shard, i + 1);
     char tag[REDIS_TAG_SIZE], command[64];
-    redis_shard_tag((uint8_t)(i + 1), 2, tag);
+    redis_shard_tag((uint16_t)(i + 1), 2, tag);
     snprintf(command, sizeof command, "SET gd:w:%s3:1 5:xyz\n", tag);
     assert_int_equal(fake_redis_seen(&bench->fakes[i], command), 1);
     assert_int_equal(fake_redis_seen(&bench->fakes[i], "READONLY"), 1);

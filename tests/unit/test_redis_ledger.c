@@ -17,7 +17,7 @@ struct ledger {
   uint32_t count;
 };
 
-static void ledger_init(struct ledger *ledger, uint8_t shards) {
+static void ledger_init(struct ledger *ledger, uint16_t shards) {
   *ledger = (struct ledger){.config = {.rate = 100,
                                        .clients = 4,
                                        .payload = 8,
@@ -62,7 +62,7 @@ static struct request send(struct ledger *ledger, const char *name, uint32_t nth
                           .class = find_class(ledger, name, nth),
                           .identity = 7,
                           .acknowledged = 41};
-  struct operation operation = {.kind = (uint8_t)kind, .identity = 7, .sequence = 42};
+  struct operation operation = {.kind = kind, .identity = 7, .sequence = 42};
   struct request request = {.statement = UINT32_MAX};
   workload_redis_ledger.submit(&client, &operation, &request, payload);
   assert_true(client.class->uses >> request.statement & 1);
@@ -72,7 +72,7 @@ static struct request send(struct ledger *ledger, const char *name, uint32_t nth
 static void test_each_host_and_each_shard_has_its_clients(void **state) {
   (void)state;
   struct ledger ledger;
-  for (uint8_t shards = 0; shards <= 6; shards++) {
+  for (uint16_t shards = 0; shards <= 6; shards++) {
     ledger_init(&ledger, shards);
     ledger_classes(&ledger);
     assert_int_equal(count_class(&ledger, "writer"), 1);
@@ -138,7 +138,7 @@ static void test_each_shard_has_a_beat_of_its_own(void **state) {
         send(&ledger, "heartbeat-writer", i, OPERATION_HEARTBEAT_WRITE, payload);
     assert_int_equal(request.statement, REDIS_LEDGER_HEARTBEAT_SET_SHARD);
     snprintf(tag, sizeof tag, "{%d}:", (int)request.numbers[1]);
-    redis_shard_tag((uint8_t)(i + 1), 5, expected);
+    redis_shard_tag((uint16_t)(i + 1), 5, expected);
     assert_string_equal(tag, expected);
   }
 }

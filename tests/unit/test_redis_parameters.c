@@ -158,8 +158,8 @@ static void test_shards_of_hosts(void **state) {
   struct redis_config config = defaults(REDIS_CLUSTER);
   config.replicas = 2;
   assert_int_equal(redis_shards(&config), 3);
-  static const uint8_t shards[] = {1, 2, 3, 1, 2, 3, 1, 2, 3, 0};
-  for (uint32_t i = 0; i < sizeof shards; i++)
+  static const uint16_t shards[] = {1, 2, 3, 1, 2, 3, 1, 2, 3, 0};
+  for (uint32_t i = 0; i < sizeof shards / sizeof *shards; i++)
     assert_int_equal(redis_first_shard(&config, i), shards[i]);
   config = defaults(REDIS_SENTINEL);
   assert_int_equal(redis_shards(&config), 0);

@@ -102,12 +102,12 @@ static void test_each_shard_has_its_own(void **state) {
     words[i] = (struct redis_word){.answers = true,
                                    .primary = true,
                                    .writable = true,
-                                   .shard = (uint8_t)(i + 1),
+                                   .shard = (uint16_t)(i + 1),
                                    .history = i + 1,
                                    .from = UINT32_MAX,
                                    .listed = 1u << (i + 2)};
     words[i + 2] = (struct redis_word){
-        .answers = true, .shard = (uint8_t)(i + 1), .history = i + 1, .from = i, .link_up = true};
+        .answers = true, .shard = (uint16_t)(i + 1), .history = i + 1, .from = i, .link_up = true};
   }
   assert_int_equal(redis_one_primary(words, 4, 1), 0);
   assert_int_equal(redis_one_primary(words, 4, 2), 1);

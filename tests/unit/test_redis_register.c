@@ -31,7 +31,7 @@ static struct request send(struct registers *it, struct operation *operation,
   operation->identity = it->client.identity;
   if (operation->kind != OPERATION_REGISTER_READ) operation->sequence = ++it->client.sequence;
   workload_redis_register.submit(&it->client, operation, &request, payload);
-  operation->outcome = (uint8_t)reply->outcome;
+  operation->outcome = reply->outcome;
   workload_redis_register.answer(&it->client, operation, reply);
   return request;
 }

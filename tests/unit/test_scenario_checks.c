@@ -86,7 +86,7 @@ static void test_targets_must_exist(void **state) {
                  "st3\n");
   check_timeline("  - at: 10s\n    host-crash: {target: store.replica}\n",
                  "s.yaml:9:26: target: \"store.replica\" is no target; expected which replica as "
-                 "an index below 64, as in replica[0]\n");
+                 "an index below 1024, as in replica[0]\n");
   check_timeline("  - at: 10s\n    host-crash: {target: primary}\n",
                  "s.yaml:9:26: target: \"primary\" is no target; expected SERVICE.primary, "
                  "SERVICE.replica[0], SERVICE.any or host/NAME\n");
@@ -128,7 +128,7 @@ static void test_a_shard_has_a_primary_of_its_own(void **state) {
   check_ring(
       "store.primary[x]",
       "s.yaml:9:26: target: \"store.primary[x]\" is no target; expected of which shard as an "
-      "index below 64, as in primary[0]\n");
+      "index below 1024, as in primary[0]\n");
   check_timeline("  - at: 10s\n    host-crash: {target: \"store.primary[1]\"}\n",
                  "s.yaml:9:26: target: primary[1]: store has no shards and so one primary; "
                  "expected store.primary\n");

@@ -64,7 +64,7 @@ static struct request send(struct client *client, struct operation *operation, e
   if (operation->kind == OPERATION_WRITE) operation->sequence = ++client->sequence;
   workload_session_store.submit(client, operation, &request, payload);
   assert_true(client->class->uses >> request.statement & 1);
-  operation->outcome = (uint8_t)outcome;
+  operation->outcome = outcome;
   const struct reply reply = {.outcome = outcome, .has_row = found};
   workload_session_store.answer(client, operation, &reply);
   return request;

@@ -172,12 +172,12 @@ static void manage(struct timer *timer, uint64_t now_ns) {
 /* --- trouble --------------------------------------------------------------------------------- */
 
 static void heal(struct chaos *chaos) {
-  for (uint8_t i = 0; i < MEMBERS + SIM_CLIENT_HOSTS; i++)
-    for (uint8_t j = 0; j < i; j++) {
+  for (uint16_t i = 0; i < MEMBERS + SIM_CLIENT_HOSTS; i++)
+    for (uint16_t j = 0; j < i; j++) {
       sim_servers_cut(&chaos->servers, i, j, false);
       sim_link(&chaos->servers.world, i, j)->loss = 0;
     }
-  for (uint8_t i = 0; i < MEMBERS; i++) {
+  for (uint16_t i = 0; i < MEMBERS; i++) {
     sim_host_freeze(&chaos->servers.world, i, false);
     sim_host_start(&chaos->servers.world, i);
   }
@@ -190,8 +190,8 @@ static void make_trouble(struct timer *timer, uint64_t now_ns) {
   if (chaos->calm) return;
   arm(chaos, timer, prng_below(&chaos->prng, 3 * NS_PER_S));
   uint32_t member = (uint32_t)prng_below(&chaos->prng, MEMBERS);
-  uint8_t host = (uint8_t)member;
-  uint8_t other = (uint8_t)prng_below(&chaos->prng, MEMBERS + 1);
+  uint16_t host = (uint16_t)member;
+  uint16_t other = (uint16_t)prng_below(&chaos->prng, MEMBERS + 1);
   switch (prng_below(&chaos->prng, 12)) {
     case 0: sim_process_kill(sim_postgres_process(at(chaos, member))); break;
     case 1:
@@ -231,14 +231,14 @@ static struct chaos *begin(uint64_t seed) {
   sim_servers_init(&chaos->servers, MEMBERS, seed, NULL);
   prng_init(&chaos->prng, seed, "chaos");
   chaos->synchronous = seed % 3 == 0;
-  for (uint8_t i = 0; i < MEMBERS; i++) {
+  for (uint16_t i = 0; i < MEMBERS; i++) {
     sim_process_add(&chaos->servers.world, &chaos->managers[i], &manager_kind, i, chaos);
     sim_process_start(&chaos->managers[i]);
   }
   for (uint32_t i = 0; i < CLIENTS; i++) {
     struct chaotic *chaotic = &chaos->clients[i];
     enum route route = i < 6 ? ROUTE_PRIMARY : i < 9 ? ROUTE_PINNED : ROUTE_REPLICA;
-    uint8_t host = i < 6 || i == 11 ? HOST_NONE : (uint8_t)(i % 3);
+    uint16_t host = i < 6 || i == 11 ? HOST_NONE : (uint16_t)(i % 3);
     sim_client_init(&chaotic->client, &chaos->servers, route, host, ++chaos->identities);
     chaotic->chaos = chaos;
     chaotic->writes = i % 2 == 0;

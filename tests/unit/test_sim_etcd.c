@@ -48,12 +48,12 @@ static void begin(struct store *store, uint64_t seed) {
   assert_ok(sim_world_init(&store->world, store->time.loop, seed, VOTERS + CLIENTS, 100 * NS_PER_US,
                            20 * NS_PER_US, &err),
             &err);
-  for (uint8_t i = 0; i < VOTERS + CLIENTS; i++) store->hosts[i].index = i;
+  for (uint16_t i = 0; i < VOTERS + CLIENTS; i++) store->hosts[i].index = i;
   for (uint32_t i = 0; i < VOTERS; i++) store->voters[i] = &store->hosts[i];
   sim_etcd_init(&store->etcd, &store->world, NS_PER_MS, VOTERS, store->voters);
   for (uint32_t i = 0; i < CLIENTS; i++) {
     struct caller *caller = &store->callers[i];
-    sim_process_add(&store->world, &caller->process, &caller_kind, (uint8_t)(VOTERS + i), caller);
+    sim_process_add(&store->world, &caller->process, &caller_kind, (uint16_t)(VOTERS + i), caller);
     caller->client.cached = cached;
     caller->client.news = news;
     sim_etcd_client_init(&caller->client, &store->etcd, &caller->process, SECONDS(10), SECONDS(20),
@@ -95,8 +95,8 @@ static struct sim_process *voter_at(struct store *store, uint32_t voter) {
   return &store->etcd.voters[voter].process;
 }
 
-static void isolate(struct store *store, uint8_t host, bool isolated) {
-  for (uint8_t i = 0; i < VOTERS + CLIENTS; i++) {
+static void isolate(struct store *store, uint16_t host, bool isolated) {
+  for (uint16_t i = 0; i < VOTERS + CLIENTS; i++) {
     if (i == host) continue;
     sim_link(&store->world, host, i)->cut = isolated;
     sim_link(&store->world, i, host)->cut = isolated;
@@ -267,7 +267,7 @@ static void test_the_next_voter_is_tried(void **state) {
     sim_process_freeze(voter_at(&store, base), false);
     run(&store, NS_PER_S);
     if (power)
-      sim_host_stop(&store.world, (uint8_t)base);
+      sim_host_stop(&store.world, (uint16_t)base);
     else
       sim_process_kill(voter_at(&store, base));
     const struct sim_command write = status(2);
@@ -308,14 +308,14 @@ static void test_an_isolated_leader_commits_nothing(void **state) {
     struct store store;
     begin(&store, seed);
     uint32_t old = leader_of(&store);
-    isolate(&store, (uint8_t)old, true);
+    isolate(&store, (uint16_t)old, true);
     struct sim_voter *v = &store.etcd.voters[old];
     sim_raft_propose(v, &(struct sim_command){.kind = SIM_STORE_STATUS, .number = 666}, NULL);
     run(&store, SECONDS(6));
     assert_int_not_equal(leader_of(&store), NOBODY);
     assert_int_not_equal(leader_of(&store), old);
     assert_int_equal(v->role == SIM_RAFT_LEADER, false); /* check-quorum */
-    isolate(&store, (uint8_t)old, false);
+    isolate(&store, (uint16_t)old, false);
     run(&store, SECONDS(10));
     for (uint32_t i = 0; i < VOTERS; i++)
       assert_int_not_equal(store.etcd.voters[i].keys.status_position, 666);
@@ -348,14 +348,14 @@ static void trouble(struct chaos *chaos) {
     case 2: sim_process_start(process); break;
     case 3: sim_process_freeze(process, true); break;
     case 4: sim_process_freeze(process, false); break;
-    case 5: sim_host_stop(&store->world, (uint8_t)voter); break;
-    case 6: sim_host_start(&store->world, (uint8_t)voter); break;
-    default: isolate(store, (uint8_t)voter, prng_below(&chaos->prng, 2) == 0); break;
+    case 5: sim_host_stop(&store->world, (uint16_t)voter); break;
+    case 6: sim_host_start(&store->world, (uint16_t)voter); break;
+    default: isolate(store, (uint16_t)voter, prng_below(&chaos->prng, 2) == 0); break;
   }
 }
 
 static void calm(struct chaos *chaos) {
-  for (uint8_t i = 0; i < VOTERS; i++) {
+  for (uint16_t i = 0; i < VOTERS; i++) {
     sim_host_start(&chaos->store.world, i);
     sim_process_freeze(voter_at(&chaos->store, i), false);
     sim_process_start(voter_at(&chaos->store, i));

@@ -40,15 +40,15 @@ static void trouble(struct chaos *chaos) {
   uint32_t member = (uint32_t)prng_below(&chaos->prng, managed->servers.count);
   switch (prng_below(&chaos->prng, 7)) {
     case 0:
-    case 1: sim_host_stop(world_of(chaos), (uint8_t)member); break;
+    case 1: sim_host_stop(world_of(chaos), (uint16_t)member); break;
     case 2:
       sim_process_kill(sim_postgres_process(sim_servers_at(&managed->servers, member)));
       break;
     case 3: sim_process_kill(&managed->patroni->etcd.voters[member].process); break;
-    case 4: sim_managed_isolate(managed, (uint8_t)member, true); break;
+    case 4: sim_managed_isolate(managed, (uint16_t)member, true); break;
     case 5:
-      sim_servers_cut(&managed->servers, (uint8_t)member,
-                      (uint8_t)((member + 1) % managed->servers.count), true);
+      sim_servers_cut(&managed->servers, (uint16_t)member,
+                      (uint16_t)((member + 1) % managed->servers.count), true);
       break;
     default:
       /* A switchover whose synchronous standby was cut off before it had everything, while another
@@ -62,8 +62,8 @@ static void trouble(struct chaos *chaos) {
 static void mend(struct chaos *chaos) {
   struct sim_managed *managed = &chaos->managed;
   for (uint32_t i = 0; i < managed->servers.count; i++) {
-    sim_managed_isolate(managed, (uint8_t)i, false);
-    sim_host_start(world_of(chaos), (uint8_t)i);
+    sim_managed_isolate(managed, (uint16_t)i, false);
+    sim_host_start(world_of(chaos), (uint16_t)i);
     sim_process_start(&managed->patroni->etcd.voters[i].process);
   }
 }

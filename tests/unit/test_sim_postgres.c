@@ -28,7 +28,7 @@ static bool streams(struct sim_bench *f, uint32_t from, uint32_t to) {
   return sim_postgres_streams_to(sim_bench_at(f, from), to, &replayed, &synchronous);
 }
 
-static void power(struct sim_bench *f, uint8_t host, bool on) {
+static void power(struct sim_bench *f, uint16_t host, bool on) {
   if (on)
     sim_host_start(&f->servers.world, host);
   else

@@ -124,7 +124,7 @@ static const struct process_match *process_named(const struct lab *lab, const ch
   return &process->match;
 }
 
-static uint32_t count_of(struct lab *lab, uint8_t host, const char *process) {
+static uint32_t count_of(struct lab *lab, uint16_t host, const char *process) {
   struct error err = ERROR_INIT;
   uint32_t count = UINT32_MAX;
   assert_ok(provider_sim.process_signal(lab->cluster, &lab->cluster->hosts[host],
@@ -133,7 +133,7 @@ static uint32_t count_of(struct lab *lab, uint8_t host, const char *process) {
   return count;
 }
 
-static void send_signal(struct lab *lab, uint8_t host, const char *process, int number) {
+static void send_signal(struct lab *lab, uint16_t host, const char *process, int number) {
   struct error err = ERROR_INIT;
   uint32_t count = 0;
   assert_ok(provider_sim.process_signal(lab->cluster, &lab->cluster->hosts[host],
@@ -144,7 +144,7 @@ static void send_signal(struct lab *lab, uint8_t host, const char *process, int 
 
 /* The first event of that kind from index `from` on; NULL: none. */
 static const struct event *event_after(const struct lab *lab, uint32_t from, enum event_kind kind,
-                                       uint8_t host) {
+                                       uint16_t host) {
   for (uint32_t i = from; i < lab->event_count; i++)
     if (lab->events[i].kind == kind && lab->events[i].host == host) return &lab->events[i];
   return NULL;
@@ -307,7 +307,7 @@ static void test_starts_in_its_steady_state(void **state) {
   assert_int_equal(view.primary, 0);
   assert_int_equal(view.leader, 0);
   assert_true(view.redundant);
-  for (uint8_t i = 1; i < 3; i++) {
+  for (uint16_t i = 1; i < 3; i++) {
     assert_int_equal(view.hosts[i].role, ROLE_REPLICA);
     assert_true(view.hosts[i].streaming);
   }

@@ -253,14 +253,14 @@ static void test_replica_is_counted_among_replicas(void **state) {
   assert_int_equal(fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host, 2);
 }
 
-static uint8_t any_host(uint64_t seed) {
+static uint16_t any_host(uint64_t seed) {
   struct faults *f = NULL;
   faults_setup((void **)&f);
   f->seed = seed;
   faults_add(f, &faults_power, (struct target){.kind = TARGET_ANY, .service = "fakedb"}, 5, 1);
   faults_begin(f);
   faults_go_on(f, 60);
-  uint8_t host = fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host;
+  uint16_t host = fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host;
   faults_teardown((void **)&f);
   return host;
 }
@@ -269,7 +269,7 @@ static void test_any_is_drawn_from_the_seed(void **state) {
   (void)state;
   unsigned seen = 0;
   for (uint64_t seed = 1; seed <= 40; seed++) {
-    uint8_t host = any_host(seed);
+    uint16_t host = any_host(seed);
     assert_true(host < FAKE_SERVERS);
     assert_int_equal(host, any_host(seed));
     seen |= 1u << host;

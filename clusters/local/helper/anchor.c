@@ -24,7 +24,7 @@
 #include "gameday-host.h"
 
 #define CGROUPS_MAX 32
-#define HOSTS_MAX 64
+#define HOSTS_MAX 64 /* LOCAL_HOSTS_MAX */
 #define PATH_SIZE 4096
 
 struct anchor {
