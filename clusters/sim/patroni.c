@@ -31,10 +31,10 @@ static void begin_cycle(struct sim_manager *m) {
 static void nap_until(struct sim_manager *m, uint64_t delay_ns, bool woken);
 
 /* After a freeze the main thread's nap is over and the watch has news to read, and which of these
- * two threads Python lets go first is chance: the watch in 4 of 13 real runs. When it is, the
+ * two threads Python lets go first is chance: the watch in 4 of 19 real runs. When it is, the
  * cycle finds what has become of the leader key. */
 static bool reads_news_first(struct sim_manager *m, uint64_t due_ns) {
-  return ha_now_ns(m) - due_ns > FREEZE_MIN_NS && prng_below(&m->prng, 3) == 0;
+  return ha_now_ns(m) - due_ns > FREEZE_MIN_NS && prng_below(&m->prng, 4) == 0;
 }
 
 static void on_nap_over(struct sim_process *self, const struct sim_args *args) {
