@@ -50,9 +50,9 @@ static void on_nap_over(struct sim_process *self, const struct sim_args *args) {
 
 static void nap_until(struct sim_manager *m, uint64_t delay_ns, bool woken) {
   m->nap++;
-  sim_after(&m->process, delay_ns, on_nap_over,
-            &(struct sim_args){
-                .number = m->nap, .number2 = woken, .number3 = ha_now_ns(m) + delay_ns});
+  sim_after(
+      &m->process, delay_ns, on_nap_over,
+      &(struct sim_args){.number = m->nap, .number2 = woken, .number3 = ha_now_ns(m) + delay_ns});
 }
 
 /* schedule_next_run() and watch(). */
