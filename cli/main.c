@@ -101,6 +101,17 @@ static int unknown_command(struct cli *cli, const char *name) {
   return EXIT_BAD_USAGE;
 }
 
+/* Of one command; NULL: of all. */
+static int help_of(struct cli *cli, const char *name) {
+  const struct command *command = name ? find_command(name) : NULL;
+  if (name && !command) return unknown_command(cli, name);
+  if (command)
+    print_help(command, stdout);
+  else
+    print_overview(stdout);
+  return EXIT_MET;
+}
+
 /* Where we were started without standard input, output or error, the first files that we open would
  * get their numbers, and what is printed would go into a record. What stands in for them fails as
  * a closed descriptor does. */
@@ -150,17 +161,16 @@ int main(int argc, char **argv) {
                                .workloads = workloads,
                                .injectors = injectors,
                                .measure = measure_lookup,
+                               .measure_missing = measure_missing,
                                .measure_names = names}};
   log_init(&cli.log, STDERR_FILENO, LOG_INFO);
   if (argc < 2) {
     print_overview(stderr);
     return EXIT_BAD_USAGE;
   }
-  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-      strcmp(argv[1], "help") == 0) {
-    print_overview(stdout);
-    return close_stdout(&cli, EXIT_MET);
-  }
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+    return close_stdout(&cli, help_of(&cli, NULL));
+  if (strcmp(argv[1], "help") == 0) return close_stdout(&cli, help_of(&cli, argv[2]));
   if (strcmp(argv[1], "--man") == 0) { /* for the build: it installs what this prints */
     manual_print(commands, stdout);
     return close_stdout(&cli, EXIT_MET);

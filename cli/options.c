@@ -29,13 +29,22 @@ static int unknown_option(const struct option_row *rows, const char *name, size_
                    near.best ? "?" : "");
 }
 
+/* Which of two values was meant, nobody can know. */
+static int given_twice(const struct option_row *row, struct error *err) {
+  return error_set(err, STATUS_USAGE, "--%s is given twice; expected it once", row->name);
+}
+
 static int store(const struct option_row *row, void *options, const char *value,
                  struct error *err) {
   void *field = (char *)options + row->offset;
   switch (row->type) {
     case OPTION_FLAG: *(bool *)field = true; return 0;
-    case OPTION_TEXT: *(const char **)field = value; return 0;
+    case OPTION_TEXT:
+      if (*(const char **)field) return given_twice(row, err);
+      *(const char **)field = value;
+      return 0;
     case OPTION_COUNT: {
+      if (((struct option_number *)field)->given) return given_twice(row, err);
       char *end = NULL, quoted[SHOWN_SIZE];
       errno = 0;
       unsigned long long number = strtoull(value, &end, 10);

@@ -36,7 +36,8 @@ struct option_row {
 
 /* Takes `--name value`, `--name=value` and `--` out of argv, which is rewritten to hold the
  * positional words only, with a NULL after them when any was taken out. STATUS_USAGE on an unknown
- * option (with a suggestion), a missing or a malformed value. */
+ * option (with a suggestion), a missing or a malformed value,
+ * and on a second value of an option that takes one. */
 int options_parse(const struct option_row *rows, void *options, int *argc, char **argv,
                   struct error *err);
 void options_help(const struct option_row *rows, FILE *out);

@@ -8,15 +8,24 @@
 #include "gameday/report.h"
 #include "scenario/scenario.h"
 
+/* What a scenario must have for a value to be measured. */
+enum measure_needs {
+  NEEDS_FAULT = 1,  /* it counts from a fault or step on, or is of it */
+  NEEDS_SHARDS = 2, /* of a service */
+  NEEDS_ORIGIN = 4, /* a service behind a workload's first one */
+};
 /* Units and natural directions of every value that objectives may name. */
 struct measure_info {
   const char *name;
   enum unit unit;
-  bool at_least; /* availability: more is better */
+  bool at_least;  /* availability: more is better */
+  uint32_t needs; /* enum measure_needs */
   const char *help;
 };
 extern const struct measure_info measure_table[]; /* ended by a NULL name */
 bool measure_lookup(const char *name, enum unit *ret_unit, bool *ret_at_least);
+/* As scenario_tables.measure_missing. */
+const char *measure_missing(const char *name, const struct scenario *scenario);
 
 /* Judges one run: runs the checkers over the record, then the scenario's objectives (NULL: none).
  * `ret` and all it points to live in `arena`, but for record fields, which are borrowed from

@@ -40,65 +40,90 @@ const struct measure_info measure_table[] = {
      .help = "the longest of reads that did not wait behind an operation of their own client"},
     {.name = "slots_unserved",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_SHARDS,
      .help = "longest time in which a shard had no primary that acknowledged anything"},
     {.name = "slots_unserved.sum",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_SHARDS,
      .help = "all times in which some shard had none, added up"},
     {.name = "origin_amplification",
      .unit = UNIT_NONE,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "calls of the origin for each key that was missing in the cache, until it was back"},
     {.name = "origin_calls",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "calls of the origin from a fault until the cache was back"},
     {.name = "origin_concurrency",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "calls of the origin in flight at once, until the cache was back"},
     {.name = "origin_concurrency.later",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "the same from then until the next fault: an echo of the first stampede"},
     {.name = "origin_refused",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "calls of the origin that were refused for want of connections"},
     {.name = "origin_failed",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "calls of the origin that failed, for whatever reason"},
     {.name = "hit_ratio.before",
      .unit = UNIT_RATIO,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .at_least = true,
      .help = "reads that the cache answered, of those in the 10 s before a fault"},
     {.name = "hit_ratio.worst",
      .unit = UNIT_RATIO,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .at_least = true,
      .help = "the same of the worst 20 reads in a row after it"},
     {.name = "hit_ratio.after",
      .unit = UNIT_RATIO,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .at_least = true,
      .help = "the same in the 10 s after the cache was back"},
     {.name = "cache_recovery_time",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "from a fault in effect until hit ratio and latency are as they were before it"},
     {.name = "cache_latency.p50",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "median latency of reads through a cache from a fault until it was back"},
-    {.name = "cache_latency.p99", .unit = UNIT_DURATION, .help = "99th percentile of the same"},
-    {.name = "cache_latency.max", .unit = UNIT_DURATION, .help = "the longest of the same"},
+    {.name = "cache_latency.p99",
+     .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
+     .help = "99th percentile of the same"},
+    {.name = "cache_latency.max",
+     .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
+     .help = "the longest of the same"},
     {.name = "stale_reads",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT | NEEDS_ORIGIN,
      .help = "reads that a cache served beyond the value's time to live, after a fault"},
     {.name = "failover_time",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT,
      .help = "from a fault in effect to the first acknowledged write of a sustained recovery"},
     {.name = "client_recovery_time",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT,
      .help = "the same until a client that has to find the primary was acknowledged"},
     {.name = "detection_time",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT,
      .help = "from a fault in effect until the cluster's manager treats the leader as gone"},
     {.name = "promotion_time",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT,
      .help = "from a fault in effect until a host answers as a writable primary"},
     {.name = "time_to_full_redundancy",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT,
      .help = "from a fault in effect until all replicas stream again under the lag bound"},
     {.name = "data_loss",
      .unit = UNIT_COUNT,
@@ -144,6 +169,7 @@ const struct measure_info measure_table[] = {
      .help = "rows that differ between hosts after convergence"},
     {.name = "misplaced",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_SHARDS,
      .help = "rows that are on another shard than the one that owns their key"},
     {.name = "sessions_lost",
      .unit = UNIT_COUNT,
@@ -168,6 +194,7 @@ const struct measure_info measure_table[] = {
     {.name = "oom_errors", .unit = UNIT_COUNT, .help = "operations refused for want of memory"},
     {.name = "memory_recovery_time",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT,
      .help = "from a heal until nothing is refused for want of memory and the cache answers as "
              "before"},
     {.name = "snapshot_failures",
@@ -399,14 +426,17 @@ const struct measure_info measure_table[] = {
      .help = "time in which writes succeeded, but more than 1 % of them too slowly"},
     {.name = "load_before",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT,
      .at_least = true,
      .help = "operations on the primary acknowledged between the fault before and this one"},
     {.name = "load_during",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT,
      .at_least = true,
      .help = "operations on the primary scheduled while the fault was in effect"},
     {.name = "load_after",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_FAULT,
      .at_least = true,
      .help = "operations on the primary scheduled after the fault and acknowledged"},
     {.name = "harness_delay.max",
@@ -414,6 +444,7 @@ const struct measure_info measure_table[] = {
      .help = "by how much the harness's own timers fired late at most"},
     {.name = "injection_time",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_FAULT,
      .help = "from the decision to inject a fault until it was seen in effect"},
     {.name = "faults_confirmed",
      .unit = UNIT_COUNT,
@@ -430,4 +461,30 @@ bool measure_lookup(const char *name, enum unit *ret_unit, bool *ret_at_least) {
     return true;
   }
   return false;
+}
+
+static bool has_shards(const struct scenario *scenario) {
+  for (uint32_t i = 0; i < scenario->service_count; i++) {
+    const struct scenario_service *row = &scenario->services[i];
+    if (row->service->shards && row->service->shards(row->config) > 0) return true;
+  }
+  return false;
+}
+
+static bool has_origin(const struct scenario *scenario) {
+  for (uint32_t i = 0; i < scenario->workload_count; i++)
+    if (scenario->workloads[i].workload->origin) return true;
+  return false;
+}
+
+const char *measure_missing(const char *name, const struct scenario *scenario) {
+  const struct measure_info *row = measure_table;
+  while (row->name && strcmp(row->name, name) != 0) row++;
+  /* What `gameday explore` draws takes the place of a timeline. */
+  if ((row->needs & NEEDS_FAULT) && scenario->timeline_count == 0 && !scenario->explore.given)
+    return "the timeline has no fault or step";
+  if ((row->needs & NEEDS_SHARDS) && !has_shards(scenario)) return "no service has shards";
+  if ((row->needs & NEEDS_ORIGIN) && !has_origin(scenario))
+    return "no workload reads one service through another (cache-aside does)";
+  return NULL;
 }

@@ -84,11 +84,16 @@ static bool check_pair(struct draft *draft, uint32_t first, uint32_t second) {
   return true;
 }
 
+/* What is not known of an entry is a mistake of its own, and none of the others. */
+static bool is_known(const struct block *entry) {
+  return entry->clean && entry->timed;
+}
+
 void checks_overlaps(struct draft *draft) {
   const struct scenario *scenario = draft->scenario;
   for (uint32_t later = 1; later < scenario->timeline_count; later++) {
-    if (!draft->entries[later].clean) continue;
+    if (!is_known(&draft->entries[later])) continue;
     for (uint32_t i = 0; i < later; i++) /* one contradiction an entry is enough to read */
-      if (draft->entries[i].clean && check_pair(draft, i, later)) break;
+      if (is_known(&draft->entries[i]) && check_pair(draft, i, later)) break;
   }
 }

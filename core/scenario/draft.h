@@ -13,6 +13,7 @@ struct block {
   const struct node *node;  /* its parameters */
   struct place place;       /* of its name */
   bool clean;               /* no mistake in it: its hooks may be called */
+  bool timed;               /* timeline: it is known when it happens */
 };
 
 struct draft {

@@ -117,6 +117,36 @@ static int parse_objective(const char *text, const struct measure_facts *facts, 
   return 0;
 }
 
+/* Whether of any values `low` is never above `high`. */
+static bool is_never_above(const char *low, const char *high) {
+  if (strcmp(low, high) == 0 || strcmp(low, "min") == 0 || strcmp(high, "max") == 0) return true;
+  const char *const both[] = {low, high};
+  double rank[2];
+  for (int i = 0; i < 2; i++) {
+    if (strcmp(both[i], "mean") == 0) return false;
+    rank[i] = both[i][0] == 'p'                ? strtod(both[i] + 1, NULL)
+              : strcmp(both[i], "median") == 0 ? 50
+              : strcmp(both[i], "min") == 0    ? 0
+                                               : 100;
+  }
+  return rank[0] <= rank[1];
+}
+
+/* An earlier bound on the same measure that no run meets together with this one; NULL: none. */
+static const struct scenario_objective *find_contrary(const struct scenario *scenario,
+                                                      const struct scenario_objective *objective) {
+  for (uint32_t i = 0; i < scenario->objective_count; i++) {
+    const struct scenario_objective *other = &scenario->objectives[i];
+    if (strcmp(other->name, objective->name) != 0 || other->at_least == objective->at_least)
+      continue;
+    const struct scenario_objective *least = objective->at_least ? objective : other;
+    const struct scenario_objective *most = objective->at_least ? other : objective;
+    if (least->bound > most->bound && is_never_above(least->statistic, most->statistic))
+      return other;
+  }
+  return NULL;
+}
+
 static int read_bound(struct draft *draft, const char *name, const struct node *node,
                       const struct measure_facts *facts, struct error *err) {
   char found[SHOWN_SIZE];
@@ -135,6 +165,11 @@ static int read_bound(struct draft *draft, const char *name, const struct node *
     return 0;
   }
   objective->name = name;
+  const struct scenario_objective *contrary = find_contrary(scenario, objective);
+  if (contrary)
+    mistakes_add(&draft->mistakes, &node->place,
+                 "%s: no run meets \"%s\" and \"%s\" together; expected bounds that one can meet",
+                 name, contrary->text, objective->text);
   objective->line = node->place.argument ? 0 : node->place.line;
   objective->column = node->place.argument ? 0 : node->place.column;
   scenario->objective_count++;
@@ -165,6 +200,13 @@ static int read_measure(struct draft *draft, const struct node_item *item, struc
     add_unknown_measure(draft, item->key);
     return 0;
   }
+  /* Only what is right otherwise can be asked for it. */
+  const char *missing = draft->tables->measure_missing && draft->mistakes.count == 0
+                            ? draft->tables->measure_missing(name, draft->scenario)
+                            : NULL;
+  if (missing)
+    mistakes_add(&draft->mistakes, &item->key->place, "%s: no run can measure it: %s", name,
+                 missing);
   if (item->value->kind == NODE_LIST && item->value->count == 0)
     mistakes_add(&draft->mistakes, &item->value->place,
                  "%s: the list is empty; expected a bound such as " FORM, name);

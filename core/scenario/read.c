@@ -343,11 +343,13 @@ static const struct injector *find_injector(struct draft *draft, const struct no
   return found;
 }
 
-static void read_at(struct draft *draft, const struct node *node, const char *text,
+/* False: there is a mistake, and nothing is known of when it happens. */
+static bool read_at(struct draft *draft, const struct node *node, const char *text,
                     struct timeline_entry *entry) {
   struct error why = ERROR_INIT;
-  if (section_parse_at(text, &entry->after_recovery, &entry->at_ns, &why) < 0)
-    mistakes_add(&draft->mistakes, &node->place, "at: %s", why.message);
+  if (section_parse_at(text, &entry->after_recovery, &entry->at_ns, &why) == 0) return true;
+  mistakes_add(&draft->mistakes, &node->place, "at: %s", why.message);
+  return false;
 }
 
 static int name_entry(struct draft *draft, const struct node *node, const char *given,
@@ -380,7 +382,7 @@ static int read_entry(struct draft *draft, const struct node *node, const char *
                                  .for_ns = section.for_ns,
                                  .line = line_of(&node->place),
                                  .column = column_of(&node->place)};
-  if (section.at) read_at(draft, tree_get(node, "at"), section.at, &entry);
+  bool timed = section.at && read_at(draft, tree_get(node, "at"), section.at, &entry);
   const struct node_item *item = NULL;
   entry.injector = find_injector(draft, node, &item);
   if (!entry.injector) return 0;
@@ -392,6 +394,7 @@ static int read_entry(struct draft *draft, const struct node *node, const char *
   if (entry.injector->target_offset != SIZE_MAX)
     entry.target =
         (const struct target *)((const char *)entry.config + entry.injector->target_offset);
+  block.timed = timed;
   draft->entries[scenario->timeline_count] = block;
   scenario->timeline[scenario->timeline_count++] = entry;
   return 0;

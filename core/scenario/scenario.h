@@ -18,6 +18,7 @@
 #define SCENARIO_ALIASES_MAX 64
 #define SCENARIO_ERRORS_MAX 100
 
+struct scenario;
 /* The tables that a scenario is checked against; the real ones, or a test's. NULL-terminated. */
 struct scenario_tables {
   const struct provider *const *providers;
@@ -27,6 +28,9 @@ struct scenario_tables {
   /* Name -> unit and natural direction of a measured value; false: no such name. */
   bool (*measure)(const char *name, enum unit *ret_unit, bool *ret_at_least);
   const char *const *measure_names; /* for suggestions */
+  /* Why no run of the scenario, which is right otherwise, can measure it; NULL: one can. A NULL
+   * function: all can. */
+  const char *(*measure_missing)(const char *name, const struct scenario *scenario);
 };
 
 struct scenario_service {

@@ -5,7 +5,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from gameday import SOURCE, Checks, Place, run  # noqa: E402
+from gameday import SOURCE, Checks, Place, plain_environment, run  # noqa: E402
 
 GOOD = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
 CUT = os.path.join(SOURCE, "scenarios/network/primary-isolated.yaml")
@@ -20,6 +20,8 @@ ROWS = [
     ("--help", MET, ["usage: gameday COMMAND", "validate +Check scenario files"], []),
     ("-h", MET, ["usage: gameday COMMAND"], []),
     ("help", MET, ["usage: gameday COMMAND"], []),
+    ("help run", MET, ["^usage: gameday run SCENARIO", "\n  --repeat N"], []),
+    ("help rnu", USAGE, [], ["unknown command 'rnu'; did you mean 'run'\\?"]),
     ("--man", MET, ["^\\.TH GAMEDAY 1 ", "\n\\.SS gameday run ", "fB\\\\-\\\\-seed"], []),
     ("rnu", USAGE, [], ["unknown command 'rnu'; did you mean 'run'\\?"]),
     ("validat x", USAGE, [], ["did you mean 'validate'\\?"]),
@@ -32,6 +34,8 @@ ROWS = [
     ("run --sed 3 x.yaml", USAGE, [], ["unknown option --sed; did you mean --seed\\?", "usage:"]),
     ("run --zzz x.yaml", USAGE, [], ["unknown option --zzz\n"]),
     ("run -s x.yaml", USAGE, [], ["unknown option -s; options are long"]),
+    ("run --seed 1 --seed 2 x.yaml", USAGE, [], ["--seed is given twice", "usage:"]),
+    ("run --out a --out=b x.yaml", USAGE, [], ["--out is given twice", "usage:"]),
     ("run x.yaml --seed", USAGE, [], [r"--seed needs a value \(N\)"]),
     ("run --seed x x.yaml", USAGE, [], ['--seed: "x" is not a whole number']),
     ("run --seed=-1 x.yaml", USAGE, [], ['--seed: "-1" is not a whole number from 0 on; expected']),
@@ -91,6 +95,20 @@ ROWS = [
     ("validate {good} --set cluster.services.postgres.ttl=20", USAGE, [], ["has no unit"]),
     ("validate {good} --set timeline[7].at=1s", USAGE, [], ["--set timeline\\[7\\].at=1s: "]),
     ("validate {good} --set timeline[x].at=1s", USAGE, [], ["--set timeline\\[x\\].at=1s: "]),
+    # Objectives that no run can meet, or measure.
+    ("validate {good} --set timeline=[]", USAGE, [],
+     ["switchover.yaml:\\d+:\\d+: failover_time: no run can measure it: the timeline has no fault"]),
+    ("validate {good} --set objectives.slots_unserved=0s", USAGE, [],
+     ["slots_unserved: no run can measure it: no service has shards"]),
+    ("validate {good} --set objectives.cache_recovery_time=1s", USAGE, [],
+     ["cache_recovery_time: no run can measure it: no workload reads one service through another"]),
+    ("validate {good} --set objectives.failover_time=['<=10s','>=20s']", USAGE, [],
+     ['failover_time: no run meets "<=10s" and ">=20s" together']),
+    ("validate {good} --set objectives.failover_time=['p99<=10s','median>=20s']", USAGE, [],
+     ['failover_time: no run meets "p99<=10s" and "median>=20s" together']),
+    ("validate {good} --set objectives.failover_time=['median<=10s','p99>=20s']", MET, [], ["valid"]),
+    ("validate {good} --set objectives.failover_time=['mean<=10s','p99>=20s']", MET, [], ["valid"]),
+    ("validate {good} --set objectives.failover_time=['>=5s','<=20s']", MET, [], ["valid"]),
     ("validate {good} --set seed=7 --print", MET, ["\nseed: 7\n"], []),
     ("validate {good} --set=seed=7 --print", MET, ["\nseed: 7\n"], []),
     # Faults that this cluster is too small for.
@@ -119,7 +137,7 @@ ROWS = [
      ["explore: there is no room for 9 faults"]),
     ("explore {good} --seeds 2 --jobs 1 --seed 1 --set explore.injectors=[process-kill] "
      "--set explore.faults=1 --set explore.for=1s --set objectives={{\"dual_primary\":0s}}", MET,
-     [r"^switchover: 2 schedules on sim, seeds 1 to 2\n  pass 2, violated 0, unknown 0\n"], []),
+     [r"^switchover: 2 schedules on sim, seeds 1 to 2; simulated: Patroni 3.2\n  pass 2, violated 0, unknown 0\n"], []),
     # Predictions.
     ("predict", USAGE, [], ["usage: gameday predict SCENARIO.yaml"]),
     ("predict {good} {good}", USAGE, [], ["usage: gameday predict SCENARIO.yaml"]),
@@ -170,6 +188,11 @@ def prepare(place):
         file.write(b"# large\n" * (1 << 18))
     with open(os.path.join(place, "deep"), "wb") as file:
         file.write(b"[" * 5000)
+    # The Patroni of this machine, if any, is not to be warned of.
+    os.mkdir(os.path.join(place, "programs"))
+    with open(os.path.join(place, "programs", "patroni"), "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\nexit 1\n")
+    os.chmod(os.path.join(place, "programs", "patroni"), 0o755)
     run_files = {
         "damaged": '{"schema": "gameday/run/v1", "id": "gd',
         "foreign": '{"schema": "gameday/run/v1", "id": "gd00000000", "provider": "nope"}',
@@ -195,7 +218,8 @@ def check_stream(checks, row, stream, text, patterns, names):
 def check_row(checks, row, names):
     args, code, out, err = row
     words = [word.format(**names) for word in args.split()]
-    result = run(words, cwd=names["place"])
+    path = os.path.join(names["place"], "programs") + ":" + os.environ["PATH"]
+    result = run(words, cwd=names["place"], env=plain_environment(PATH=path))
     shown = " ".join(words)[:120]
     checks.check(
         result.returncode == code, f"gameday {shown}: exit {result.returncode}, not {code}",

@@ -82,14 +82,6 @@ static void test_every_type_in_both_spellings(void **state) {
   assert_string_equal(p.options.sets.items[1], "y=2");
 }
 
-static void test_last_one_counts(void **state) {
-  struct parse p;
-  (void)state;
-  parse(&p, "--out a --out b --seed 1 --seed 2");
-  assert_string_equal(p.options.out, "b");
-  assert_int_equal(p.options.seed.value, 2);
-}
-
 static void test_two_dashes_end_options(void **state) {
   struct parse p;
   (void)state;
@@ -124,6 +116,17 @@ static void test_empty_value_is_a_value(void **state) {
   parse(&p, "--out=");
   assert_int_equal(p.status, 0);
   assert_string_equal(p.options.out, "");
+}
+
+/* The last one counted, without a word. */
+static void test_one_value_is_given_once(void **state) {
+  struct parse p;
+  (void)state;
+  assert_refused("--out a --out b", "--out is given twice; expected it once");
+  assert_refused("--seed 1 --seed=1", "--seed is given twice; expected it once");
+  parse(&p, "--force --force --set a=1 --set a=2");
+  assert_int_equal(p.status, 0);
+  assert_int_equal(p.options.sets.count, 2);
 }
 
 static void test_unknown_options_with_suggestion(void **state) {
@@ -222,7 +225,7 @@ int main(void) {
       cmocka_unit_test(test_nothing),
       cmocka_unit_test(test_words_end_where_they_end),
       cmocka_unit_test(test_every_type_in_both_spellings),
-      cmocka_unit_test(test_last_one_counts),
+      cmocka_unit_test(test_one_value_is_given_once),
       cmocka_unit_test(test_two_dashes_end_options),
       cmocka_unit_test(test_one_dash_is_a_word),
       cmocka_unit_test(test_value_may_look_like_an_option),

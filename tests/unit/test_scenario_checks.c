@@ -196,6 +196,12 @@ static void test_contradictory_timelines(void **state) {
       "  - at: recovery\n    freeze: {target: host/st1}\n",
       "s.yaml:11:22: target: 'host-crash-1' holds the same host at that time; expected a 'for' "
       "there, or another host or time\n");
+  /* An `at` that is none was taken for 0 s, at which the target was free. */
+  check_timeline(
+      "  - at: 10s\n    host-crash: {target: host/st1}\n"
+      "  - at: recovery - 5s\n    host-crash: {target: host/st1}\n",
+      "s.yaml:10:9: at: \"recovery - 5s\" is no time; expected a duration such as 10s, or "
+      "'recovery + 5s'\n");
   /* the list need not be in the order of time */
   check_timeline(
       "  - at: 20s\n    freeze: {target: host/st1}\n"
