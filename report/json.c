@@ -103,6 +103,7 @@ static json_t *faults_json(struct maker *maker, const struct run_result *result)
 static json_t *counts_json(struct maker *maker, const struct operation_counts *counts,
                            json_t *reasons) {
   json_t *object = json_object();
+  maker_put(maker, object, "counts_of", text_json(LOAD_POPULATION));
   maker_put(maker, object, "scheduled", count_json(counts->scheduled));
   maker_put(maker, object, "ok", count_json(counts->ok));
   maker_put(maker, object, "fail", count_json(counts->fail));
@@ -115,16 +116,21 @@ static json_t *counts_json(struct maker *maker, const struct operation_counts *c
   return object;
 }
 
+/* The counts are of other clients than what became of the rows: each says of whom it is, and each
+ * number that may be divided by another has its like. */
 static json_t *writes_json(struct maker *maker, const struct run_result *result) {
   static const struct {
     const char *key, *measure;
-  } data[] = {{"lost", "data_loss"},
+  } data[] = {{"lost_primary", "data_loss.primary"},
+              {"lost", "data_loss"},
+              {"loss_ratio", "loss_ratio"},
               {"unknown_survived", "unknown_survived"},
               {"phantom", "phantom"},
               {"duplicate", "duplicate"},
               {"recovery_point_s", "recovery_point"}};
   json_t *reasons = json_object();
   json_t *object = counts_json(maker, &result->writes, reasons);
+  maker_put(maker, object, "rows_of", text_json(DATA_POPULATION));
   for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) {
     put_measure(maker, object, reasons, data[i].key, facts_worst(result, data[i].measure));
   }
