@@ -41,6 +41,8 @@ const char html_style[] =
     "th{color:var(--muted);font-weight:600;font-size:.85rem}\n"
     "th.n,td.n{text-align:right}\n"
     "td.w,td.none{min-width:16em;white-space:normal;overflow-wrap:anywhere}\n"
+    /* Reasons in several columns: all of them on a page, however high the row. */
+    ".wide td.none{min-width:8em}\n"
     "tr:last-child td{border-bottom:0}\n"
     ".none,.note{color:var(--muted)}\n"
     "figure{margin:8px 0 12px}\n"

@@ -19,33 +19,6 @@
 
 enum row { ROW_FAULT, ROW_PHASE, ROW_WRITES = ROW_PHASE + PHASE_COUNT, ROW_READS, ROW_COUNT };
 
-/* Those that were seen in effect, in the order of time. */
-static uint32_t drawn(const struct run_result *result, uint32_t *ret_faults, uint32_t max) {
-  uint32_t all[FAULTS_LOOKED_AT], count = 0;
-  uint32_t total = facts_faults(result, FAULTS_LOOKED_AT, all);
-  for (uint32_t i = 0; i < total && count < max; i++) {
-    if (result->info.faults[all[i]].confirmed_ns != TIME_NEVER) ret_faults[count++] = all[i];
-  }
-  return count;
-}
-
-static uint32_t waterfall_height(const struct plot_input *in, const char **ret_why) {
-  uint32_t faults[FAULTS_MAX] = {0};
-  uint32_t count = drawn(in->report->result, faults, FAULTS_MAX);
-  *ret_why = in->report->result->info.fault_count == 0
-                 ? "the scenario has no fault"
-                 : "no fault was seen in effect, so that there is no moment to count from";
-  return count == 0 ? 0 : HEAD + FOOT + count * (TITLE_HEIGHT + ROW_COUNT * ROW_HEIGHT);
-}
-
-/* What one picture needs while it is drawn. */
-struct canvas {
-  const struct run_result *result;
-  struct plot_frame frame;
-  struct buf *script;
-  double end_s; /* of the axis */
-};
-
 struct spans {
   const struct run_result *result;
   int32_t fault;
@@ -82,6 +55,48 @@ static struct spans spans_of(const struct run_result *result, uint32_t fault, co
   return spans;
 }
 
+/* Whether a recovery of servers is to be seen: what empties a cache has none. */
+static bool is_told(const struct run_result *result, uint32_t fault) {
+  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
+    const struct measure *measure = facts_phase(result, fault, phase);
+    if (!measure || measure->known || !measure->not_applicable) return true;
+  }
+  return spans_of(result, fault, "write_outage").count > 0 ||
+         spans_of(result, fault, "read_outage").count > 0;
+}
+
+/* Those that were seen in effect, in the order of time. */
+static uint32_t drawn(const struct run_result *result, uint32_t *ret_faults, uint32_t max) {
+  uint32_t all[FAULTS_LOOKED_AT], count = 0;
+  uint32_t total = facts_faults(result, FAULTS_LOOKED_AT, all);
+  for (uint32_t i = 0; i < total && count < max; i++) {
+    if (result->info.faults[all[i]].confirmed_ns != TIME_NEVER && is_told(result, all[i]))
+      ret_faults[count++] = all[i];
+  }
+  return count;
+}
+
+static uint32_t waterfall_height(const struct plot_input *in, const char **ret_why) {
+  uint32_t faults[FAULTS_MAX] = {0};
+  uint32_t count = drawn(in->report->result, faults, FAULTS_MAX);
+  bool seen = false;
+  const struct record_info *info = &in->report->result->info;
+  for (uint32_t i = 0; i < info->fault_count; i++)
+    seen = seen || info->faults[i].confirmed_ns != TIME_NEVER;
+  *ret_why = info->fault_count == 0 ? "the scenario has no fault"
+             : seen                 ? "no fault was followed by a failover or an outage"
+                    : "no fault was seen in effect, so that there is no moment to count from";
+  return count == 0 ? 0 : HEAD + FOOT + count * (TITLE_HEIGHT + ROW_COUNT * ROW_HEIGHT);
+}
+
+/* What one picture needs while it is drawn. */
+struct canvas {
+  const struct run_result *result;
+  struct plot_frame frame;
+  struct buf *script;
+  double end_s; /* of the axis */
+};
+
 /* The axis ends a little after the last thing that is measured; a heal long after it is cut off. */
 static double axis_end(const struct run_result *result, const uint32_t *faults, uint32_t count) {
   double end_s = 0, healed_s = 0;
@@ -91,8 +106,8 @@ static double axis_end(const struct run_result *result, const uint32_t *faults, 
       const struct measure *measure = facts_phase(result, faults[i], phase);
       if (measure && (measure->known || measure->floor)) end_s = fmax(end_s, measure->value);
     }
-    struct spans spans = spans_of(result, faults[i], "write_outage");
-    end_s = fmax(end_s, spans.until_s);
+    end_s = fmax(end_s, spans_of(result, faults[i], "write_outage").until_s);
+    end_s = fmax(end_s, spans_of(result, faults[i], "read_outage").until_s);
     if (fault->healed_ns != TIME_NEVER && fault->healed_ns > fault->confirmed_ns) {
       healed_s = fmax(healed_s, (double)(fault->healed_ns - fault->confirmed_ns) / 1e9);
     }
@@ -221,7 +236,8 @@ static void row_outages(struct canvas *canvas, uint32_t fault, const char *what,
   if (spans.count == 1) {
     snprintf(text, sizeof text, "%s", span);
   } else {
-    snprintf(text, sizeof text, "%u outages, the longest %s", spans.count, span);
+    /* Short enough for what axis_end() leaves behind the last one: it must not lie on a bar. */
+    snprintf(text, sizeof text, "%u, longest %s", spans.count, span);
   }
   note(canvas, begin_s, end_s, y, text);
 }

@@ -108,6 +108,60 @@ static void objectives(struct buf *out, const struct run_result *result) {
   }
 }
 
+/* Labels and values below each other. Those that do not apply for one reason are one line. */
+struct rows {
+  struct buf *out;
+  size_t indent, width;
+  struct buf labels; /* that wait for their reason */
+  uint32_t count;    /* of these */
+  const char *why;
+};
+
+static void rows_flush(struct rows *rows) {
+  if (rows->count == 0) return;
+  CLEANUP(buf_release) struct buf line;
+  buf_init(&line);
+  columns_pad(rows->out, rows->indent);
+  if (rows->count == 1) {
+    columns_cell(rows->out, rows->labels.data, rows->width, false);
+    buf_printf(&line, "does not apply: %s", rows->why);
+    columns_wrapped(rows->out, line.data, rows->indent + rows->width, rows->indent + rows->width);
+  } else {
+    buf_printf(&line, "%s: do not apply: %s", rows->labels.data, rows->why);
+    columns_wrapped(rows->out, line.data, rows->indent, rows->indent + 2);
+  }
+  output_join_failure(rows->out, &line);
+  output_join_failure(rows->out, &rows->labels);
+  buf_clear(&rows->labels);
+  rows->count = 0;
+}
+
+static void rows_add(struct rows *rows, const char *label, const struct measure *measure) {
+  if (measure && !measure->known && !measure->floor && measure->not_applicable) {
+    const char *why = facts_why(measure);
+    if (rows->count > 0 && strcmp(rows->why, why) != 0) rows_flush(rows);
+    rows->why = why;
+    buf_printf(&rows->labels, "%s%s", rows->count++ > 0 ? ", " : "", label);
+    return;
+  }
+  char text[FACTS_TEXT_SIZE];
+  rows_flush(rows);
+  facts_text(measure, text);
+  columns_pad(rows->out, rows->indent);
+  columns_cell(rows->out, label, rows->width, false);
+  columns_wrapped(rows->out, text, rows->indent + rows->width, rows->indent + rows->width);
+}
+
+static void rows_begin(struct rows *rows, struct buf *out, size_t indent, size_t width) {
+  *rows = (struct rows){.out = out, .indent = indent, .width = width};
+  buf_init(&rows->labels);
+}
+
+static void rows_end(struct rows *rows) {
+  rows_flush(rows);
+  buf_release(&rows->labels);
+}
+
 static void fault(struct buf *out, const struct run_result *result, uint32_t index) {
   const struct fault_info *info = &result->info.faults[index];
   char text[FORMAT_SIZE];
@@ -133,13 +187,11 @@ static void fault(struct buf *out, const struct run_result *result, uint32_t ind
   buf_puts(out, "  ");
   output_join_failure(out, &line);
   columns_wrapped(out, line.data, 2, 4);
-  for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-    char value[FACTS_TEXT_SIZE];
-    facts_text(facts_phase(result, index, phase), value);
-    columns_pad(out, 4);
-    columns_cell(out, phase_table[phase].label, 17, false);
-    columns_wrapped(out, value, 21, 21);
-  }
+  struct rows rows;
+  rows_begin(&rows, out, 4, 17);
+  for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+    rows_add(&rows, phase_table[phase].label, facts_phase(result, index, phase));
+  rows_end(&rows);
 }
 
 static void bound(void *data, const struct settings_bound *bound) {
@@ -309,17 +361,15 @@ static void witness(void *data, const struct witness *witness, const struct chec
 }
 
 static void data_row(void *data, const char *label, const struct measure *measure) {
-  struct buf *out = data;
-  char text[FACTS_TEXT_SIZE];
-  facts_text(measure, text);
-  buf_puts(out, "  ");
-  columns_cell(out, label, 36, false);
-  columns_wrapped(out, text, 38, 38);
+  rows_add(data, label, measure);
 }
 
 static void data_section(struct buf *out, const struct run_result *result) {
   buf_puts(out, "\nDATA of " DATA_POPULATION "\n");
-  data_values(result, data_row, out);
+  struct rows rows;
+  rows_begin(&rows, out, 2, 36);
+  data_values(result, data_row, &rows);
+  rows_end(&rows);
   struct witness_list list = {.out = out};
   size_t count = data_witnesses(result, witness, &list);
   if (count > WITNESSES_SHOWN) {

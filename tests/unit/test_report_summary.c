@@ -109,11 +109,55 @@ static void test_waterfall_counts_all_outages(void **state) {
   fixture.input.result = &result;
   buf_init(&script);
   plot_waterfall.script(&(struct plot_input){.report = &fixture.input}, 400, &script);
-  assert_non_null(strstr(script.data, "100 outages, the longest 200 ms"));
+  assert_non_null(strstr(script.data, "100, longest 200 ms"));
   assert_non_null(strstr(script.data, "from first 22.750000,")); /* and it is drawn */
   assert_null(strstr(script.data, "no outage"));
   assert_non_null(strstr(script.data, "no reads were scheduled"));
   buf_release(&script);
+  report_fixture_release(&fixture);
+}
+
+/* What a cache fault is followed by: nothing that servers recover from. */
+static void test_a_fault_without_failover_is_told_in_short(void **state) {
+  static const char why[] = "nothing failed over";
+  struct measure phases[PHASE_COUNT];
+  struct interval outage = {
+      .what = "read_outage", .host = HOST_NONE, .other_host = HOST_NONE, .fault = 0};
+  struct finding finding = {.measures = phases, .measure_count = PHASE_COUNT};
+  struct report_fixture fixture;
+  struct error err = ERROR_INIT;
+  struct buf text;
+  const char *reason = NULL;
+  (void)state;
+  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
+  struct run_result result = *fixture.input.result;
+  finding.checker = fixture.input.repeats->findings[0].checker;
+  result.findings = &finding;
+  result.finding_count = 1;
+  fixture.input.result = &result;
+  for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
+    phases[phase] = (struct measure){
+        .name = phase_table[phase].measure, .not_applicable = true, .why = why, .host = HOST_NONE};
+  buf_init(&text);
+  assert_ok(summary_text(&fixture.input, &text, &err), &err);
+  assert_non_null(strstr(text.data,
+                         "\n    detected, promoted, writes back, clients back, full "
+                         "redundancy: do not apply: nothing"));
+  assert_null(strstr(text.data, "does not apply"));
+  const struct plot_input in = {.report = &fixture.input};
+  assert_int_equal(plot_waterfall.height(&in, &reason), 0);
+  assert_string_equal(reason, "no fault was followed by a failover or an outage");
+  /* With an outage it is drawn, and the axis reaches as far. */
+  outage.begin_ns = result.info.faults[0].confirmed_ns + NS_PER_S;
+  outage.end_ns = outage.begin_ns + 49 * NS_PER_S;
+  finding.intervals = &outage;
+  finding.interval_count = 1;
+  uint32_t height = plot_waterfall.height(&in, &reason);
+  assert_true(height > 0);
+  buf_clear(&text);
+  plot_waterfall.script(&in, height, &text);
+  assert_non_null(strstr(text.data, "set xrange [0:62.0"));
+  buf_release(&text);
   report_fixture_release(&fixture);
 }
 
@@ -187,6 +231,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_longest_outages_are_listed),
       cmocka_unit_test(test_waterfall_counts_all_outages),
+      cmocka_unit_test(test_a_fault_without_failover_is_told_in_short),
       cmocka_unit_test(test_summary_shows_the_longest_and_says_so),
       cmocka_unit_test(test_a_bound_is_told_where_there_was_a_failover),
       cmocka_unit_test(test_faults_stand_in_the_order_of_time),
