@@ -6,6 +6,7 @@
 
 #include "gameday/provider.h"
 #include "gameday/service.h"
+#include "gameday/workload.h"
 
 #define FAKE_SERVERS 3
 #define FAKE_HOSTS (FAKE_SERVERS + 2)
@@ -51,6 +52,9 @@ void fake_init(struct fake *fake, const char *run_directory);
 /* How many events of this kind there are; the n-th of them (from 0), or NULL. */
 uint32_t fake_count(const struct fake *fake, enum event_kind kind);
 const struct event *fake_event(const struct fake *fake, enum event_kind kind, uint32_t n);
+/* Of a workload that reads everything back, when it is never called. */
+int fake_final_read(struct workload_env *env, const struct endpoint *host,
+                    struct final_reader *reader, struct error *err);
 void fake_forget(struct fake *fake); /* calls and capabilities used so far, and their number */
 
 /* A fresh directory below TMPDIR, removed with all in it by temporary_remove(). */

@@ -7,23 +7,14 @@
 #include "base/file.h"
 #include "base/prng.h"
 #include "gameday/driver.h"
-#include "scenario/param.h"
 #include "services/remote.h"
+#include "support/config.h"
 #include "support/test.h"
 
 static const struct provider *provider_named(const char *name) {
   for (const struct provider *const *row = providers; *row; row++)
     if (strcmp((*row)->plugin.name, name) == 0) return *row;
   return NULL;
-}
-
-static int defaults(const struct param *params, struct arena *arena, void *config,
-                    struct error *err) {
-  for (; params && params->key; params++) {
-    int status = param_set_default(params, arena, config, err);
-    if (status < 0) return status;
-  }
-  return 0;
 }
 
 static void take_event(struct sink *sink, const struct event *event) {
@@ -47,7 +38,6 @@ static void take_sample(struct sink *sink, const struct sample *sample) {
 }
 
 static void begin(struct service_fixture *f, const struct provider *provider) {
-  struct error err = ERROR_INIT;
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -55,16 +45,11 @@ static void begin(struct service_fixture *f, const struct provider *provider) {
   pthread_cond_init(&f->changed, &attributes);
   pthread_condattr_destroy(&attributes);
   arena_init(&f->arena, 0);
-  f->provider_config = arena_alloc(&f->arena, provider->plugin.config_size);
-  f->config = arena_alloc(&f->arena, f->tested->plugin.config_size);
-  assert_true(f->provider_config && f->config);
-  assert_ok(defaults(provider->plugin.params, &f->arena, f->provider_config, &err), &err);
-  assert_ok(defaults(f->tested->plugin.params, &f->arena, f->config, &err), &err);
+  f->provider_config = config_new(&provider->plugin, &f->arena);
+  f->config = config_new(&f->tested->plugin, &f->arena);
   /* Another suite's root directory, so that its versions of the servers are tested. */
   const char *image = getenv("GAMEDAY_TEST_IMAGE");
-  for (const struct param *row = provider->plugin.params; image && row->key; row++)
-    if (strcmp(row->key, "image") == 0)
-      assert_ok(param_parse(row, image, &f->arena, f->provider_config, &err), &err);
+  if (image) config_set(&provider->plugin, &f->arena, f->provider_config, "image", image);
 }
 
 void service_fixture_begin(struct service_fixture *f, const struct service *tested) {

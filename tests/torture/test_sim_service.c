@@ -2,8 +2,8 @@
  * and a failover to its end: what could not be had is an error at the beginning, and later makes
  * the run one that is not to be trusted. */
 #include "base/arena.h"
-#include "scenario/param.h"
 #include "sim/sim.h"
+#include "support/config.h"
 #include "support/virtual_time.h"
 #include "torture/allocations.h"
 
@@ -109,20 +109,12 @@ static int attempt_life(void *data, struct error *err) {
   return status;
 }
 
-static int fill_defaults(const struct plugin *plugin, struct arena *arena, void *config) {
-  struct error err = ERROR_INIT;
-  int status = 0;
-  for (const struct param *row = plugin->params; status == 0 && row->key; row++)
-    status = param_set_default(row, arena, config, &err);
-  return status;
-}
-
 static void survive(struct town *town, const struct service *model, int topology) {
   struct arena arena;
   arena_init(&arena, 0);
   town->model = model;
-  assert_int_equal(fill_defaults(&provider_sim.plugin, &arena, &town->config), 0);
-  assert_int_equal(fill_defaults(&model->plugin, &arena, &town->service_config), 0);
+  config_defaults(&provider_sim.plugin, &arena, &town->config);
+  config_defaults(&model->plugin, &arena, &town->service_config);
   if (model == &sim_service_redis) town->service_config.redis.topology = topology;
   town->sink = (struct sink){.event = take_event, .sample = take_sample};
   fail_each_allocation(attempt_life, town);

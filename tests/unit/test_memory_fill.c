@@ -1,7 +1,7 @@
 /* memory-fill beyond what every injector must do: what it refuses, when it is in effect, and how it
  * takes a host's memory. */
 #include "injectors/injectors.h"
-#include "scenario/param.h"
+#include "support/config.h"
 #include "support/fake.h"
 #include "support/test.h"
 
@@ -13,24 +13,14 @@ struct fill {
 };
 
 static void set(struct fill *fill, const char *key, const char *text) {
-  struct error err = ERROR_INIT;
-  for (const struct param *row = injector_memory_fill.plugin.params; row->key; row++)
-    if (strcmp(row->key, key) == 0) {
-      assert_ok(param_parse(row, text, &fill->arena, fill->config, &err), &err);
-      return;
-    }
-  fail_msg("no parameter %s", key);
+  config_set(&injector_memory_fill.plugin, &fill->arena, fill->config, key, text);
 }
 
 static void fill_init(struct fill *fill) {
-  struct error err = ERROR_INIT;
   *fill = (struct fill){.config = NULL};
   arena_init(&fill->arena, 0);
   fake_init(&fill->fake, "");
-  fill->config = arena_alloc(&fill->arena, injector_memory_fill.plugin.config_size);
-  assert_non_null(fill->config);
-  for (const struct param *row = injector_memory_fill.plugin.params; row->key; row++)
-    assert_ok(param_set_default(row, &fill->arena, fill->config, &err), &err);
+  fill->config = config_new(&injector_memory_fill.plugin, &fill->arena);
   fill->in = (struct injection){.injector = &injector_memory_fill,
                                 .config = fill->config,
                                 .cluster = &fill->fake.cluster,

@@ -4,17 +4,15 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "gameday/service.h"
-#include "scenario/param.h"
 #include "services/postgres.h"
+#include "support/config.h"
 
 extern const struct service service_postgres;
 
 static struct postgres_config defaults(void) {
   static struct arena arena;
   struct postgres_config config = {.topology = 0};
-  struct error err = ERROR_INIT;
-  for (const struct param *row = service_postgres.plugin.params; row->key; row++)
-    assert_ok(param_set_default(row, &arena, &config, &err), &err);
+  config_defaults(&service_postgres.plugin, &arena, &config);
   arena_release(&arena); /* the only text is "auto": set again below */
   config.version = "auto";
   return config;

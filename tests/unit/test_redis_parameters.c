@@ -3,9 +3,9 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
-#include "scenario/param.h"
 #include "services/redis.h"
 #include "services/redis_settings.h"
+#include "support/config.h"
 
 extern const struct service service_redis;
 
@@ -25,9 +25,7 @@ static int free_arena(void **state) {
 
 static struct redis_config defaults(enum redis_topology topology) {
   struct redis_config config = {.topology = 0};
-  struct error err = ERROR_INIT;
-  for (const struct param *row = service_redis.plugin.params; row->key; row++)
-    assert_ok(param_set_default(row, &arena, &config, &err), &err);
+  config_defaults(&service_redis.plugin, &arena, &config);
   config.topology = (int)topology;
   return config;
 }

@@ -113,22 +113,13 @@ static int plan_one(const void *config, struct host_spec *ret_hosts, uint32_t *r
   return 0;
 }
 
-static int read_nothing(struct workload_env *env, const struct endpoint *host,
-                        struct final_reader *reader, struct error *err) {
-  (void)env;
-  (void)host;
-  (void)reader;
-  (void)err;
-  return 0;
-}
-
 static void test_who_is_of_which_service(void **state) {
   struct fixture *f = *state;
   const struct service first = {.plugin = {.name = "first"}, .plan = plan_two};
   const struct service second = {.plugin = {.name = "second"}, .plan = plan_one};
   const struct workload cached = {.plugin = {.name = "cached"}, .service = "second"};
   const struct workload kept = {
-      .plugin = {.name = "kept"}, .service = "first", .final_read = read_nothing};
+      .plugin = {.name = "kept"}, .service = "first", .final_read = fake_final_read};
   struct scenario_service rows[] = {{.service = &first}, {.service = &second}};
   struct scenario_workload loads[] = {{.workload = &cached}, {.workload = &kept}};
   f->file.cluster = &f->fake.cluster;

@@ -1,15 +1,7 @@
 /* Which workloads may stand beside each other. */
+#include "support/fake.h"
 #include "support/scenario_fixture.h"
 #include "support/test.h"
-
-static int read_nothing(struct workload_env *env, const struct endpoint *host,
-                        struct final_reader *reader, struct error *err) {
-  (void)env;
-  (void)host;
-  (void)reader;
-  (void)err;
-  return 0;
-}
 
 /* The mistakes of a scenario with two ledgers, which read everything back at the end or nothing. */
 static void check_two(bool reads_back, const char *expected) {
@@ -22,7 +14,7 @@ static void check_two(bool reads_back, const char *expected) {
       "objectives:\n"
       "  data_loss: 0\n";
   struct workload ledger = *fixture_tables.workloads[0];
-  if (reads_back) ledger.final_read = read_nothing;
+  if (reads_back) ledger.final_read = fake_final_read;
   const struct workload *const table[] = {&ledger, NULL};
   struct scenario_tables tables = fixture_tables;
   tables.workloads = table;

@@ -1,8 +1,8 @@
 /* Cut links of the simulator: what is refused, what the sender learns and when, the same as on real
  * hosts. */
 #include "base/arena.h"
-#include "scenario/param.h"
 #include "sim/sim.h"
+#include "support/config.h"
 #include "support/test.h"
 #include "support/virtual_time.h"
 
@@ -29,10 +29,7 @@ static void lab_init(struct lab *lab, const struct sim_process_kind *of) {
   *lab = (struct lab){0};
   virtual_time_begin(&lab->time);
   arena_init(&lab->arena, 0);
-  void *config = arena_alloc(&lab->arena, provider_sim.plugin.config_size);
-  assert_non_null(config);
-  for (const struct param *row = provider_sim.plugin.params; row->key; row++)
-    assert_ok(param_set_default(row, &lab->arena, config, &err), &err);
+  const void *config = config_new(&provider_sim.plugin, &lab->arena);
   const struct cluster_spec spec = {.id = "gd-test",
                                     .run_directory = "/nonexistent",
                                     .hosts = hosts,

@@ -4,9 +4,9 @@
 #include <signal.h>
 
 #include "gameday/injector.h"
-#include "scenario/param.h"
 #include "sim/service.h"
 #include "sim/sim.h"
+#include "support/config.h"
 #include "support/scenario_fixture.h"
 #include "support/test.h"
 #include "support/virtual_time.h"
@@ -35,15 +35,6 @@ static void take_event(struct sink *sink, const struct event *event) {
 
 static void take_sample(struct sink *sink, const struct sample *sample) {
   ((struct lab *)sink)->samples[sample->metric]++;
-}
-
-static void *defaults(struct lab *lab, const struct plugin *plugin) {
-  struct error err = ERROR_INIT;
-  void *config = arena_alloc(&lab->arena, plugin->config_size);
-  assert_non_null(config);
-  for (const struct param *row = plugin->params; row->key; row++)
-    assert_ok(param_set_default(row, &lab->arena, config, &err), &err);
-  return config;
 }
 
 static void bring_up(struct lab *lab) {
@@ -88,8 +79,8 @@ static struct lab *lab_new(enum postgres_topology topology, uint32_t instances) 
   lab->sink = (struct sink){.event = take_event, .sample = take_sample};
   virtual_time_begin(&lab->time);
   arena_init(&lab->arena, 0);
-  lab->config = defaults(lab, &provider_sim.plugin);
-  lab->service_config = defaults(lab, &sim_service_postgres.plugin);
+  lab->config = config_new(&provider_sim.plugin, &lab->arena);
+  lab->service_config = config_new(&sim_service_postgres.plugin, &lab->arena);
   lab->service_config->topology = (int)topology;
   lab->service_config->instances = instances;
   bring_up(lab);
