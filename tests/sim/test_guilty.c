@@ -4,8 +4,6 @@
 #include "support/simulated.h"
 #include "support/test.h"
 
-#include "engine/batch.h"
-
 #define SEEDS SIMULATED_SEEDS(8, 3)
 
 /* A bug, where it is looked for (below scenarios/), and the value that must give it away: above
@@ -100,9 +98,8 @@ static int job(void *data, uint64_t index, const char *directory, void *ret, str
 static int deliver(void *data, const struct batch_outcome *outcome, struct error *err) {
   struct bench *bench = data;
   uint64_t row = outcome->index / (SEEDS * 2);
-  if (outcome->end != BATCH_DONE)
-    return error_set(err, STATUS_INTERNAL, "%s: %s", table[row].bug,
-                     outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
+  int status = simulated_done(outcome, table[row].bug, outcome->index / 2 % SEEDS + 1, err);
+  if (status < 0) return status;
   const struct result *result = outcome->result;
   bool above = result->known && result->value > table[row].most;
   if (outcome->index % 2 == 0) {
@@ -134,20 +131,15 @@ static void load(struct bench *bench) {
 }
 
 static void test_guilty_are_convicted_and_twins_acquitted(void **state) {
-  struct error err = ERROR_INIT;
   struct bench *bench = calloc(1, sizeof *bench);
   (void)state;
   assert_non_null(bench);
   load(bench);
-  const struct batch_spec spec = {.workers = 2,
-                                  .count = JOBS,
-                                  .job_timeout_ns = 120 * NS_PER_S,
-                                  .result_size = sizeof(struct result),
-                                  .job = job,
-                                  .deliver = deliver,
-                                  .data = bench};
-  struct batch_summary summary;
-  assert_ok(batch_run(&spec, &summary, &err), &err);
+  simulated_batch((struct batch_spec){.count = JOBS,
+                                      .result_size = sizeof(struct result),
+                                      .job = job,
+                                      .deliver = deliver,
+                                      .data = bench});
   print_message("%-14s %-28s %-20s %10s %10s %18s %18s\n", "bug", "scenario", "value", "convicted",
                 "acquitted", "least when guilty", "most when not");
   bool all = true;

@@ -3,8 +3,6 @@
 #include "support/simulated.h"
 #include "support/test.h"
 
-#include "engine/batch.h"
-
 #define SEEDS SIMULATED_SEEDS(12, 3)
 
 /* Of every seed, the value of the whole run lies between the two. */
@@ -61,9 +59,8 @@ static int job(void *data, uint64_t index, const char *directory, void *ret, str
 static int deliver(void *data, const struct batch_outcome *outcome, struct error *err) {
   struct bench *bench = data;
   uint64_t row = outcome->index / SEEDS;
-  if (outcome->end != BATCH_DONE)
-    return error_set(err, STATUS_INTERNAL, "%s: %s", table[row].scenario,
-                     outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
+  int status = simulated_done(outcome, table[row].scenario, outcome->index % SEEDS + 1, err);
+  if (status < 0) return status;
   const struct result *result = outcome->result;
   bool first = outcome->index % SEEDS == 0;
   bench->unknown[row] += !result->known;
@@ -84,16 +81,11 @@ static void test_known_results_are_reproduced(void **state) {
     snprintf(path, sizeof path, "scenarios/redis/%s.yaml", table[i].scenario);
     assert_ok(simulated_load(&bench->scenarios[i], path, NULL, 0, &err), &err);
   }
-  const struct batch_spec spec = {.workers = 2,
-                                  .count = ROWS * SEEDS,
-                                  .job_timeout_ns = 120 * NS_PER_S,
-                                  .result_size = sizeof(struct result),
-                                  .job = job,
-                                  .deliver = deliver,
-                                  .data = bench};
-  struct batch_summary summary;
-  assert_ok(batch_run(&spec, &summary, &err), &err);
-  assert_int_equal(summary.delivered, spec.count);
+  simulated_batch((struct batch_spec){.count = ROWS * SEEDS,
+                                      .result_size = sizeof(struct result),
+                                      .job = job,
+                                      .deliver = deliver,
+                                      .data = bench});
   print_message("%-28s %-20s %20s %22s\n", "scenario", "value", "must be within", "of all seeds");
   for (size_t i = 0; i < ROWS; i++) {
     print_message("%-28s %-20s %9g .. %7g %10.4g .. %8.4g%s\n", table[i].scenario, table[i].measure,

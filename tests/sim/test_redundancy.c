@@ -3,8 +3,6 @@
 #include "support/simulated.h"
 #include "support/test.h"
 
-#include "engine/batch.h"
-
 #define SEEDS 12
 
 struct result {
@@ -37,9 +35,8 @@ static int job(void *data, uint64_t index, const char *directory, void *ret, str
 
 static int deliver(void *data, const struct batch_outcome *outcome, struct error *err) {
   struct bench *bench = data;
-  if (outcome->end != BATCH_DONE)
-    return error_set(err, STATUS_INTERNAL, "seed %llu: %s", (unsigned long long)outcome->index + 1,
-                     outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
+  int status = simulated_done(outcome, "replica-crash", outcome->index + 1, err);
+  if (status < 0) return status;
   const struct result *result = outcome->result;
   /* The replica still has to report what it has, and the answer to travel to the client. */
   bool early =
@@ -63,16 +60,11 @@ static void test_not_redundant_before_synchronous_writes_return(void **state) {
   struct bench bench = {.early = 0};
   assert_ok(simulated_load(&bench.scenario, "scenarios/postgres/replica-crash.yaml", sets, 2, &err),
             &err);
-  struct batch_spec spec = {.workers = 2,
-                            .count = SEEDS,
-                            .job_timeout_ns = 120 * NS_PER_S,
-                            .result_size = sizeof(struct result),
-                            .job = job,
-                            .deliver = deliver,
-                            .data = &bench};
-  struct batch_summary summary;
-  assert_ok(batch_run(&spec, &summary, &err), &err);
-  assert_int_equal(summary.delivered, SEEDS);
+  simulated_batch((struct batch_spec){.count = SEEDS,
+                                      .result_size = sizeof(struct result),
+                                      .job = job,
+                                      .deliver = deliver,
+                                      .data = &bench});
   print_message("%u seeds: redundant after %.1f to %.1f s\n", (unsigned)SEEDS, bench.least_s,
                 bench.most_s);
   simulated_release(&bench.scenario);

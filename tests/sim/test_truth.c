@@ -8,8 +8,6 @@
 #include <glob.h>
 #include <limits.h>
 
-#include "engine/batch.h"
-
 #define PATHS SIMULATED_CASES
 #define SEEDS SIMULATED_SEEDS(100, 4)
 
@@ -42,10 +40,8 @@ static int job(void *data, uint64_t index, const char *directory, void *ret, str
 static int deliver(void *data, const struct batch_outcome *outcome, struct error *err) {
   struct bench *bench = data;
   uint64_t which = outcome->index % PATHS, seed = outcome->index / PATHS + 1;
-  if (outcome->end != BATCH_DONE)
-    return error_set(err, STATUS_INTERNAL, "%s, seed %llu: %s", simulated_cases[which].path,
-                     (unsigned long long)seed,
-                     outcome->end == BATCH_FAILED ? outcome->error->message : "crashed or hung");
+  int status = simulated_done(outcome, simulated_cases[which].path, seed, err);
+  if (status < 0) return status;
   const struct result *result = outcome->result;
   bench->done[which]++;
   bench->compared[which] += result->check.compared;
@@ -69,16 +65,11 @@ static void test_measured_is_true(void **state) {
     assert_ok(simulated_load(&bench->scenarios[i], simulated_cases[i].path, sets,
                              simulated_cases[i].no_ledger ? 0 : 1, &err),
               &err);
-  struct batch_spec spec = {.workers = 2,
-                            .count = PATHS * (seeds ? strtoull(seeds, NULL, 10) : SEEDS),
-                            .job_timeout_ns = 120 * NS_PER_S,
-                            .result_size = sizeof(struct result),
-                            .job = job,
-                            .deliver = deliver,
-                            .data = bench};
-  struct batch_summary summary;
-  assert_ok(batch_run(&spec, &summary, &err), &err);
-  assert_int_equal(summary.delivered, spec.count);
+  simulated_batch((struct batch_spec){.count = PATHS * (seeds ? strtoull(seeds, NULL, 10) : SEEDS),
+                                      .result_size = sizeof(struct result),
+                                      .job = job,
+                                      .deliver = deliver,
+                                      .data = bench});
   uint64_t wrong = 0;
   for (size_t i = 0; i < PATHS; i++) {
     print_message("%-46s %4llu seeds, %6llu values compared, %llu wrong, %llu ended otherwise\n",

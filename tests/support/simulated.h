@@ -3,6 +3,7 @@
 #define GAMEDAY_TESTS_SUPPORT_SIMULATED_H
 
 #include "base/arena.h"
+#include "engine/batch.h"
 #include "engine/judge.h"
 #include "engine/record.h"
 #include "scenario/scenario.h"
@@ -49,5 +50,12 @@ void simulated_close(struct simulated *run);
 /* The first measure of that name (any fault when `fault` is FAULT_NONE - 1), or NULL. */
 const struct measure *simulated_measure(const struct simulated *run, const char *name,
                                         int32_t fault);
+
+/* Runs as the jobs of a batch, which says count, result_size, job, deliver and data: two at a time,
+ * each within 2 minutes. Fails the running CMocka test unless all are delivered. */
+void simulated_batch(struct batch_spec spec);
+/* For deliver(): an error, which names the run, unless the job was done. */
+int simulated_done(const struct batch_outcome *outcome, const char *name, uint64_t seed,
+                   struct error *err);
 
 #endif
