@@ -413,10 +413,7 @@ static void a_process_killed_while_frozen_ends_when_it_is_thawed(void **state) {
 }
 
 int main(void) {
-  if (local_test_probe(&err) < 0) {
-    printf("skipped: %s\n", err.message);
-    return 77;
-  }
+  if (!local_test_possible()) return LOCAL_TEST_SKIPPED;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(power_off_is_silent_and_a_restarted_host_resets_old_connections),
       cmocka_unit_test(power_loss_keeps_what_was_synced_and_loses_what_was_not),

@@ -330,10 +330,7 @@ static void a_new_data_directory_is_empty(void **state) {
 }
 
 int main(void) {
-  if (local_test_probe(&err) < 0) {
-    printf("skipped: %s\n", err.message);
-    return 77;
-  }
+  if (!local_test_possible()) return LOCAL_TEST_SKIPPED;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_new_data_directory_is_empty),
       cmocka_unit_test(exec_gives_output_exit_code_and_input),

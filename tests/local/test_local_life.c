@@ -360,10 +360,7 @@ static void without_root_it_says_so(void **state) {
 }
 
 int main(void) {
-  if (local_test_probe(&err) < 0) {
-    printf("skipped: %s\n", err.message);
-    return 77;
-  }
+  if (!local_test_possible()) return LOCAL_TEST_SKIPPED;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(three_servers_come_up_and_go),
       cmocka_unit_test(destroying_twice_or_what_never_was_is_fine),

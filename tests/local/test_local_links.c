@@ -327,10 +327,7 @@ static void a_cut_is_mended_by_whoever_attaches(void **state) {
 }
 
 int main(void) {
-  if (local_test_probe(&err) < 0) {
-    printf("skipped: %s\n", err.message);
-    return 77;
-  }
+  if (!local_test_possible()) return LOCAL_TEST_SKIPPED;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_direction_is_cut_and_the_other_is_not),
       cmocka_unit_test(faults_do_not_mend_each_others_cuts),

@@ -221,10 +221,7 @@ static void a_second_network_has_the_names_too(void **state) {
 }
 
 int main(void) {
-  if (local_test_probe(&err) < 0) {
-    printf("skipped: %s\n", err.message);
-    return 77;
-  }
+  if (!local_test_possible()) return LOCAL_TEST_SKIPPED;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_client_resolves_the_names_of_the_hosts),
       cmocka_unit_test(another_name_is_unknown_at_once),

@@ -30,6 +30,13 @@ int local_test_probe(struct error *err) {
   return provider_local.probe(&config, err);
 }
 
+bool local_test_possible(void) {
+  struct error err = ERROR_INIT;
+  if (local_test_probe(&err) == 0) return true;
+  printf("skipped: %s\n", err.message);
+  return false;
+}
+
 int local_test_up(struct local_test *test, bool keep, struct error *err) {
   static const struct host_spec hosts[] = {
       {.name = "client", .kind = HOST_CLIENT},

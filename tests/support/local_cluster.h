@@ -20,6 +20,9 @@ struct local_test {
 void local_test_init(struct local_test *test);
 /* 0, or the probe's verdict on this machine. */
 int local_test_probe(struct error *err);
+/* Says why when this machine cannot have local hosts: then the program ends with this code. */
+#define LOCAL_TEST_SKIPPED 77
+bool local_test_possible(void);
 /* Two servers, one and two, with 256 MiB of memory and 64 MiB of disk each, a client and a monitor;
  * `test->cluster` is set on success. */
 int local_test_up(struct local_test *test, bool keep, struct error *err);

@@ -1,16 +1,8 @@
 /* The load under failing allocations; and that it makes none once it has begun. */
 #include "support/load_bench.h"
-#include "torture/allocations.h"
+#include "torture/making.h"
 #include "workload/pg_client.h"
 #include "workload/pg_ledger.h"
-
-static int attempt_load(void *data, struct error *err) {
-  struct load_bench *bench = data;
-  int status = load_bench_make(bench, LOAD_BENCH_SEED, err);
-  if (status < 0) return status;
-  load_bench_unmake(bench);
-  return 0;
-}
 
 static void test_making_the_clients_survives_each_failure(void **state) {
   (void)state;
@@ -26,12 +18,7 @@ static void test_making_the_clients_survives_each_failure(void **state) {
       .replica_rate = 1,
       .heartbeat_ns = NS_PER_S,
       .probe_interval_ns = NS_PER_S};
-  struct load_bench *bench = load_bench_new(0, 0);
-  bench->env.workload = &workload_pg_ledger;
-  bench->env.config = &config;
-  bench->env.access = &access;
-  fail_each_allocation(attempt_load, bench);
-  load_bench_free(bench);
+  fail_making(&workload_pg_ledger, &config, &access);
 }
 
 static void test_no_allocation_after_the_beginning(void **state) {

@@ -2,7 +2,7 @@
 #include "gameday/drivers.h"
 #include "gameday/redis_access.h"
 #include "support/load_bench.h"
-#include "torture/allocations.h"
+#include "torture/making.h"
 #include "workload/redis_ledger.h"
 
 static const struct endpoint endpoints[4] = {{.host = 0, .name = "redis1", .address = "127.0.0.1"},
@@ -19,14 +19,6 @@ static const struct redis_ledger_config config = {
     .heartbeat_ns = NS_PER_S,
     .probe_interval_ns = NS_PER_S};
 
-static int attempt_load(void *data, struct error *err) {
-  struct load_bench *bench = data;
-  int status = load_bench_make(bench, LOAD_BENCH_SEED, err);
-  if (status < 0) return status;
-  load_bench_unmake(bench);
-  return 0;
-}
-
 static void test_making_the_clients_survives_each_failure(void **state) {
   (void)state;
   struct redis_access redis[] = {{.topology = REDIS_SINGLE},
@@ -41,12 +33,7 @@ static void test_making_the_clients_survives_each_failure(void **state) {
                                   .endpoint_count = redis[i].topology == REDIS_SINGLE ? 1 : 4,
                                   .context = &redis[i],
                                   .shards = redis[i].shards};
-    struct load_bench *bench = load_bench_new(0, 0);
-    bench->env.workload = &workload_redis_ledger;
-    bench->env.config = &config;
-    bench->env.access = &access;
-    fail_each_allocation(attempt_load, bench);
-    load_bench_free(bench);
+    fail_making(&workload_redis_ledger, &config, &access);
   }
 }
 

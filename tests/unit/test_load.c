@@ -103,17 +103,23 @@ static void test_every_operation_is_counted_and_recorded(void **state) {
   setup_release(&setup);
 }
 
+static void expect_no_start(struct setup *setup, uint64_t deadline_ns, int status,
+                            const char *words) {
+  struct error err = ERROR_INIT;
+  struct load *load = NULL;
+  assert_int_equal(load_start(&setup->spec, deadline_ns, &load, &err), status);
+  assert_null(load);
+  assert_non_null(strstr(err.message, words));
+}
+
 static void test_clients_that_cannot_connect_are_named_with_the_reason(void **state) {
   (void)state;
   struct setup setup;
-  struct error err = ERROR_INIT;
-  struct load *load = NULL;
   setup_init(&setup);
   setup.database.down = true;
-  assert_int_equal(load_start(&setup.spec, in_ms(100), &load, &err), STATUS_TIMEOUT);
-  assert_null(load);
-  assert_non_null(strstr(err.message, "17 of 18 clients")); /* the probe connects later */
-  assert_non_null(strstr(err.message, "connection refused"));
+  /* The probe connects later. */
+  expect_no_start(&setup, in_ms(100), STATUS_TIMEOUT, "17 of 18 clients");
+  expect_no_start(&setup, in_ms(100), STATUS_TIMEOUT, "connection refused");
   setup_release(&setup);
 }
 
@@ -125,13 +131,10 @@ static bool is_cancelled(void *data) {
 static void test_a_cancelled_start_does_not_wait_for_clients(void **state) {
   (void)state;
   struct setup setup;
-  struct error err = ERROR_INIT;
-  struct load *load = NULL;
   setup_init(&setup);
   setup.database.down = true;
   setup.spec.cancelled = is_cancelled;
-  assert_int_equal(load_start(&setup.spec, TIME_NEVER, &load, &err), STATUS_INTERRUPTED);
-  assert_null(load);
+  expect_no_start(&setup, TIME_NEVER, STATUS_INTERRUPTED, "");
   setup_release(&setup);
 }
 
@@ -166,8 +169,6 @@ static int refuse_network(struct cluster *cluster, const struct host *host, stru
 static void test_worker_that_cannot_enter_its_network_fails_the_start(void **state) {
   (void)state;
   struct setup setup;
-  struct error err = ERROR_INIT;
-  struct load *load = NULL;
   setup_init(&setup);
   struct provider provider = {.can = CAN_NETWORK, .network_enter = refuse_network};
   struct cluster cluster = {.provider = &provider};
@@ -176,8 +177,7 @@ static void test_worker_that_cannot_enter_its_network_fails_the_start(void **sta
   setup.spec.cluster = &cluster;
   setup.spec.client_hosts = hosts;
   setup.spec.client_host_count = 1;
-  assert_int_equal(load_start(&setup.spec, in_ms(10000), &load, &err), STATUS_ENVIRONMENT);
-  assert_non_null(strstr(err.message, "no network on client1"));
+  expect_no_start(&setup, in_ms(10000), STATUS_ENVIRONMENT, "no network on client1");
   setup_release(&setup);
 }
 

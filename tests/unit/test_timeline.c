@@ -126,22 +126,23 @@ static void test_fault_without_for_recovers_before_it_is_healed(void **state) {
   assert_int_equal(faults_open(f), 0);
 }
 
-/* db1 and db3 are primaries of the two shards, db2 is a replica of the second. */
-static void make_shards(struct faults *f) {
+/* db1 and db3 are primaries of the two shards, db2 is a replica of the second, whose primary is to
+ * be hit at 5 s. */
+static void hit_second_shard(struct faults *f) {
+  struct target second = faults_primary;
+  second.index = 1;
   f->fake.view.primary = HOST_NONE;
   f->fake.view.shards = 2;
   f->fake.view.hosts[0].shard = 1;
   f->fake.view.hosts[1].shard = f->fake.view.hosts[2].shard = 2;
   f->fake.view.hosts[2].role = ROLE_PRIMARY;
   f->fake.view.hosts[2].writable = true;
+  faults_add(f, &faults_power, second, 5, 1);
 }
 
 static void test_the_primary_of_a_shard_is_hit(void **state) {
   struct faults *f = *state;
-  struct target second = faults_primary;
-  second.index = 1;
-  make_shards(f);
-  faults_add(f, &faults_power, second, 5, 1);
+  hit_second_shard(f);
   faults_add(f, &faults_power, faults_primary, 8, 1);
   faults_begin(f);
   faults_go_on(f, 300);
@@ -156,11 +157,8 @@ static void test_the_primary_of_a_shard_is_hit(void **state) {
 /* The replaced primary of the shard still calls itself one, and refuses writes. */
 static void test_of_two_primaries_of_a_shard_the_one_that_writes_is_hit(void **state) {
   struct faults *f = *state;
-  struct target second = faults_primary;
-  second.index = 1;
-  make_shards(f);
+  hit_second_shard(f);
   f->fake.view.hosts[1].role = ROLE_PRIMARY;
-  faults_add(f, &faults_power, second, 5, 1);
   faults_begin(f);
   faults_go_on(f, 300);
   assert_int_equal(fake_event(&f->fake, EVENT_FAULT_INJECTED, 0)->host, 2);
@@ -168,11 +166,8 @@ static void test_of_two_primaries_of_a_shard_the_one_that_writes_is_hit(void **s
 
 static void test_a_shard_without_a_primary_is_waited_for(void **state) {
   struct faults *f = *state;
-  struct target second = faults_primary;
-  second.index = 1;
-  make_shards(f);
+  hit_second_shard(f);
   f->fake.view.hosts[2].role = ROLE_REPLICA;
-  faults_add(f, &faults_power, second, 5, 1);
   faults_begin(f);
   faults_go_on(f, 20);
   assert_int_equal(fake_count(&f->fake, EVENT_FAULT_INJECTED), 0);
