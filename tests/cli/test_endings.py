@@ -11,7 +11,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from gameday import GAMEDAY, SOURCE, Checks, Place, plain_environment, run  # noqa: E402
+from gameday import (  # noqa: E402
+    GAMEDAY, SOURCE, end, plain_environment, run, run_checks, start, wait_for_file)
 
 SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
 MET, ENVIRONMENT, UNTRUSTED, HANGUP = 0, 3, 4, 129
@@ -39,15 +40,10 @@ def check_refused_step(checks, place):
 
 def hang_up(out, repeats, disposition):
     """A series that gets SIGHUP in its second run."""
-    child = subprocess.Popen(
-        [GAMEDAY, *SIMULATED, "--repeat", str(repeats), "--out", out], env=plain_environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, disposition))
-    while child.poll() is None and not os.path.exists(os.path.join(out, "repeat-2")):
-        time.sleep(0.01)
-    child.send_signal(signal.SIGHUP)
-    told = child.communicate(timeout=120)[1]
-    return child.returncode, told
+    child = start([*SIMULATED, "--repeat", str(repeats), "--out", out],
+                  preexec_fn=lambda: signal.signal(signal.SIGHUP, disposition))
+    wait_for_file(child, out, "repeat-2")
+    return end(child, signal.SIGHUP)
 
 
 def check_hangup(checks, place):
@@ -63,15 +59,11 @@ def check_hangup(checks, place):
 
 
 def predict_hung_up():
-    child = subprocess.Popen(
-        [GAMEDAY, "predict", SWITCHOVER, "--seeds", "100000"], env=plain_environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+    child = start(["predict", SWITCHOVER, "--seeds", "100000"],
+                  preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     while "runs simulated" not in child.stderr.readline() and child.poll() is None:
         continue
-    child.send_signal(signal.SIGHUP)
-    child.communicate(timeout=120)
-    return child.returncode
+    return end(child, signal.SIGHUP)[0]
 
 
 def check_file_size_limit(checks, place):
@@ -156,14 +148,4 @@ def check_interrupted_reports(checks, place):
         checks.check(files_of(out) == before, f"report: not as it was: {sorted(os.listdir(out))}")
 
 
-def main():
-    checks = Checks()
-    with Place() as place:
-        check_refused_step(checks, place)
-        check_hangup(checks, place)
-        check_file_size_limit(checks, place)
-        check_interrupted_reports(checks, place)
-    checks.finish()
-
-
-main()
+run_checks(check_refused_step, check_hangup, check_file_size_limit, check_interrupted_reports)

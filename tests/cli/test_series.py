@@ -4,12 +4,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from gameday import GAMEDAY, SOURCE, Checks, Place, plain_environment, run  # noqa: E402
+from gameday import SOURCE, Checks, Place, end, run, start, wait_for_file  # noqa: E402
 
 SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
 CRASH = os.path.join(SOURCE, "scenarios/postgres/primary-crash.yaml")
@@ -109,29 +107,21 @@ def check_refused(checks, place):
 
 
 def check_interrupted(checks, out):
-    child = subprocess.Popen(
-        [GAMEDAY, "run", SWITCHOVER, "--provider", "sim", "--repeat", "900", "--out", out],
-        env=plain_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while child.poll() is None and not os.path.exists(os.path.join(out, "repeat-3")):
-        time.sleep(0.02)
-    child.send_signal(signal.SIGINT)
-    told = child.communicate(timeout=120)[1]
-    checks.check(child.returncode == INTERRUPTED, f"exit {child.returncode}", told)
+    child = start(["run", SWITCHOVER, "--provider", "sim", "--repeat", "900", "--out", out])
+    wait_for_file(child, out, "repeat-3")
+    code, told = end(child, signal.SIGINT)
+    checks.check(code == INTERRUPTED, f"exit {code}", told)
     checks.check(" of 900 repeats" in told and "PASS     switchover" not in told, "text", told)
     check_told(checks, out, " of 900 repeats", "an interrupted series")
 
 
 def check_no_room(checks, out):
     """The next repeat could not have its directory: those before it were not even judged."""
-    child = subprocess.Popen(
-        [GAMEDAY, "run", SWITCHOVER, "--provider", "sim", "--repeat", "20", "--out", out],
-        env=plain_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while child.poll() is None and not os.path.exists(os.path.join(out, "series.json")):
-        time.sleep(0.001)
+    child = start(["run", SWITCHOVER, "--provider", "sim", "--repeat", "20", "--out", out])
+    wait_for_file(child, out, "series.json")
     os.makedirs(os.path.join(out, "repeat-20", "taken"))
-    told = child.communicate(timeout=300)[1]
-    checks.check(child.returncode == USAGE and "not empty" in told, f"exit {child.returncode}",
-                 told)
+    code, told = end(child)
+    checks.check(code == USAGE and "not empty" in told, f"exit {code}", told)
     check_told(checks, out, "19 of 20 repeats: repeat-20 missing", "a series without its last")
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from gameday import SOURCE, Checks, Place, need_local_hosts, run  # noqa: E402
+from gameday import SOURCE, need_local_hosts, run, run_checks  # noqa: E402
 
 MET, MISSED, UNTRUSTED = 0, 1, 4
 SHORT = {"load.warmup": "2s", "load.settle": "4s"}
@@ -111,18 +111,6 @@ def check_kernel(checks, place):
         checks.check(one.result["writes"]["fail"] > 0, "kernel: it was down", one.said)
 
 
-def main():
-    need_local_hosts()
-    checks = Checks()
-    with Place() as place:
-        check_kill(checks, place)
-        check_empty(checks, place)
-        check_split(checks, place)
-        check_minority(checks, place)
-        check_eviction(checks, place)
-        check_kernel(checks, place)
-    checks.finish()
-
-
 if __name__ == "__main__":
-    main()
+    need_local_hosts()
+    run_checks(check_kill, check_empty, check_split, check_minority, check_eviction, check_kernel)

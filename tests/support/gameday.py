@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 SOURCE = os.environ.get("GAMEDAY_SOURCE") or os.path.dirname(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -35,6 +36,27 @@ def run(args, timeout=60, **options):
     return subprocess.run(
         [GAMEDAY, *args], timeout=timeout, errors="replace", encoding="utf-8", **options
     )
+
+
+def start(args, **options):
+    """Starts gameday, whose stderr is read by end()."""
+    options.setdefault("stdout", subprocess.DEVNULL)
+    return subprocess.Popen([GAMEDAY, *args], stderr=subprocess.PIPE, text=True,
+                            env=plain_environment(), **options)
+
+
+def wait_for_file(child, *path):
+    """Until there is such a file, or the child is over."""
+    while child.poll() is None and not os.path.exists(os.path.join(*path)):
+        time.sleep(0.001)
+
+
+def end(child, number=None):
+    """Waits, after that signal: the exit code, and what was said on stderr."""
+    if number:
+        child.send_signal(number)
+    told = child.communicate(timeout=300)[1]
+    return child.returncode, told
 
 
 def need_local_hosts():
@@ -75,3 +97,12 @@ class Checks:
     def finish(self):
         print(f"{self.done} checks, {self.failed} failed")
         sys.exit(1 if self.failed else 0)
+
+
+def run_checks(*functions):
+    """Calls each with the checks and a place, and ends the test."""
+    checks = Checks()
+    with Place() as place:
+        for function in functions:
+            function(checks, place)
+    checks.finish()

@@ -249,10 +249,16 @@ static void need_gnuplot(void) {
   if (!process_exists("gnuplot")) skip_because("gnuplot is missing");
 }
 
-static void test_html_has_its_pictures(void **state) {
+/* The HTML page with its pictures. */
+static void read_page(void **state, const struct report_fixture_options *options,
+                      struct buf *content) {
   need_gnuplot();
+  write_and_read(state, &report_html, options, content);
+}
+
+static void test_html_has_its_pictures(void **state) {
   CLEANUP(buf_release) struct buf content;
-  write_and_read(state, &report_html, &plain, &content);
+  read_page(state, &plain, &content);
   assert_int_equal(count_of(content.data, "<svg class=\"plot\""), 6);
   assert_int_equal(count_of(content.data, "</svg>"), 6);
   assert_int_equal(count_of(content.data, "class=\"missing\""), 0);
@@ -266,9 +272,8 @@ static void test_html_has_its_pictures(void **state) {
 /* On a narrow screen the columns of a wide table were out of sight: each value has its name there,
  * and a table without room is a list. */
 static void test_html_names_each_value_of_a_wide_table(void **state) {
-  need_gnuplot();
   CLEANUP(buf_release) struct buf content;
-  write_and_read(state, &report_html, &plain, &content);
+  read_page(state, &plain, &content);
   assert_non_null(strstr(content.data, "<table class=\"wide\">"));
   assert_non_null(strstr(content.data, "<td data-c=\"fault\">host-crash"));
   assert_non_null(strstr(content.data, "<td class=\"n\" data-c=\"full redundancy\">51.0 s"));
@@ -277,9 +282,8 @@ static void test_html_names_each_value_of_a_wide_table(void **state) {
 
 /* The command named the file that was run, without what --set had changed in it. */
 static void test_html_repeats_the_resolved_scenario(void **state) {
-  need_gnuplot();
   CLEANUP(buf_release) struct buf content;
-  write_and_read(state, &report_html, &plain, &content);
+  read_page(state, &plain, &content);
   const char *command = strstr(content.data, "<pre>gameday run ");
   assert_non_null(command);
   const char *end = strchr(command, '\n'), *scenario = strstr(command, "/scenario.yaml --seed ");
@@ -288,9 +292,8 @@ static void test_html_repeats_the_resolved_scenario(void **state) {
 
 /* No text of the run becomes markup, and nothing is loaded from anywhere. */
 static void test_html_with_hostile_names(void **state) {
-  need_gnuplot();
   CLEANUP(buf_release) struct buf content;
-  write_and_read(state, &report_html, &hostile, &content);
+  read_page(state, &hostile, &content);
   assert_null(strstr(content.data, "<script"));
   assert_non_null(strstr(content.data, "&lt;script&gt;alert(&#39;x&#39;)"));
   assert_null(strstr(content.data, "uid="));
