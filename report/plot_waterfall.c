@@ -59,7 +59,7 @@ static struct spans spans_of(const struct run_result *result, uint32_t fault, co
 static bool is_told(const struct run_result *result, uint32_t fault) {
   for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
     const struct measure *measure = facts_phase(result, fault, phase);
-    if (!measure || measure->known || !measure->not_applicable) return true;
+    if (!measure || (measure->known ? measure->value > 0 : !measure->not_applicable)) return true;
   }
   return spans_of(result, fault, "write_outage").count > 0 ||
          spans_of(result, fault, "read_outage").count > 0;

@@ -145,6 +145,7 @@ static void test_a_fault_without_failover_is_told_in_short(void **state) {
                          "redundancy: do not apply: nothing"));
   assert_null(strstr(text.data, "does not apply"));
   const struct plot_input in = {.report = &fixture.input};
+  phases[PHASE_REDUNDANT].known = true; /* after 0 s: it was never lost */
   assert_int_equal(plot_waterfall.height(&in, &reason), 0);
   assert_string_equal(reason, "no fault was followed by a failover or an outage");
   /* With an outage it is drawn, and the axis reaches as far. */
