@@ -1,23 +1,14 @@
 /* The blocking helpers of driver_pg, for preparing tables and for the final read: a connection of
- * their own, poll() instead of a loop, and one deadline for everything. */
-#include <errno.h>
+ * their own. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "workload/patience.h"
 #include "workload/pg_client.h"
 
 #define COLUMNS_MAX 64u
-#define ATTEMPT_TIMEOUT_NS (5 * NS_PER_S)
-#define RETRY_PAUSE_NS (100 * NS_PER_MS)
-#define CANCELLED_LOOK_NS (100 * NS_PER_MS)
-
-/* How long somebody waits, and whether still. */
-struct patience {
-  const struct access *access;
-  uint64_t deadline_ns;
-};
 
 static void cleanup_finish(PGconn **conn) {
   PQfinish(*conn);
@@ -41,23 +32,6 @@ static void ignore_notice(void *data, const PGresult *result) {
   (void)result;
 }
 
-/* Waits until the socket is ready for `events`, or STATUS_TIMEOUT. `fd` -1 only waits. */
-static int wait_socket(int fd, short events, const struct patience *patience, struct error *err) {
-  struct pollfd watched = {.fd = fd, .events = events};
-  const struct access *access = patience->access;
-  for (;;) {
-    uint64_t now_ns = clock_now_ns(&clock_monotonic);
-    if (access->cancelled && access->cancelled(access->cancelled_data))
-      return error_set(err, STATUS_INTERRUPTED, "interrupted while an answer was awaited");
-    if (now_ns >= patience->deadline_ns) return error_set(err, STATUS_TIMEOUT, "no answer in time");
-    uint64_t wait_ns = patience->deadline_ns - now_ns;
-    if (wait_ns > CANCELLED_LOOK_NS) wait_ns = CANCELLED_LOOK_NS;
-    int ready = poll(&watched, 1, (int)(wait_ns / NS_PER_MS) + 1);
-    if (ready > 0) return 0;
-    if (ready < 0 && errno != EINTR) return error_set_errno(err, errno, "cannot poll");
-  }
-}
-
 static int connect_one(const struct endpoint *endpoint, const struct patience *patience,
                        PGconn **ret_conn, struct error *err) {
   CLEANUP(cleanup_finish)
@@ -68,7 +42,7 @@ static int connect_one(const struct endpoint *endpoint, const struct patience *p
   PostgresPollingStatusType polled = PGRES_POLLING_WRITING;
   while (polled != PGRES_POLLING_OK) {
     short events = polled == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    int status = wait_socket(PQsocket(conn), events, patience, err);
+    int status = patience_wait_socket(patience, PQsocket(conn), events, err);
     if (status < 0) return status;
     polled = PQconnectPoll(conn);
     if (polled == PGRES_POLLING_FAILED) return server_error(conn, err);
@@ -87,7 +61,7 @@ static int next_result(PGconn *conn, const struct patience *patience, PGresult *
     if (left < 0) return server_error(conn, err);
     if (left == 0 && !PQisBusy(conn)) break;
     short events = left > 0 ? POLLIN | POLLOUT : POLLIN;
-    int status = wait_socket(PQsocket(conn), events, patience, err);
+    int status = patience_wait_socket(patience, PQsocket(conn), events, err);
     if (status < 0) return status;
     if (!PQconsumeInput(conn)) return server_error(conn, err);
   }
@@ -139,8 +113,7 @@ static int connect_writable_once(const struct patience *patience, PGconn **ret_c
   const struct access *access = patience->access;
   int status = error_set(err, STATUS_USAGE, "the service has no endpoint to connect to");
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
-    struct patience attempt = {access, clock_now_ns(&clock_monotonic) + ATTEMPT_TIMEOUT_NS};
-    if (attempt.deadline_ns > patience->deadline_ns) attempt.deadline_ns = patience->deadline_ns;
+    const struct patience attempt = patience_for_attempt(patience);
     CLEANUP(cleanup_finish) PGconn *conn = NULL;
     status = connect_one(&access->endpoints[i], &attempt, &conn, err);
     if (status == 0) status = ask_writable(conn, &attempt, err);
@@ -159,12 +132,7 @@ static int connect_writable(const struct patience *patience, PGconn **ret_conn, 
   for (;;) {
     int status = connect_writable_once(patience, ret_conn, err);
     if (status == 0 || status == STATUS_INTERRUPTED) return status;
-    struct patience pause = {patience->access, clock_now_ns(&clock_monotonic) + RETRY_PAUSE_NS};
-    if (pause.deadline_ns >= patience->deadline_ns || status == STATUS_USAGE ||
-        status == STATUS_MEMORY) {
-      return error_wrap(err, "no server accepts writes");
-    }
-    wait_socket(-1, 0, &pause, NULL);
+    if (!patience_try_again(patience, status)) return error_wrap(err, "no server accepts writes");
   }
 }
 
@@ -176,14 +144,9 @@ static int connect_to(const struct endpoint *endpoint, const struct patience *pa
   return 0;
 }
 
-static uint64_t deadline_after(uint64_t timeout_ns) {
-  uint64_t now_ns = clock_now_ns(&clock_monotonic);
-  return timeout_ns > TIME_NEVER - now_ns ? TIME_NEVER : now_ns + timeout_ns;
-}
-
 int pg_execute(const struct access *access, const struct endpoint *endpoint, const char *text,
                uint64_t timeout_ns, struct error *err) {
-  const struct patience patience = {access, deadline_after(timeout_ns)};
+  const struct patience patience = patience_for(access, timeout_ns);
   CLEANUP(cleanup_finish) PGconn *conn = NULL;
   CLEANUP(cleanup_clear) PGresult *result = NULL;
   int status = connect_to(endpoint, &patience, &conn, err);
@@ -240,7 +203,7 @@ static int next_chunk(PGconn *conn, const struct patience *patience, char **ret_
       *ret_length = length;
       return 0;
     }
-    int status = wait_socket(PQsocket(conn), POLLIN, patience, err);
+    int status = patience_wait_socket(patience, PQsocket(conn), POLLIN, err);
     if (status < 0) return status;
     if (!PQconsumeInput(conn)) return server_error(conn, err);
   }
@@ -288,7 +251,7 @@ static int read_tuples(const PGresult *result, row_callback *row, void *data, st
 
 int pg_read_rows(const struct access *access, const struct endpoint *endpoint, const char *text,
                  uint64_t timeout_ns, row_callback *row, void *data, struct error *err) {
-  const struct patience patience = {access, deadline_after(timeout_ns)};
+  const struct patience patience = patience_for(access, timeout_ns);
   CLEANUP(cleanup_finish) PGconn *conn = NULL;
   CLEANUP(cleanup_clear) PGresult *result = NULL;
   int status = connect_to(endpoint, &patience, &conn, err);

@@ -8,20 +8,9 @@
 #include "workload/pg_client.h"
 #include "workload/pg_outcome.h"
 
-static bool request_writes(const struct pg_session *session, const struct request *request) {
-  switch (session->base.spec.statements[request->statement].meaning) {
-    case STATEMENT_APPEND:
-    case STATEMENT_HEARTBEAT_SET:
-    case STATEMENT_CACHE_SET:
-    case STATEMENT_CACHE_LOCK:
-    case STATEMENT_CACHE_UNLOCK: return true;
-    case STATEMENT_READ_OWN:
-    case STATEMENT_READ_NEWEST:
-    case STATEMENT_HEARTBEAT_GET:
-    case STATEMENT_CACHE_GET:
-    case STATEMENT_ORIGIN_READ: return false;
-  }
-  return true;
+static enum statement_meaning meaning_of(const struct pg_session *session,
+                                         const struct request *request) {
+  return session->base.spec.statements[request->statement].meaning;
 }
 
 static uint32_t code_of(const char *sqlstate) {
@@ -61,16 +50,17 @@ static void take_error(struct pg_session *session, struct pg_flight *flight,
   if (fatal || !sqlstate) return; /* the connection ends: pg_abandon_flights() decides */
   if (flight->refused || !flight->request) return;
   flight->refused = true;
-  flight->reply.outcome = pg_outcome(sqlstate, false, request_writes(session, flight->request));
+  flight->reply.outcome =
+      pg_outcome(sqlstate, false, statement_writes(meaning_of(session, flight->request)));
   flight->reply.code = code_of(sqlstate);
 }
 
 /* A server that says 0 to an append has refused it. */
 static void take_refusal(struct pg_session *session, struct pg_flight *flight) {
   const struct reply *reply = &flight->reply;
-  bool append =
-      session->base.spec.statements[flight->request->statement].meaning == STATEMENT_APPEND;
-  if (!append || !reply->has_row || reply->values[0] != 0) return;
+  if (meaning_of(session, flight->request) != STATEMENT_APPEND || !reply->has_row ||
+      reply->values[0] != 0)
+    return;
   flight->refused = true;
   flight->reply.outcome = OUTCOME_FAIL;
   flight->reply.code = code_pack(CODE_READ_ONLY);
@@ -157,7 +147,7 @@ static void conclude(struct pg_session *session, struct pg_flight *flight, uint6
   reply->host = session->base.host;
   reply->timeline = session->base.timeline;
   if (flight->refused) return;
-  bool writes = request_writes(session, flight->request);
+  bool writes = statement_writes(meaning_of(session, flight->request));
   if (!flight->answered) {
     reply->outcome = OUTCOME_UNKNOWN; /* ReadyForQuery without an answer: a broken server */
     reply->code = code_pack(CODE_CONNECTION_LOST);
@@ -189,7 +179,7 @@ static bool flight_ready(struct pg_session *session, uint64_t now_ns) {
   }
   conclude(session, flight, now_ns);
   bool acknowledged =
-      flight->reply.outcome == OUTCOME_OK && request_writes(session, flight->request);
+      flight->reply.outcome == OUTCOME_OK && statement_writes(meaning_of(session, flight->request));
   if (session->held > 0 || (acknowledged && session->base.timeline == 0 && !session->asked)) {
     session->held++;
     if (session->asked || ask_identity(session)) return true;

@@ -1,5 +1,5 @@
 /* The blocking helpers of driver_redis, for preparing and for the final read: connections of
- * hiredis' own, poll() instead of a loop, and one deadline for everything. */
+ * hiredis' own. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -8,44 +8,18 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "workload/patience.h"
 #include "workload/redis_client.h"
 
-#define ATTEMPT_TIMEOUT_NS (5 * NS_PER_S)
-#define RETRY_PAUSE_NS (100 * NS_PER_MS)
-#define CANCELLED_LOOK_NS (100 * NS_PER_MS)
 #define WORDS_MAX 64u
 #define TEXT_MAX 4096u
 #define SCAN_COUNT "1000" /* keys a call: some 100 us of the server's time */
-
-/* How long somebody waits, and whether still. */
-struct patience {
-  const struct access *access;
-  uint64_t deadline_ns;
-};
 
 static void cleanup_context(redisContext **context) {
   if (*context) redisFree(*context);
 }
 static void cleanup_reply(redisReply **reply) {
   if (*reply) freeReplyObject(*reply);
-}
-
-/* Waits until the socket is ready for `events`, or STATUS_TIMEOUT. `fd` -1 only waits. */
-static int wait_socket(int fd, short events, const struct patience *patience, struct error *err) {
-  struct pollfd watched = {.fd = fd, .events = events};
-  const struct access *access = patience->access;
-  for (;;) {
-    uint64_t now_ns = clock_now_ns(&clock_monotonic);
-    if (access->cancelled && access->cancelled(access->cancelled_data)) {
-      return error_set(err, STATUS_INTERRUPTED, "interrupted while an answer was awaited");
-    }
-    if (now_ns >= patience->deadline_ns) return error_set(err, STATUS_TIMEOUT, "no answer in time");
-    uint64_t wait_ns = patience->deadline_ns - now_ns;
-    if (wait_ns > CANCELLED_LOOK_NS) wait_ns = CANCELLED_LOOK_NS;
-    int ready = poll(&watched, 1, (int)(wait_ns / NS_PER_MS) + 1);
-    if (ready > 0) return 0;
-    if (ready < 0 && errno != EINTR) return error_set_errno(err, errno, "cannot poll");
-  }
 }
 
 /* --- commands -------------------------------------------------------------------------------- */
@@ -70,7 +44,7 @@ static int take_reply(redisContext *context, const struct patience *patience,
   for (int done = 0; !done;) {
     if (redisBufferWrite(context, &done) != REDIS_OK) return context_error(context, err);
     if (done) break;
-    int status = wait_socket(context->fd, POLLOUT, patience, err);
+    int status = patience_wait_socket(patience, context->fd, POLLOUT, err);
     if (status < 0) return status;
   }
   for (;;) {
@@ -80,7 +54,7 @@ static int take_reply(redisContext *context, const struct patience *patience,
       *ret_reply = reply;
       return 0;
     }
-    int status = wait_socket(context->fd, POLLIN, patience, err);
+    int status = patience_wait_socket(patience, context->fd, POLLIN, err);
     if (status < 0) return status;
     if (redisBufferRead(context) != REDIS_OK) return context_error(context, err);
   }
@@ -139,7 +113,7 @@ static int connect_one(const struct endpoint *endpoint, const struct patience *p
   redisContext *context = redisConnectNonBlock(endpoint->address, endpoint->port);
   if (!context) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
   if (context->err) return context_error(context, err);
-  int status = wait_socket(context->fd, POLLOUT, patience, err);
+  int status = patience_wait_socket(patience, context->fd, POLLOUT, err);
   if (status < 0) return status;
   int errnum = 0;
   socklen_t size = sizeof errnum;
@@ -254,9 +228,7 @@ static int execute_on_primaries(const struct patience *patience, const char *tex
   int status = error_set(err, STATUS_USAGE, "the service has no endpoint to connect to");
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
     if (done[i]) continue;
-    struct patience attempt = *patience;
-    uint64_t attempt_ns = clock_now_ns(&clock_monotonic) + ATTEMPT_TIMEOUT_NS;
-    if (attempt_ns < attempt.deadline_ns) attempt.deadline_ns = attempt_ns;
+    const struct patience attempt = patience_for_attempt(patience);
     CLEANUP(cleanup_context) redisContext *context = NULL;
     bool primary = false;
     status = connect_one(&access->endpoints[i], &attempt, &context, err);
@@ -282,21 +254,9 @@ static int execute_everywhere(const struct patience *patience, const char *text,
   for (uint32_t count = 0;;) {
     int status = execute_on_primaries(patience, text, done, &count, err);
     if (count >= wanted) return 0;
-    uint64_t again_ns = clock_now_ns(&clock_monotonic) + RETRY_PAUSE_NS;
-    if (again_ns >= patience->deadline_ns || status == STATUS_USAGE || status == STATUS_MEMORY ||
-        status == STATUS_INTERRUPTED) {
+    if (!patience_try_again(patience, status))
       return error_wrap(err, "%u of %u primaries took it", (unsigned)count, (unsigned)wanted);
-    }
-    struct patience pause = {.access = patience->access, .deadline_ns = again_ns};
-    wait_socket(-1, 0, &pause, NULL);
   }
-}
-
-static struct patience patience_for(const struct access *access, uint64_t timeout_ns) {
-  uint64_t now_ns = clock_now_ns(&clock_monotonic);
-  return (struct patience){
-      .access = access,
-      .deadline_ns = timeout_ns > TIME_NEVER - now_ns ? TIME_NEVER : now_ns + timeout_ns};
 }
 
 int redis_execute(const struct access *access, const struct endpoint *endpoint, const char *text,

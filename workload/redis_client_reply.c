@@ -14,22 +14,6 @@ static enum statement_meaning meaning_of(const struct redis_session *session,
   return session->base.spec.statements[request->statement].meaning;
 }
 
-static bool request_writes(const struct redis_session *session, const struct request *request) {
-  switch (meaning_of(session, request)) {
-    case STATEMENT_APPEND:
-    case STATEMENT_HEARTBEAT_SET:
-    case STATEMENT_CACHE_SET:
-    case STATEMENT_CACHE_LOCK:
-    case STATEMENT_CACHE_UNLOCK: return true;
-    case STATEMENT_READ_OWN:
-    case STATEMENT_READ_NEWEST:
-    case STATEMENT_HEARTBEAT_GET:
-    case STATEMENT_CACHE_GET:
-    case STATEMENT_ORIGIN_READ: return false;
-  }
-  return true;
-}
-
 static void refuse(struct redis_flight *flight, enum outcome outcome, uint32_t code) {
   flight->refused = true;
   flight->reply.outcome = outcome;
@@ -43,7 +27,7 @@ static void take_error(struct redis_session *session, struct redis_link *link,
   char message[MESSAGE_SIZE];
   snprintf(message, sizeof message, "%.*s", (int)answer->length, answer->text);
   /* A read that was answered with an error has changed nothing, whatever the error. */
-  bool writes = request_writes(session, flight->request);
+  bool writes = statement_writes(meaning_of(session, flight->request));
   enum outcome outcome = writes ? redis_error_outcome(message) : OUTCOME_FAIL;
   refuse(flight, outcome, redis_error_code(message));
   bool moved = strncmp(message, "MOVED ", 6) == 0;
@@ -175,7 +159,7 @@ static void finish(struct redis_session *session, struct redis_link *link,
   reply->timeline = link->timeline;
   bool unknown_history = link->timeline == 0 && !link->asked && reply->outcome == OUTCOME_OK &&
                          session->redis && session->redis->histories &&
-                         request_writes(session, flight->request);
+                         statement_writes(meaning_of(session, flight->request));
   if (link->held > 0 || unknown_history) {
     bool waits = link->held > 0 || ask_history(link);
     if (waits) {

@@ -27,6 +27,9 @@ enum statement_meaning {
   STATEMENT_CACHE_UNLOCK, /* key */
   STATEMENT_ORIGIN_READ,  /* key, how long it takes in us -> version */
 };
+/* Whether it changes something on the server: only then does an error leave open what was done. */
+bool statement_writes(enum statement_meaning meaning);
+
 struct statement {
   enum statement_meaning meaning;
   /* For PostgreSQL SQL with $1, $2 ... For Redis one command: words with single spaces between
