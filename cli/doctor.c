@@ -24,7 +24,8 @@ static int default_config(const struct plugin *plugin, struct arena *arena, void
                           struct error *err) {
   void *config = arena_alloc(arena, plugin->config_size ? plugin->config_size : 1);
   if (!config) return error_set(err, STATUS_MEMORY, "out of memory");
-  for (const struct param *row = plugin->params; row && row->key; row++) {
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(plugin->params, i)); i++) {
     int status = param_set_default(row, arena, config, err);
     if (status < 0) return status;
   }

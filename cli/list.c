@@ -57,10 +57,11 @@ static void print_param(const struct param *param) {
 }
 
 static void print_plugin(const struct plugin *plugin) {
+  const struct param *param;
   printf("%s: %s\n", plugin->name, plugin->summary);
-  if (!plugin->params || !plugin->params->key) return;
+  if (!param_at(plugin->params, 0)) return;
   printf("\n  %-24s %-14s %-12s %s\n", "parameter", "type", "default", "range");
-  for (const struct param *param = plugin->params; param->key; param++) print_param(param);
+  for (uint32_t i = 0; (param = param_at(plugin->params, i)); i++) print_param(param);
 }
 
 static void print_family(const struct family *family) {

@@ -61,8 +61,9 @@ static bool installed_version(const char *command, char ret[VERSION_SIZE]) {
 /* The choice that behaves as this version: the newest that is not newer, or the oldest. */
 static const char *choice_of_version(const struct provider *provider,
                                      const struct modelled_program *program, const char *version) {
-  const struct param *row = provider->plugin.params;
-  while (strcmp(row->key, program->parameter) != 0) row++;
+  const struct param *row = param_at(provider->plugin.params, 0);
+  for (uint32_t i = 1; strcmp(row->key, program->parameter) != 0; i++)
+    row = param_at(provider->plugin.params, i);
   const char *choice = row->choices[0];
   for (const char *const *each = row->choices; *each; each++)
     if (version_number(*each) <= version_number(version)) choice = *each;

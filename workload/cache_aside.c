@@ -11,11 +11,10 @@
 
 #include "workload/cache_process.h"
 #include "workload/ledger_row.h"
+#include "workload/options.h"
 
 #define PREPARE_TIMEOUT_NS (60 * NS_PER_S)
 
-static const char *const arrivals[] = {"constant", "poisson", NULL};
-enum arrival { ARRIVAL_CONSTANT, ARRIVAL_POISSON };
 static const char *const popularities[] = {"zipf", "uniform", NULL};
 static const char *const mitigations[] = {
     "none", "single-flight", "lock", "ttl-jitter", "stale-while-revalidate", "xfetch", NULL};
@@ -45,7 +44,7 @@ static const struct param params[] = {
      .type = PARAM_CHOICE,
      FIELD(arrival),
      .default_text = "poisson",
-     .choices = arrivals,
+     .choices = arrival_choices,
      .help = "Gaps between a client's reads: even, or exponential, as independent users arrive."},
     {.key = "keys",
      .type = PARAM_COUNT,

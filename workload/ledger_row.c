@@ -46,14 +46,3 @@ uint32_t ledger_checksum(uint32_t identity, uint64_t sequence, const char *paylo
   for (int i = 0; i < 8; i++) head[4 + i] = (unsigned char)(sequence >> (8 * i));
   return checksum_crc32c(checksum_crc32c(0, head, sizeof head), payload, length);
 }
-
-void ledger_answer(struct client *client, struct operation *operation, const struct reply *reply) {
-  (void)client;
-  if (!reply->has_row) return;
-  if (operation->kind == OPERATION_HEARTBEAT_READ) {
-    operation->value = (uint64_t)reply->values[0];
-  } else if (operation->kind == OPERATION_READ_OWN || operation->kind == OPERATION_READ_NEWEST) {
-    operation->read_identity = (uint32_t)reply->values[0];
-    operation->value = (uint64_t)reply->values[1];
-  }
-}

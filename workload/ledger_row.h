@@ -6,16 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gameday/workload.h"
-
 /* Writes `size` pseudo-random characters from '0' to 'O' (ASCII 48 to 79: nothing that needs to be
  * quoted or escaped anywhere) and a NUL to `ret_text`; the same arguments give the same text. */
 void ledger_payload(uint64_t seed, uint32_t identity, uint64_t sequence, size_t size,
                     char *ret_text);
 /* CRC-32C over identity (4 bytes), sequence (8 bytes), both little-endian, and the payload. */
 uint32_t ledger_checksum(uint32_t identity, uint64_t sequence, const char *payload, size_t length);
-/* A ledger's `answer` (struct workload): reads of rows answer identity and sequence, of the
- * heartbeat the beat. */
-void ledger_answer(struct client *client, struct operation *operation, const struct reply *reply);
 
 #endif

@@ -13,51 +13,35 @@
 /* A COPY of ten million rows takes about a minute; this is for a server that hangs. */
 #define FINAL_READ_TIMEOUT_NS (600 * NS_PER_S)
 
-static const char *const arrivals[] = {"constant", "poisson", NULL};
-enum arrival { ARRIVAL_CONSTANT, ARRIVAL_POISSON };
-
 #define FIELD(name) .offset = offsetof(struct pg_ledger_config, name)
 
 static const struct param params[] = {
-    {.key = "rate",
-     .type = PARAM_RATE,
-     FIELD(rate),
-     .default_text = "200/s",
-     .minimum = "1/s",
-     .maximum = "1000000/s",
-     .help = "Operations of all writers together, writes and reads; one every 5 ms resolves an "
-             "outage to 5 ms."},
+    {.key = "rate", .same = &ledger_rate},
     {.key = "clients",
      .type = PARAM_COUNT,
-     FIELD(clients),
+     FIELD(common.clients),
      .default_text = "8",
      .minimum = "1",
      .maximum = "10000",
      .help = "Writers, each with a connection of its own that follows the primary."},
     {.key = "read_ratio",
      .type = PARAM_RATIO,
-     FIELD(read_ratio),
+     FIELD(common.read_ratio),
      .default_text = "20%",
      .minimum = "0%",
      .maximum = "95%",
      .help = "Share of the rate that reads the client's own last write instead of writing."},
-    {.key = "arrival",
-     .type = PARAM_CHOICE,
-     FIELD(arrival),
-     .default_text = "constant",
-     .choices = arrivals,
-     .help = "Gaps between a client's operations: even, for the finest resolution of an outage, or "
-             "exponential (poisson), as independent users arrive."},
+    {.key = "arrival", .same = &ledger_arrival},
     {.key = "payload",
      .type = PARAM_SIZE,
-     FIELD(payload),
+     FIELD(common.payload),
      .default_text = "128B",
      .minimum = "0B",
      .maximum = "1MiB",
      .help = "Size of the text that each row carries under its checksum."},
     {.key = "connect_timeout",
      .type = PARAM_DURATION,
-     FIELD(options.connect_timeout_ns),
+     FIELD(common.options.connect_timeout_ns),
      .default_text = "2s",
      .minimum = "10ms",
      .maximum = "10min",
@@ -65,7 +49,7 @@ static const struct param params[] = {
              "that libpq before version 17 takes for its connect_timeout."},
     {.key = "operation_timeout",
      .type = PARAM_DURATION,
-     FIELD(options.operation_timeout_ns),
+     FIELD(common.options.operation_timeout_ns),
      .default_text = "5s",
      .minimum = "10ms",
      .maximum = "1h",
@@ -74,14 +58,14 @@ static const struct param params[] = {
          "and the outcome is unknown."},
     {.key = "reconnect_delay",
      .type = PARAM_DURATION,
-     FIELD(options.reconnect_delay_ns),
+     FIELD(common.options.reconnect_delay_ns),
      .default_text = "100ms",
      .minimum = "1ms",
      .maximum = "10min",
      .help = "Pause after a round over all servers that found none to connect to."},
     {.key = "tcp_user_timeout",
      .type = PARAM_DURATION,
-     FIELD(options.tcp_user_timeout_ns),
+     FIELD(common.options.tcp_user_timeout_ns),
      .default_text = "0s",
      .minimum = "0s",
      .maximum = "1h",
@@ -89,22 +73,14 @@ static const struct param params[] = {
              "(TCP_USER_TIMEOUT); 0s is the system's default, as libpq's is."},
     {.key = "pipeline_depth",
      .type = PARAM_COUNT,
-     FIELD(options.pipeline_depth),
+     FIELD(common.options.pipeline_depth),
      .default_text = "1",
      .minimum = "1",
      .maximum = "1024",
      .help =
          "Operations in flight on one connection; above 1 libpq's pipeline mode, each statement "
          "still commits alone."},
-    {.key = "pinned_rate",
-     .type = PARAM_RATE,
-     FIELD(pinned_rate),
-     .default_text = "100/s",
-     .minimum = "0/s",
-     .maximum = "100000/s",
-     .help = "Writes to each host directly, whatever its role: an old primary that still "
-             "acknowledges is seen only so, and a new one is seen first so: failover_time is "
-             "measured to this resolution."},
+    {.key = "pinned_rate", .same = &ledger_pinned_rate},
     {.key = "replica_rate",
      .type = PARAM_RATE,
      FIELD(replica_rate),
@@ -114,7 +90,7 @@ static const struct param params[] = {
      .help = "Reads of the newest row on each host, for staleness."},
     {.key = "heartbeat",
      .type = PARAM_DURATION,
-     FIELD(heartbeat_ns),
+     FIELD(common.heartbeat_ns),
      .default_text = "100ms",
      .minimum = "1ms",
      .maximum = "1min",
@@ -122,7 +98,7 @@ static const struct param params[] = {
              "end to end, to this resolution."},
     {.key = "probe_interval",
      .type = PARAM_DURATION,
-     FIELD(probe_interval_ns),
+     FIELD(common.probe_interval_ns),
      .default_text = "1s",
      .minimum = "10ms",
      .maximum = "1h",
@@ -184,48 +160,15 @@ static const char tables_text[] =
 
 /* --- clients --------------------------------------------------------------------------------- */
 
-/* Compared by address: the class of a client says what it does. */
-static const char writer[] = "writer";
-static const char pinned[] = "pinned";
-static const char replica[] = "replica";
-static const char heartbeat_writer[] = "heartbeat-writer";
-static const char heartbeat_reader[] = "heartbeat-reader";
-static const char probe[] = "probe";
-
 #define USES(statement) (UINT32_C(1) << (statement))
 
-static double rate_of(uint64_t interval_ns) {
-  return 1e9 / (double)interval_ns;
-}
-
-/* The classes of which each host has one. */
-static uint32_t host_classes(const struct pg_ledger_config *config, uint16_t host,
-                             struct client_class *ret) {
-  uint32_t count = 0;
-  if (config->pinned_rate > 0) {
-    ret[count++] = (struct client_class){.name = pinned,
-                                         .count = 1,
-                                         .route = ROUTE_PINNED,
-                                         .host = host,
-                                         .rate = config->pinned_rate,
-                                         .uses = USES(PG_LEDGER_APPEND_HERE)};
-  }
-  if (config->replica_rate > 0) {
-    ret[count++] = (struct client_class){.name = replica,
-                                         .count = 1,
-                                         .route = ROUTE_REPLICA,
-                                         .host = host,
-                                         .rate = config->replica_rate,
-                                         .uses = USES(PG_LEDGER_READ_NEWEST)};
-  }
-  ret[count++] = (struct client_class){.name = heartbeat_reader,
-                                       .count = 1,
-                                       .route = ROUTE_PINNED,
-                                       .host = host,
-                                       .rate = rate_of(config->heartbeat_ns),
-                                       .uses = USES(PG_LEDGER_HEARTBEAT_GET),
-                                       .always_on = true};
-  return count;
+static struct client_class replica_class(const struct pg_ledger_config *config, uint16_t host) {
+  return (struct client_class){.name = "replica",
+                               .count = 1,
+                               .route = ROUTE_REPLICA,
+                               .host = host,
+                               .rate = config->replica_rate,
+                               .uses = USES(PG_LEDGER_READ_NEWEST)};
 }
 
 static int classes(const struct workload_env *env, struct client_class *ret_classes, uint32_t max,
@@ -236,39 +179,20 @@ static int classes(const struct workload_env *env, struct client_class *ret_clas
     return error_set(err, STATUS_USAGE, "%u hosts are more than the load has classes for",
                      (unsigned)access->endpoint_count);
   }
+  const struct ledger_config *common = &config->common;
   uint32_t count = 0;
-  ret_classes[count++] =
-      (struct client_class){.name = writer,
-                            .count = config->clients,
-                            .route = ROUTE_PRIMARY,
-                            .host = HOST_NONE,
-                            .rate = config->rate,
-                            .uses = USES(PG_LEDGER_APPEND) | USES(PG_LEDGER_READ_OWN),
-                            .poisson = config->arrival == ARRIVAL_POISSON};
-  ret_classes[count++] = (struct client_class){.name = heartbeat_writer,
-                                               .count = 1,
-                                               .route = ROUTE_PRIMARY,
-                                               .host = HOST_NONE,
-                                               .rate = rate_of(config->heartbeat_ns),
-                                               .uses = USES(PG_LEDGER_HEARTBEAT_SET),
-                                               .always_on = true};
-  ret_classes[count++] =
-      (struct client_class){.name = probe,
-                            .count = 1,
-                            .route = ROUTE_PRIMARY,
-                            .host = HOST_NONE,
-                            .rate = rate_of(config->probe_interval_ns),
-                            .uses = USES(PG_LEDGER_READ_NEWEST) | USES(PG_LEDGER_APPEND),
-                            .fresh = true};
+  ret_classes[count++] = ledger_writers(common, USES(PG_LEDGER_APPEND) | USES(PG_LEDGER_READ_OWN));
+  ret_classes[count++] = ledger_heartbeat_writer(common, USES(PG_LEDGER_HEARTBEAT_SET));
+  ret_classes[count++] = ledger_probe(common, USES(PG_LEDGER_READ_NEWEST) | USES(PG_LEDGER_APPEND));
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
-    count += host_classes(config, access->endpoints[i].host, &ret_classes[count]);
+    uint16_t host = access->endpoints[i].host;
+    if (common->pinned_rate > 0)
+      ret_classes[count++] = ledger_pinned(common, host, USES(PG_LEDGER_APPEND_HERE));
+    if (config->replica_rate > 0) ret_classes[count++] = replica_class(config, host);
+    ret_classes[count++] = ledger_heartbeat_reader(common, host, USES(PG_LEDGER_HEARTBEAT_GET));
   }
   *ret_count = count;
   return 0;
-}
-
-static const struct client_options *options(const void *config) {
-  return &((const struct pg_ledger_config *)config)->options;
 }
 
 static int prepare(struct workload_env *env, struct error *err) {
@@ -280,42 +204,15 @@ static int prepare(struct workload_env *env, struct error *err) {
 
 /* --- operations ------------------------------------------------------------------------------ */
 
-static enum operation_kind kind_of(struct client *client) {
-  const struct pg_ledger_config *config = client->env->config;
-  const char *name = client->class->name;
-  if (name == replica) return OPERATION_READ_NEWEST;
-  if (name == heartbeat_writer) return OPERATION_HEARTBEAT_WRITE;
-  if (name == heartbeat_reader) return OPERATION_HEARTBEAT_READ;
-  if (name == probe) return OPERATION_PROBE;
-  if (name == pinned) return OPERATION_WRITE;
-  return prng_unit(&client->prng) < config->read_ratio ? OPERATION_READ_OWN : OPERATION_WRITE;
-}
-
-static void plan(struct client *client, struct operation *operation) {
-  operation->kind = kind_of(client);
-}
-
-static void submit_append(struct client *client, struct operation *operation,
-                          struct request *request, char *payload) {
-  const struct pg_ledger_config *config = client->env->config;
-  ledger_payload(client->env->seed, operation->identity, operation->sequence, config->payload,
-                 payload);
-  operation->value =
-      ledger_checksum(operation->identity, operation->sequence, payload, config->payload);
-  bool here = client->class->name == pinned;
-  request->statement = here ? PG_LEDGER_APPEND_HERE : PG_LEDGER_APPEND;
-  request->numbers[0] = operation->identity;
-  request->numbers[1] = (int64_t)operation->sequence;
-  request->numbers[2] = (int64_t)operation->value;
-  request->number_count = 3;
-  request->text = payload;
-}
-
 static void submit(struct client *client, struct operation *operation, struct request *request,
                    char *payload) {
   switch (operation->kind) {
     case OPERATION_WRITE:
-    case OPERATION_PROBE: submit_append(client, operation, request, payload); break;
+    case OPERATION_PROBE:
+      ledger_append(client, operation, request, payload);
+      request->statement =
+          client->class->route == ROUTE_PINNED ? PG_LEDGER_APPEND_HERE : PG_LEDGER_APPEND;
+      break;
     case OPERATION_READ_OWN:
       operation->read_identity = client->identity;
       request->statement = PG_LEDGER_READ_OWN;
@@ -330,7 +227,7 @@ static void submit(struct client *client, struct operation *operation, struct re
       request->number_count = 1;
       break;
     case OPERATION_HEARTBEAT_READ: request->statement = PG_LEDGER_HEARTBEAT_GET; break;
-    case OPERATION_READ_KEY: /* plan() makes no others */
+    case OPERATION_READ_KEY: /* ledger_plan() makes no others */
     case OPERATION_CACHE_WRITE:
     case OPERATION_CACHE_READ:
     case OPERATION_ORIGIN:
@@ -387,7 +284,7 @@ static int final_read(struct workload_env *env, const struct endpoint *host,
 
 static int validate(const void *data, struct error *err) {
   const struct pg_ledger_config *config = data;
-  return client_options_validate(&config->options, err);
+  return client_options_validate(&config->common.options, err);
 }
 
 const struct workload workload_pg_ledger = {
@@ -400,11 +297,11 @@ const struct workload workload_pg_ledger = {
     .service = "postgres",
     .statements = statements,
     .statement_count = sizeof statements / sizeof *statements,
-    .payload_offset = offsetof(struct pg_ledger_config, payload),
+    .payload_offset = offsetof(struct pg_ledger_config, common.payload),
     .classes = classes,
-    .options = options,
+    .options = ledger_options,
     .prepare = prepare,
-    .plan = plan,
+    .plan = ledger_plan,
     .submit = submit,
     .answer = ledger_answer,
     .final_read = final_read,

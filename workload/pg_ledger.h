@@ -2,17 +2,11 @@
 #ifndef GAMEDAY_WORKLOAD_PG_LEDGER_H
 #define GAMEDAY_WORKLOAD_PG_LEDGER_H
 
-#include "gameday/workload.h"
+#include "workload/ledger.h"
 
 struct pg_ledger_config {
-  double rate;
-  uint32_t clients;
-  double read_ratio;
-  int arrival;
-  uint64_t payload;
-  struct client_options options;
-  double pinned_rate, replica_rate;
-  uint64_t heartbeat_ns, probe_interval_ns;
+  struct ledger_config common; /* first */
+  double replica_rate;
 };
 
 /* Indices of its statements. */

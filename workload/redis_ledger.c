@@ -18,23 +18,13 @@
 /* Ten million keys are read in about a minute; this is for a server that hangs. */
 #define FINAL_READ_TIMEOUT_NS (600 * NS_PER_S)
 
-static const char *const arrivals[] = {"constant", "poisson", NULL};
-enum arrival { ARRIVAL_CONSTANT, ARRIVAL_POISSON };
-
 #define FIELD(name) .offset = offsetof(struct redis_ledger_config, name)
 
 static const struct param params[] = {
-    {.key = "rate",
-     .type = PARAM_RATE,
-     FIELD(rate),
-     .default_text = "200/s",
-     .minimum = "1/s",
-     .maximum = "1000000/s",
-     .help = "Operations of all writers together, writes and reads; one every 5 ms resolves an "
-             "outage to 5 ms."},
+    {.key = "rate", .same = &ledger_rate},
     {.key = "clients",
      .type = PARAM_COUNT,
-     FIELD(clients),
+     FIELD(common.clients),
      .default_text = "8",
      .minimum = "1",
      .maximum = "10000",
@@ -42,22 +32,16 @@ static const struct param params[] = {
              "or to every primary of a cluster."},
     {.key = "read_ratio",
      .type = PARAM_RATIO,
-     FIELD(read_ratio),
+     FIELD(common.read_ratio),
      .default_text = "20%",
      .minimum = "0%",
      .maximum = "95%",
      .help = "Share of the rate that reads the client's own last acknowledged write instead of "
              "writing."},
-    {.key = "arrival",
-     .type = PARAM_CHOICE,
-     FIELD(arrival),
-     .default_text = "constant",
-     .choices = arrivals,
-     .help = "Gaps between a client's operations: even, for the finest resolution of an outage, or "
-             "exponential (poisson), as independent users arrive."},
+    {.key = "arrival", .same = &ledger_arrival},
     {.key = "payload",
      .type = PARAM_SIZE,
-     FIELD(payload),
+     FIELD(common.payload),
      .default_text = "128B",
      .minimum = "0B",
      .maximum = "1MiB",
@@ -77,56 +61,15 @@ static const struct param params[] = {
      .minimum = "1ms",
      .maximum = "1h",
      .help = "How long WAIT waits in the server; then the write is unknown."},
-    {.key = "connect_timeout",
-     .type = PARAM_DURATION,
-     FIELD(options.connect_timeout_ns),
-     .default_text = "1s",
-     .minimum = "10ms",
-     .maximum = "10min",
-     .help = "One attempt on one server or sentinel: name, TCP, authentication, role."},
-    {.key = "operation_timeout",
-     .type = PARAM_DURATION,
-     FIELD(options.operation_timeout_ns),
-     .default_text = "2s",
-     .minimum = "10ms",
-     .maximum = "1h",
-     .help = "From the scheduled time until the client gives up; when sent, its connection is "
-             "closed and the outcome is unknown. 2 s is what Jedis waits for an answer."},
-    {.key = "reconnect_delay",
-     .type = PARAM_DURATION,
-     FIELD(options.reconnect_delay_ns),
-     .default_text = "100ms",
-     .minimum = "1ms",
-     .maximum = "10min",
-     .help = "Pause after a round over all servers that found none to connect to, between attempts "
-             "on one primary of a cluster, and between questions for its map."},
-    {.key = "tcp_user_timeout",
-     .type = PARAM_DURATION,
-     FIELD(options.tcp_user_timeout_ns),
-     .default_text = "0s",
-     .minimum = "0s",
-     .maximum = "1h",
-     .help = "How long sent data may stay unacknowledged before the kernel closes the connection "
-             "(TCP_USER_TIMEOUT); 0s is the system's default, as most clients' is."},
-    {.key = "pipeline_depth",
-     .type = PARAM_COUNT,
-     FIELD(options.pipeline_depth),
-     .default_text = "1",
-     .minimum = "1",
-     .maximum = "1024",
-     .help = "Operations in flight of one client."},
-    {.key = "pinned_rate",
-     .type = PARAM_RATE,
-     FIELD(pinned_rate),
-     .default_text = "100/s",
-     .minimum = "0/s",
-     .maximum = "100000/s",
-     .help = "Writes to each host directly, whatever its role: an old primary that still "
-             "acknowledges is seen only so, and a new one is seen first so: failover_time is "
-             "measured to this resolution."},
+    {.key = "connect_timeout", .same = &redis_connect_timeout},
+    {.key = "operation_timeout", .same = &redis_operation_timeout},
+    {.key = "reconnect_delay", .same = &redis_reconnect_delay},
+    {.key = "tcp_user_timeout", .same = &redis_tcp_user_timeout},
+    {.key = "pipeline_depth", .same = &redis_pipeline_depth},
+    {.key = "pinned_rate", .same = &ledger_pinned_rate},
     {.key = "heartbeat",
      .type = PARAM_DURATION,
-     FIELD(heartbeat_ns),
+     FIELD(common.heartbeat_ns),
      .default_text = "100ms",
      .minimum = "1ms",
      .maximum = "1min",
@@ -134,7 +77,7 @@ static const struct param params[] = {
              "lag end to end, to this resolution."},
     {.key = "probe_interval",
      .type = PARAM_DURATION,
-     FIELD(probe_interval_ns),
+     FIELD(common.probe_interval_ns),
      .default_text = "1s",
      .minimum = "10ms",
      .maximum = "1h",
@@ -172,58 +115,19 @@ static const struct statement statements[] = {
 
 /* --- clients --------------------------------------------------------------------------------- */
 
-/* Compared by address: the class of a client says what it does. */
-static const char writer[] = "writer";
-static const char pinned[] = "pinned";
-static const char heartbeat_reader[] = "heartbeat-reader";
-static const char probe[] = "probe";
-
-static const char heartbeat_writer[] = "heartbeat-writer"; /* one a shard */
-
 #define USES(statement) (UINT32_C(1) << (statement))
-
-static double rate_of(uint64_t interval_ns) {
-  return 1e9 / (double)interval_ns;
-}
 
 static uint32_t append_of(const struct redis_ledger_config *config, bool here) {
   if (here) return config->wait > 0 ? REDIS_LEDGER_APPEND_HERE_WAIT : REDIS_LEDGER_APPEND_HERE;
   return config->wait > 0 ? REDIS_LEDGER_APPEND_WAIT : REDIS_LEDGER_APPEND;
 }
 
-/* The classes of which each host has one. */
-static uint32_t host_classes(const struct redis_ledger_config *config, uint16_t host,
-                             struct client_class *ret) {
-  uint32_t count = 0;
-  if (config->pinned_rate > 0) {
-    ret[count++] = (struct client_class){.name = pinned,
-                                         .count = 1,
-                                         .route = ROUTE_PINNED,
-                                         .host = host,
-                                         .rate = config->pinned_rate,
-                                         .uses = USES(append_of(config, true))};
-  }
-  ret[count++] = (struct client_class){.name = heartbeat_reader,
-                                       .count = 1,
-                                       .route = ROUTE_PINNED,
-                                       .host = host,
-                                       .rate = rate_of(config->heartbeat_ns),
-                                       .uses = USES(REDIS_LEDGER_HEARTBEAT_GET),
-                                       .always_on = true};
-  return count;
-}
-
 static struct client_class heartbeat_class(const struct redis_ledger_config *config, uint32_t shard,
                                            bool sharded) {
   uint32_t statement = sharded ? REDIS_LEDGER_HEARTBEAT_SET_SHARD : REDIS_LEDGER_HEARTBEAT_SET;
-  return (struct client_class){.name = heartbeat_writer,
-                               .number = shard,
-                               .count = 1,
-                               .route = ROUTE_PRIMARY,
-                               .host = HOST_NONE,
-                               .rate = rate_of(config->heartbeat_ns),
-                               .uses = USES(statement),
-                               .always_on = true};
+  struct client_class class = ledger_heartbeat_writer(&config->common, USES(statement));
+  class.number = shard;
+  return class;
 }
 
 static int classes(const struct workload_env *env, struct client_class *ret_classes, uint32_t max,
@@ -235,34 +139,21 @@ static int classes(const struct workload_env *env, struct client_class *ret_clas
     return error_set(err, STATUS_USAGE, "%u hosts are more than the load has classes for",
                      (unsigned)access->endpoint_count);
   }
-  ret_classes[count++] =
-      (struct client_class){.name = writer,
-                            .count = config->clients,
-                            .route = ROUTE_PRIMARY,
-                            .host = HOST_NONE,
-                            .rate = config->rate,
-                            .uses = USES(append_of(config, false)) | USES(REDIS_LEDGER_READ_OWN),
-                            .poisson = config->arrival == ARRIVAL_POISSON};
+  const struct ledger_config *common = &config->common;
+  uint32_t own = USES(append_of(config, false)) | USES(REDIS_LEDGER_READ_OWN);
+  ret_classes[count++] = ledger_writers(common, own);
   for (uint32_t i = 0; i < shards; i++) {
     ret_classes[count++] = heartbeat_class(config, i, access->shards > 0);
   }
-  ret_classes[count++] =
-      (struct client_class){.name = probe,
-                            .count = 1,
-                            .route = ROUTE_PRIMARY,
-                            .host = HOST_NONE,
-                            .rate = rate_of(config->probe_interval_ns),
-                            .uses = USES(append_of(config, false)) | USES(REDIS_LEDGER_READ_OWN),
-                            .fresh = true};
+  ret_classes[count++] = ledger_probe(common, own);
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
-    count += host_classes(config, access->endpoints[i].host, &ret_classes[count]);
+    uint16_t host = access->endpoints[i].host;
+    if (common->pinned_rate > 0)
+      ret_classes[count++] = ledger_pinned(common, host, USES(append_of(config, true)));
+    ret_classes[count++] = ledger_heartbeat_reader(common, host, USES(REDIS_LEDGER_HEARTBEAT_GET));
   }
   *ret_count = count;
   return 0;
-}
-
-static const struct client_options *options(const void *config) {
-  return &((const struct redis_ledger_config *)config)->options;
 }
 
 /* No other run of the same servers may leave keys behind. */
@@ -275,34 +166,11 @@ static int prepare(struct workload_env *env, struct error *err) {
 
 /* --- operations ------------------------------------------------------------------------------ */
 
-static enum operation_kind kind_of(struct client *client) {
-  const struct redis_ledger_config *config = client->env->config;
-  const char *name = client->class->name;
-  if (name == heartbeat_reader) return OPERATION_HEARTBEAT_READ;
-  if (name == probe) return OPERATION_PROBE;
-  if (name == pinned) return OPERATION_WRITE;
-  if (client->class->name == heartbeat_writer) return OPERATION_HEARTBEAT_WRITE;
-  return prng_unit(&client->prng) < config->read_ratio ? OPERATION_READ_OWN : OPERATION_WRITE;
-}
-
-static void plan(struct client *client, struct operation *operation) {
-  operation->kind = kind_of(client);
-}
-
 static void submit_append(struct client *client, struct operation *operation,
                           struct request *request, char *payload) {
   const struct redis_ledger_config *config = client->env->config;
-  ledger_payload(client->env->seed, operation->identity, operation->sequence, config->payload,
-                 payload);
-  operation->value =
-      ledger_checksum(operation->identity, operation->sequence, payload, config->payload);
-  bool here = client->class->name == pinned;
-  request->statement = append_of(config, here);
-  request->numbers[0] = operation->identity;
-  request->numbers[1] = (int64_t)operation->sequence;
-  request->numbers[2] = (int64_t)operation->value;
-  request->number_count = 3;
-  request->text = payload;
+  ledger_append(client, operation, request, payload);
+  request->statement = append_of(config, client->class->route == ROUTE_PINNED);
   if (config->wait == 0) return;
   request->numbers[3] = config->wait;
   request->numbers[4] = (int64_t)((config->wait_timeout_ns + NS_PER_MS - 1) / NS_PER_MS);
@@ -346,7 +214,7 @@ static void submit(struct client *client, struct operation *operation, struct re
       break;
     case OPERATION_HEARTBEAT_WRITE: submit_beat(client, operation, request); break;
     case OPERATION_HEARTBEAT_READ: request->statement = REDIS_LEDGER_HEARTBEAT_GET; break;
-    case OPERATION_READ_KEY: /* plan() makes no others */
+    case OPERATION_READ_KEY: /* ledger_plan() makes no others */
     case OPERATION_CACHE_WRITE:
     case OPERATION_CACHE_READ:
     case OPERATION_ORIGIN:
@@ -474,9 +342,9 @@ static int final_read(struct workload_env *env, const struct endpoint *host,
 
 static int validate(const void *data, struct error *err) {
   const struct redis_ledger_config *config = data;
-  int status = client_options_validate(&config->options, err);
+  int status = client_options_validate(&config->common.options, err);
   if (status < 0) return status;
-  if (config->wait > 0 && config->wait_timeout_ns >= config->options.operation_timeout_ns) {
+  if (config->wait > 0 && config->wait_timeout_ns >= config->common.options.operation_timeout_ns) {
     return error_set(err, STATUS_USAGE,
                      "wait_timeout must be shorter than operation_timeout: the client would "
                      "otherwise give up before the server says how many replicas have the write");
@@ -493,11 +361,11 @@ const struct workload workload_redis_ledger = {
     .service = "redis",
     .statements = statements,
     .statement_count = sizeof statements / sizeof *statements,
-    .payload_offset = offsetof(struct redis_ledger_config, payload),
+    .payload_offset = offsetof(struct redis_ledger_config, common.payload),
     .classes = classes,
-    .options = options,
+    .options = ledger_options,
     .prepare = prepare,
-    .plan = plan,
+    .plan = ledger_plan,
     .submit = submit,
     .answer = ledger_answer,
     .final_read = final_read,

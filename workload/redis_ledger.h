@@ -2,19 +2,12 @@
 #ifndef GAMEDAY_WORKLOAD_REDIS_LEDGER_H
 #define GAMEDAY_WORKLOAD_REDIS_LEDGER_H
 
-#include "gameday/workload.h"
+#include "workload/ledger.h"
 
 struct redis_ledger_config {
-  double rate;
-  uint32_t clients;
-  double read_ratio;
-  int arrival;
-  uint64_t payload;
+  struct ledger_config common; /* first */
   uint32_t wait;
   uint64_t wait_timeout_ns;
-  struct client_options options;
-  double pinned_rate;
-  uint64_t heartbeat_ns, probe_interval_ns;
 };
 
 /* Indices of its statements, and the numbers of their requests. */

@@ -9,9 +9,6 @@
 
 #define PREPARE_TIMEOUT_NS (60 * NS_PER_S)
 
-static const char *const arrivals[] = {"constant", "poisson", NULL};
-enum arrival { ARRIVAL_CONSTANT, ARRIVAL_POISSON };
-
 #define FIELD(name) .offset = offsetof(struct redis_register_config, name)
 
 static const struct param params[] = {
@@ -56,7 +53,7 @@ static const struct param params[] = {
      .type = PARAM_CHOICE,
      FIELD(arrival),
      .default_text = "constant",
-     .choices = arrivals,
+     .choices = arrival_choices,
      .help = "Gaps between a client's operations: even, or exponential (poisson), as independent "
              "users arrive."},
     {.key = "pinned_rate",
@@ -68,37 +65,10 @@ static const struct param params[] = {
      .help =
          "Operations of one more client a host, which goes to that host whatever its role: what "
          "two primaries do shows there."},
-    {.key = "connect_timeout",
-     .type = PARAM_DURATION,
-     FIELD(options.connect_timeout_ns),
-     .default_text = "1s",
-     .minimum = "10ms",
-     .maximum = "10min",
-     .help = "One attempt on one server or sentinel: name, TCP, authentication, role."},
-    {.key = "operation_timeout",
-     .type = PARAM_DURATION,
-     FIELD(options.operation_timeout_ns),
-     .default_text = "2s",
-     .minimum = "10ms",
-     .maximum = "1h",
-     .help = "From the scheduled time until the client gives up; when sent, its connection is "
-             "closed and the outcome is unknown. 2 s is what Jedis waits for an answer."},
-    {.key = "reconnect_delay",
-     .type = PARAM_DURATION,
-     FIELD(options.reconnect_delay_ns),
-     .default_text = "100ms",
-     .minimum = "1ms",
-     .maximum = "10min",
-     .help = "Pause after a round over all servers that found none to connect to, between attempts "
-             "on one primary of a cluster, and between questions for its map."},
-    {.key = "tcp_user_timeout",
-     .type = PARAM_DURATION,
-     FIELD(options.tcp_user_timeout_ns),
-     .default_text = "0s",
-     .minimum = "0s",
-     .maximum = "1h",
-     .help = "How long sent data may stay unacknowledged before the kernel closes the connection "
-             "(TCP_USER_TIMEOUT); 0s is the system's default, as most clients' is."},
+    {.key = "connect_timeout", .same = &redis_connect_timeout},
+    {.key = "operation_timeout", .same = &redis_operation_timeout},
+    {.key = "reconnect_delay", .same = &redis_reconnect_delay},
+    {.key = "tcp_user_timeout", .same = &redis_tcp_user_timeout},
     {.key = "pipeline_depth",
      .type = PARAM_COUNT,
      FIELD(options.pipeline_depth),

@@ -5,12 +5,12 @@
 #include "gameday/workload.h"
 
 struct redis_register_config {
+  struct client_options options; /* first: of it are rows that others share */
   double rate;
   uint32_t clients, keys;
   double write_ratio, cas_ratio;
   int arrival;
   double pinned_rate;
-  struct client_options options;
 };
 
 /* Indices of its statements, and the numbers of their requests. */

@@ -5,13 +5,13 @@
 #include "gameday/workload.h"
 
 struct session_store_config {
+  struct client_options options; /* first: of it are rows that others share */
   double rate;
   double cache_ratio, write_ratio;
   int arrival;
   uint32_t clients, cache_clients, cache_keys;
   uint64_t session_ttl_ns, cache_ttl_ns;
   uint64_t session_size, cache_size;
-  struct client_options options;
 };
 
 /* Indices of its statements, and the numbers of their requests. */

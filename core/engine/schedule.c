@@ -107,7 +107,8 @@ static int make_config(const struct schedule_rules *rules, const struct schedule
   const struct injector *injector = kind->injector;
   char *config = arena_alloc(arena, injector->plugin.config_size);
   if (!config) return error_set(err, STATUS_MEMORY, "out of memory for a timeline");
-  for (const struct param *row = injector->plugin.params; row && row->key; row++) {
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(injector->plugin.params, i)); i++) {
     int status = param_set_default(row, arena, config, err);
     if (status < 0) return status;
   }

@@ -90,7 +90,8 @@ static int add_kind(struct kinds *kinds, const struct injector *injector, uint32
 }
 
 static bool needs_process(const struct injector *injector) {
-  for (const struct param *row = injector->plugin.params; row && row->key; row++)
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(injector->plugin.params, i)); i++)
     if (row->offset == injector->process_offset) return row->required;
   return false;
 }

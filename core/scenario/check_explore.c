@@ -6,8 +6,9 @@
 #include "scenario/suggest.h"
 
 bool scenario_can_explore(const struct injector *injector) {
+  const struct param *row;
   if (injector->target_offset == SIZE_MAX) return false;
-  for (const struct param *row = injector->plugin.params; row && row->key; row++) {
+  for (uint32_t i = 0; (row = param_at(injector->plugin.params, i)); i++) {
     bool chosen = row->offset == injector->target_offset || row->offset == injector->process_offset;
     if (row->required && !chosen) return false;
   }

@@ -7,14 +7,16 @@
 #include "scenario/suggest.h"
 
 const struct param *params_find(const struct param *table, const char *key) {
-  for (const struct param *row = table; row && row->key; row++)
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(table, i)); i++)
     if (strcmp(row->key, key) == 0) return row;
   return NULL;
 }
 
 const struct param *params_find_offset(const struct param *table, enum param_type type,
                                        size_t offset) {
-  for (const struct param *row = table; row && row->key; row++)
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(table, i)); i++)
     if (row->type == type && row->offset == offset) return row;
   return NULL;
 }
@@ -36,8 +38,9 @@ static bool is_other(const struct params_input *input, const char *key) {
 static void add_unknown(const struct params_input *input, const struct node *key) {
   char quoted[SHOWN_SIZE], end[SUGGESTION_SIZE];
   struct suggestion suggestion;
+  const struct param *row;
   suggestion_init(&suggestion, key->text);
-  for (const struct param *row = input->table; row && row->key; row++)
+  for (uint32_t i = 0; (row = param_at(input->table, i)); i++)
     suggestion_offer(&suggestion, row->key);
   for (const char *const *other = input->others; other && *other; other++)
     suggestion_offer(&suggestion, *other);
@@ -142,7 +145,8 @@ int params_read(const struct params_input *input, void *config, bool *ret_clean,
   for (const struct node_item *item = input->mapping->items; item; item = item->next)
     if (!params_find(input->table, item->key->text) && !is_other(input, item->key->text))
       add_unknown(input, item->key);
-  for (const struct param *row = input->table; row && row->key; row++) {
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(input->table, i)); i++) {
     int status = read_row(input, row, config, err);
     if (status < 0) return status;
   }

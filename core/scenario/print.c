@@ -68,7 +68,8 @@ static void print_row(struct printer *p, const struct param *row, const void *co
 
 static void print_table(struct printer *p, const struct param *table, const void *config,
                         unsigned indent) {
-  for (const struct param *row = table; row && row->key; row++) print_row(p, row, config, indent);
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(table, i)); i++) print_row(p, row, config, indent);
 }
 
 /* "name:" and its parameters; "name: {}" without any. */

@@ -213,7 +213,8 @@ static json_t *closed_object(struct schema *s, const char *description, json_t *
 
 static void add_table(struct schema *s, const struct param *table, json_t *properties,
                       json_t *required) {
-  for (const struct param *row = table; row && row->key; row++) {
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(table, i)); i++) {
     set(s, properties, row->key, param_schema(s, row));
     if (row->required) append(s, required, string(s, row->key));
   }

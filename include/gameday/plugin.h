@@ -45,7 +45,15 @@ struct param {
   const char *const *choices;    /* PARAM_CHOICE: NULL-terminated */
   const char *help;              /* one sentence; says the source of a default that has one */
   bool required;
+  /* Instead of all this but the key: the row with that key which several tables share. Their
+   * configurations begin alike, so that its offset is right in each of them. */
+  const struct param *same;
 };
+/* The row at `index` of a table, NULL behind the last one: for walking from 0 until then. */
+static inline const struct param *param_at(const struct param *table, uint32_t index) {
+  const struct param *row = table && table[index].key ? &table[index] : NULL;
+  return row && row->same ? row->same : row;
+}
 
 /* One free `name: value` pair (a server parameter); text as written, not interpreted. */
 struct setting {

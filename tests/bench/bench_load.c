@@ -43,7 +43,7 @@ static int postgres_class(const struct workload_env *env, struct client_class *r
   const struct pg_ledger_config *config = env->config;
   (void)max;
   (void)err;
-  saturate(&ret_classes[0], config->clients, PG_LEDGER_APPEND);
+  saturate(&ret_classes[0], config->common.clients, PG_LEDGER_APPEND);
   *ret_count = 1;
   return 0;
 }
@@ -53,7 +53,7 @@ static int redis_class(const struct workload_env *env, struct client_class *ret_
   const struct redis_ledger_config *config = env->config;
   (void)max;
   (void)err;
-  saturate(&ret_classes[0], config->clients, REDIS_LEDGER_APPEND);
+  saturate(&ret_classes[0], config->common.clients, REDIS_LEDGER_APPEND);
   *ret_count = 1;
   return 0;
 }
@@ -111,10 +111,10 @@ static void make_workload(struct bench *bench, bool redis, uint32_t depth) {
                                          .operation_timeout_ns = 30 * NS_PER_S,
                                          .reconnect_delay_ns = 100 * NS_PER_MS,
                                          .pipeline_depth = depth};
-  bench->postgres =
-      (struct pg_ledger_config){.clients = bench->clients, .payload = PAYLOAD, .options = options};
+  bench->postgres = (struct pg_ledger_config){
+      .common.clients = bench->clients, .common.payload = PAYLOAD, .common.options = options};
   bench->redis = (struct redis_ledger_config){
-      .clients = bench->clients, .payload = PAYLOAD, .options = options};
+      .common.clients = bench->clients, .common.payload = PAYLOAD, .common.options = options};
   bench->workload = redis ? workload_redis_ledger : workload_pg_ledger;
   bench->workload.classes = redis ? redis_class : postgres_class;
   bench->env = (struct workload_env){

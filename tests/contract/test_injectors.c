@@ -22,7 +22,8 @@ static void *make_config(const struct injector *injector, const char *process,
   struct error err = ERROR_INIT;
   char *config = arena_alloc(arena, injector->plugin.config_size);
   assert_non_null(config);
-  for (const struct param *row = injector->plugin.params; row && row->key; row++) {
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(injector->plugin.params, i)); i++) {
     assert_ok(param_set_default(row, arena, config, &err), &err);
     if (row->offset == injector->target_offset)
       assert_ok(param_parse(row, "fakedb.primary", arena, config, &err), &err);
@@ -86,7 +87,8 @@ static void for_each(bool steps, void (*check)(struct subject *s)) {
   for (const struct injector *const *row = injectors; *row; row++) {
     if (planned(*row) && !steps) continue;
     bool required = false;
-    for (const struct param *p = (*row)->plugin.params; p && p->key; p++)
+    const struct param *p;
+    for (uint32_t i = 0; (p = param_at((*row)->plugin.params, i)); i++)
       required = required || (p->offset == (*row)->process_offset && p->required);
     for (size_t i = 0; i < sizeof processes / sizeof *processes; i++) {
       if (processes[i] ? (*row)->process_offset == SIZE_MAX : required) continue;
@@ -103,13 +105,13 @@ static void for_each(bool steps, void (*check)(struct subject *s)) {
 
 static void check_descriptor(struct subject *s) {
   const struct injector *injector = s->injector;
-  const struct param *target = NULL, *process = NULL;
+  const struct param *row, *target = NULL, *process = NULL;
   assert_non_null(injector->inject);
   assert_non_null(injector->confirm);
   assert_non_null(injector->heal);
   assert_true(injector->step < STEP_COUNT);
   if (planned(injector)) assert_int_equal(injector->flags, INJECTOR_PLANNED);
-  for (const struct param *row = injector->plugin.params; row && row->key; row++) {
+  for (uint32_t i = 0; (row = param_at(injector->plugin.params, i)); i++) {
     if (row->type == PARAM_TARGET) target = row;
     if (row->offset == injector->process_offset) process = row;
   }

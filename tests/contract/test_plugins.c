@@ -101,7 +101,8 @@ static void check_field(const char *where, const struct plugin *plugin, const st
   struct field field = field_of(row->type);
   if (row->offset % field.alignment != 0 || row->offset + field.size > plugin->config_size)
     fail_msg("%s: is no field of the configuration", where);
-  for (const struct param *other = plugin->params; other != row; other++) {
+  const struct param *other;
+  for (uint32_t i = 0; (other = param_at(plugin->params, i)) != row; i++) {
     struct field another = field_of(other->type);
     if (strcmp(other->key, row->key) == 0) fail_msg("%s: there are two of them", where);
     if (other->offset < row->offset + field.size && row->offset < other->offset + another.size)
@@ -150,7 +151,10 @@ static void *default_config(const char *family, const struct plugin *plugin, str
   assert_non_null(scratch);
   assert_non_null(config);
   *ret_complete = true;
-  for (const struct param *row = plugin->params; row && row->key; row++) {
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(plugin->params, i)); i++) {
+    if (strcmp(plugin->params[i].key, row->key) != 0)
+      fail_msg("%s: %s: says the same as '%s'", plugin->name, plugin->params[i].key, row->key);
     check_param(family, plugin, row, arena, scratch);
     assert_ok(param_set_default(row, arena, config, &err), &err);
     if (row->required) *ret_complete = false;

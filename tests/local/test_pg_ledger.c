@@ -25,19 +25,19 @@ struct run {
 static void run_init(struct run *run) {
   struct error err = ERROR_INIT;
   uint64_t start_ns = clock_now_ns(&clock_monotonic);
-  run->config = (struct pg_ledger_config){.rate = 800,
-                                          .clients = 6,
-                                          .read_ratio = 0.2,
-                                          .payload = 100,
-                                          .options = {.connect_timeout_ns = 2 * NS_PER_S,
-                                                      .operation_timeout_ns = 10 * NS_PER_S,
-                                                      .reconnect_delay_ns = 20 * NS_PER_MS,
-                                                      .tcp_user_timeout_ns = 2 * NS_PER_S,
-                                                      .pipeline_depth = 4},
-                                          .pinned_rate = 20,
+  run->config = (struct pg_ledger_config){.common.rate = 800,
+                                          .common.clients = 6,
+                                          .common.read_ratio = 0.2,
+                                          .common.payload = 100,
+                                          .common.options = {.connect_timeout_ns = 2 * NS_PER_S,
+                                                             .operation_timeout_ns = 10 * NS_PER_S,
+                                                             .reconnect_delay_ns = 20 * NS_PER_MS,
+                                                             .tcp_user_timeout_ns = 2 * NS_PER_S,
+                                                             .pipeline_depth = 4},
+                                          .common.pinned_rate = 20,
                                           .replica_rate = 20,
-                                          .heartbeat_ns = 20 * NS_PER_MS,
-                                          .probe_interval_ns = 200 * NS_PER_MS};
+                                          .common.heartbeat_ns = 20 * NS_PER_MS,
+                                          .common.probe_interval_ns = 200 * NS_PER_MS};
   temporary_make(run->directory);
   assert_ok(recorder_new(&(struct recorder_spec){.run_directory = run->directory,
                                                  .clock = &clock_monotonic,
@@ -154,7 +154,7 @@ static void compare(const struct operation *operations, size_t count, struct row
 static void test_acknowledged_rows_survive_and_no_others_appear(void **state) {
   (void)state;
   struct error err = ERROR_INIT;
-  struct run run = {.config = {.rate = 0}};
+  struct run run = {.config = {.common.rate = 0}};
   if (postgres_server_make(&run.server, &err) < 0) skip_because("%s", err.message);
   assert_ok(postgres_server_start(&run.server, NULL, false, &err), &err);
   run_init(&run);

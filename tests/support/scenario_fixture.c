@@ -376,7 +376,8 @@ static bool same_names(const struct names *a, const struct names *b) {
 
 /* Field by field, as the table names them. */
 static const char *config_difference(const struct param *table, const void *a, const void *b) {
-  for (const struct param *row = table; row && row->key; row++) {
+  const struct param *row;
+  for (uint32_t i = 0; (row = param_at(table, i)); i++) {
     const void *left = (const char *)a + row->offset, *right = (const char *)b + row->offset;
     bool same = true;
     switch (row->type) {

@@ -37,7 +37,7 @@ struct postgres_server *seen_server(void **state) {
 }
 
 struct workload_env ledger_env(const struct postgres_server *server) {
-  static const struct pg_ledger_config config = {.clients = 1, .payload = 64};
+  static const struct pg_ledger_config config = {.common.clients = 1, .common.payload = 64};
   return (struct workload_env){
       .workload = &workload_pg_ledger, .config = &config, .access = &server->access};
 }

@@ -10,14 +10,14 @@ static void test_making_the_clients_survives_each_failure(void **state) {
                                         {.host = 1, .name = "pg2", .address = "127.0.0.1"}};
   const struct access access = {.driver = &driver_pg, .endpoints = endpoints, .endpoint_count = 2};
   const struct pg_ledger_config config = {
-      .rate = 100,
-      .clients = 3,
-      .payload = 10,
-      .options = {.operation_timeout_ns = NS_PER_S, .pipeline_depth = 4},
-      .pinned_rate = 1,
+      .common.rate = 100,
+      .common.clients = 3,
+      .common.payload = 10,
+      .common.options = {.operation_timeout_ns = NS_PER_S, .pipeline_depth = 4},
+      .common.pinned_rate = 1,
       .replica_rate = 1,
-      .heartbeat_ns = NS_PER_S,
-      .probe_interval_ns = NS_PER_S};
+      .common.heartbeat_ns = NS_PER_S,
+      .common.probe_interval_ns = NS_PER_S};
   fail_making(&workload_pg_ledger, &config, &access);
 }
 

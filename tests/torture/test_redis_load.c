@@ -11,13 +11,13 @@ static const struct endpoint endpoints[4] = {{.host = 0, .name = "redis1", .addr
                                              {.host = 3, .name = "redis4", .address = "127.0.0.1"}};
 
 static const struct redis_ledger_config config = {
-    .rate = 100,
-    .clients = 2,
-    .payload = 10,
-    .options = {.operation_timeout_ns = NS_PER_S, .pipeline_depth = 4},
-    .pinned_rate = 1,
-    .heartbeat_ns = NS_PER_S,
-    .probe_interval_ns = NS_PER_S};
+    .common.rate = 100,
+    .common.clients = 2,
+    .common.payload = 10,
+    .common.options = {.operation_timeout_ns = NS_PER_S, .pipeline_depth = 4},
+    .common.pinned_rate = 1,
+    .common.heartbeat_ns = NS_PER_S,
+    .common.probe_interval_ns = NS_PER_S};
 
 static void test_making_the_clients_survives_each_failure(void **state) {
   (void)state;

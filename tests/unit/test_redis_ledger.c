@@ -18,13 +18,13 @@ struct ledger {
 };
 
 static void ledger_init(struct ledger *ledger, uint16_t shards) {
-  *ledger = (struct ledger){.config = {.rate = 100,
-                                       .clients = 4,
-                                       .payload = 8,
+  *ledger = (struct ledger){.config = {.common.rate = 100,
+                                       .common.clients = 4,
+                                       .common.payload = 8,
                                        .wait_timeout_ns = 1500 * NS_PER_MS + 1,
-                                       .pinned_rate = 10,
-                                       .heartbeat_ns = NS_PER_S,
-                                       .probe_interval_ns = NS_PER_S}};
+                                       .common.pinned_rate = 10,
+                                       .common.heartbeat_ns = NS_PER_S,
+                                       .common.probe_interval_ns = NS_PER_S}};
   ledger->access = (struct access){.endpoints = endpoints, .endpoint_count = 3, .shards = shards};
   ledger->env = (struct workload_env){.workload = &workload_redis_ledger,
                                       .config = &ledger->config,
@@ -81,7 +81,7 @@ static void test_each_host_and_each_shard_has_its_clients(void **state) {
     assert_int_equal(count_class(&ledger, "heartbeat-reader"), 3);
     assert_int_equal(count_class(&ledger, "heartbeat-writer"), shards > 0 ? shards : 1);
   }
-  ledger.config.pinned_rate = 0;
+  ledger.config.common.pinned_rate = 0;
   ledger_classes(&ledger);
   assert_int_equal(count_class(&ledger, "pinned"), 0);
 }
@@ -253,13 +253,13 @@ static void test_timeouts_that_contradict_each_other(void **state) {
   struct redis_ledger_config config = {
       .wait = 1,
       .wait_timeout_ns = 2 * NS_PER_S,
-      .options = {.connect_timeout_ns = NS_PER_S, .operation_timeout_ns = 2 * NS_PER_S}};
+      .common.options = {.connect_timeout_ns = NS_PER_S, .operation_timeout_ns = 2 * NS_PER_S}};
   struct error err = ERROR_INIT;
   assert_int_equal(workload_redis_ledger.plugin.validate(&config, &err), STATUS_USAGE);
   assert_non_null(strstr(err.message, "wait_timeout"));
   config.wait = 0;
   assert_int_equal(workload_redis_ledger.plugin.validate(&config, &err), 0);
-  config.options.connect_timeout_ns = 3 * NS_PER_S;
+  config.common.options.connect_timeout_ns = 3 * NS_PER_S;
   assert_int_equal(workload_redis_ledger.plugin.validate(&config, &err), STATUS_USAGE);
 }
 
