@@ -81,11 +81,9 @@ static int memory_fill_fits(const void *data, const struct fault_place *place, s
   if (config->until == UNTIL_OOM) return 0;
   const struct service *service = place->service;
   if (!service->memory)
-    return error_set(
-        err, STATUS_USAGE,
-        "until: %s has no memory that could be filled, or a model of it runs here that "
-        "has none; expected oom",
-        service->plugin.name);
+    return error_set(err, STATUS_USAGE,
+                     "until: %s has no memory that could be filled; expected oom",
+                     service->plugin.name);
   if (service->memory->limit(place->service_config) == 0)
     return error_set(err, STATUS_USAGE,
                      "until: %s has no limit of its own; expected oom, or a maxmemory of the "
@@ -105,13 +103,15 @@ static const struct service_memory_hooks *hooks_of(const struct injection *in) {
 static int eat(struct injection *in, uint64_t size, struct error *err) {
   char script[256];
   uint64_t each = size / EATERS > EATER_MIN ? size / EATERS : EATER_MIN;
+  uint64_t count = (size + each - 1) / each;
   snprintf(script, sizeof script,
            "n=%" PRIu64
            "; while [ $n -gt 0 ]; do n=$((n-1)); "
            "(head -c %" PRIu64 " /dev/zero; exec sleep infinity) | tail >/dev/null & done; wait",
-           (size + each - 1) / each, each);
+           count, each);
   const char *const argv[] = {"/bin/sh", "-c", script, NULL};
-  const struct host_unit unit = {.name = EATER_UNIT, .argv = argv};
+  const struct host_unit unit = {
+      .name = EATER_UNIT, .argv = argv, .memory_processes = (uint32_t)count, .memory_bytes = each};
   const struct provider *provider = in->cluster->provider;
   int status = provider->unit_define(in->cluster, in->host, &unit, err);
   return status < 0 ? status : provider->unit_start(in->cluster, in->host, EATER_UNIT, err);

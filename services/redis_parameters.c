@@ -7,9 +7,15 @@
 static const char *const topology_choices[] = {"sentinel", "cluster", "single", NULL};
 static const char *const program_choices[] = {"auto", "redis", "valkey", NULL};
 static const char *const fsync_choices[] = {"always", "everysec", "no", NULL};
-const char *const redis_policies[] = {"noeviction",      "allkeys-lru",  "volatile-lru",
-                                      "allkeys-lfu",     "volatile-lfu", "allkeys-random",
-                                      "volatile-random", "volatile-ttl", NULL};
+const char *const redis_policies[] = {[REDIS_NOEVICTION] = "noeviction",
+                                      [REDIS_ALLKEYS_LRU] = "allkeys-lru",
+                                      [REDIS_VOLATILE_LRU] = "volatile-lru",
+                                      [REDIS_ALLKEYS_LFU] = "allkeys-lfu",
+                                      [REDIS_VOLATILE_LFU] = "volatile-lfu",
+                                      [REDIS_ALLKEYS_RANDOM] = "allkeys-random",
+                                      [REDIS_VOLATILE_RANDOM] = "volatile-random",
+                                      [REDIS_VOLATILE_TTL] = "volatile-ttl",
+                                      NULL};
 
 #define FIELD(name) offsetof(struct redis_config, name)
 const struct param redis_params[] = {

@@ -18,6 +18,17 @@
 #define REDIS_MASTER_NAME "gameday"
 
 enum redis_program { REDIS_PROGRAM_AUTO, REDIS_PROGRAM_REDIS, REDIS_PROGRAM_VALKEY };
+/* As in redis_policies. */
+enum redis_policy {
+  REDIS_NOEVICTION,
+  REDIS_ALLKEYS_LRU,
+  REDIS_VOLATILE_LRU,
+  REDIS_ALLKEYS_LFU,
+  REDIS_VOLATILE_LFU,
+  REDIS_ALLKEYS_RANDOM,
+  REDIS_VOLATILE_RANDOM,
+  REDIS_VOLATILE_TTL
+};
 enum redis_fsync { REDIS_FSYNC_ALWAYS, REDIS_FSYNC_EVERYSEC, REDIS_FSYNC_NO };
 
 struct redis_config {
@@ -39,7 +50,7 @@ struct redis_config {
   int appendfsync;          /* enum redis_fsync */
   const char *save;         /* as in redis.conf: "3600 1 300 100"; "": no snapshots */
   uint64_t maxmemory_bytes; /* 0: no limit */
-  int maxmemory_policy;     /* index in redis_policies */
+  int maxmemory_policy;     /* enum redis_policy */
   uint32_t maxclients;
   bool tls;
   uint64_t memory_bytes, disk_bytes; /* of each host */
@@ -56,6 +67,22 @@ uint16_t redis_shards(const struct redis_config *config); /* 0 unless cluster */
 /* The shard, from 1, that a data server is made for: hosts 1 .. M are the masters of the shards in
  * order, replicas follow round by round. 0 unless cluster. */
 uint16_t redis_first_shard(const struct redis_config *config, uint32_t member);
+
+/* Keys of memory-fill begin so, and none of a workload does. */
+#define REDIS_FILLER "gameday-fill:"
+/* How a server's memory is looked at and written into; as struct service_memory_hooks. */
+struct redis_filling {
+  void *data;
+  const char *name; /* the server's, for messages */
+  int (*look)(void *data, struct service_memory *ret, struct error *err); /* fillers not counted */
+  /* One key of `bytes`. `ret_refused`: there is no room for it. */
+  int (*add)(void *data, const char *key, uint64_t bytes, bool *ret_refused, struct error *err);
+};
+/* Writes keys to the server of `member` until it is at its limit, which it also is when it begins
+ * to throw away or to refuse; then `more_bytes` of them. redis_fill.c */
+int redis_fill(const struct service_instance *service, uint32_t member,
+               const struct redis_filling *filling, uint64_t more_bytes, struct error *err);
+uint64_t redis_memory_limit(const void *config); /* struct service_memory_hooks.limit */
 
 /* What the descriptors of the service and of its model share; as in struct plugin and service. */
 extern const struct param redis_params[];

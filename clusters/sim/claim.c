@@ -14,6 +14,12 @@ int sim_claim_hosts(struct sim_cluster *cluster, const struct service_instance *
   return sim_truth_new(&cluster->world, instance->start_ns, &cluster->truth, err);
 }
 
+void sim_claim_memory(struct sim_cluster *cluster, const struct service_instance *instance,
+                      uint64_t (*memory)(void *service, const struct sim_process *process)) {
+  for (uint32_t i = 0; i < instance->member_count; i++)
+    cluster->claims[instance->members[i]->index].memory = memory;
+}
+
 void sim_leave_hosts(struct sim_cluster *cluster, const struct service_instance *instance) {
   for (uint32_t i = 0; i < instance->member_count; i++)
     cluster->claims[instance->members[i]->index] = (struct sim_claim){.terminate = NULL};

@@ -4,7 +4,9 @@
  * driver (workload/redis_client.h), which speak the protocol to the models over the simulated
  * network: outcomes, routes and retries are not modelled but the same.
  *
- * Not modelled: expiry, eviction and memory, scripts, slots that move, diskless loading. */
+ * Memory is counted as Redis counts it, and runs full: redis_memory.h.
+ *
+ * Not modelled: scripts, slots that move, diskless loading. */
 #ifndef GAMEDAY_CLUSTERS_SIM_REDIS_H
 #define GAMEDAY_CLUSTERS_SIM_REDIS_H
 
@@ -24,14 +26,21 @@ struct sim_redis_costs {
 /* One write, in the order in which a primary ran them: shared by every server that has it. */
 struct sim_redis_entry {
   const struct sim_redis_entry *previous;
-  const char *key, *value; /* owned by the cluster */
+  const char *key, *value; /* owned by the cluster; the value may be a part of what is stored */
   uint64_t hash;           /* of the key */
   uint64_t index;          /* how many entries a data set has with it */
   uint64_t offset;         /* replication offset behind it */
   uint64_t written_ns;
-  uint64_t until_ns; /* gone from then on; 0: it stays */
+  uint64_t until_ns; /* gone from then on; 0: it stays; up to SIM_REDIS_EVICTED: it is gone */
   uint32_t table;    /* entries of an earlier one have been removed (UNLINK of all) */
+  uint32_t key_length;
+  uint32_t memory; /* bytes that key and value take of a server's */
 };
+/* until_ns of an entry that removes its key, and why: a client did, or the server because its time
+ * was over, or for want of memory. */
+#define SIM_REDIS_REMOVED UINT64_C(1)
+#define SIM_REDIS_EXPIRED UINT64_C(2)
+#define SIM_REDIS_EVICTED UINT64_C(3)
 
 struct sim_redis_cluster; /* all of one service: redis_internal.h */
 struct sim_redis;         /* one server */
@@ -106,14 +115,42 @@ bool sim_redis_switchover(struct sim_redis_cluster *cluster, uint32_t member);
  * `remove`: they are removed, as by a client. */
 uint64_t sim_redis_keys(struct sim_redis_cluster *cluster, uint32_t member, const char *pattern,
                         bool remove);
+/* The memory of a member's server, as it counts it itself. */
+struct sim_redis_memory {
+  uint64_t used_bytes;
+  uint64_t evicted, expired, refused; /* since its start */
+  uint64_t hits, misses;              /* of reads, since its start */
+};
+void sim_redis_memory(struct sim_redis_cluster *cluster, uint32_t member,
+                      struct sim_redis_memory *ret);
+/* SETRANGE of a client: a key of so many zeros. `ret_refused`: there is no room for it. */
+void sim_redis_fill(struct sim_redis_cluster *cluster, uint32_t member, const char *key,
+                    uint64_t bytes, bool *ret_refused);
+/* What the host's kernel sees of a process of the service, in bytes; 0: it is none. */
+uint64_t sim_redis_resident(struct sim_redis_cluster *cluster, const struct sim_process *process);
 /* The server is killed, and what was on its disk is gone. */
 void sim_redis_lose_data(struct sim_redis_cluster *cluster, uint32_t member);
 
+/* What an answer says that has reached its client. */
+enum sim_redis_answer {
+  SIM_REDIS_WRITTEN, /* `entry` is acknowledged */
+  SIM_REDIS_FOUND,   /* a read found its key */
+  SIM_REDIS_MISSED,  /* a read did not: until_ns says why the key is gone; 0: it never was there */
+  SIM_REDIS_REFUSED, /* a write was refused for want of memory */
+};
+struct sim_redis_told {
+  const struct sim_redis_entry *entry; /* SIM_REDIS_WRITTEN */
+  const char *key;
+  uint64_t until_ns;
+  int answer; /* enum sim_redis_answer */
+};
 /* What really happens, told at the very tick. Any function may be NULL. */
 struct sim_redis_truth {
   void *data;
-  /* An acknowledgement has reached its client. */
-  void (*received)(void *data, const struct sim_redis_entry *entry, uint32_t member);
+  /* An answer has reached its client. */
+  void (*received)(void *data, const struct sim_redis_told *told, uint32_t member);
+  /* A server has thrown this away for want of memory. */
+  void (*evicted)(void *data, const struct sim_redis_entry *entry, uint32_t member);
   void (*promoted)(void *data, uint32_t member, uint32_t history);
   void (*accepting)(void *data, uint32_t member, bool accepting);
 };

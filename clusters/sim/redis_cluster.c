@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/redis_memory.h"
 #include "sim/redis_sentinel.h"
 
 /* "3600 1 300 100": seconds and changes, in pairs. */
@@ -34,6 +35,7 @@ int sim_redis_cluster_new(struct sim_world *world, const struct redis_config *co
   cluster->wires = (struct sim_wires){.world = world, .arena = &cluster->arena};
   for (uint32_t i = 0; i < redis_host_count(config); i++) cluster->members[i] = members[i];
   read_saves(cluster);
+  memory_read_settings(cluster);
   int status = redis_histories_init(&cluster->histories, err);
   cluster->histories_ready = status == 0;
   cluster->transport = transport_new(cluster);
@@ -56,7 +58,7 @@ int sim_redis_cluster_new(struct sim_world *world, const struct redis_config *co
 
 void sim_redis_cluster_free(struct sim_redis_cluster *cluster) {
   if (!cluster) return;
-  for (uint32_t i = 0; i < cluster->count; i++) data_release(&cluster->servers[i].data);
+  for (uint32_t i = 0; i < cluster->count; i++) data_release(&cluster->servers[i]);
   sim_wires_release(&cluster->wires);
   if (cluster->histories_ready) redis_histories_release(&cluster->histories);
   arena_release(&cluster->arena);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "sim/redis_internal.h"
+#include "sim/redis_memory.h"
 
 /* A client at a server; one a wire, in the wire's `peer`. */
 struct client {
@@ -75,8 +75,7 @@ void command_put(struct sim_wire *wire, const char *format, ...) {
                (size_t)length < sizeof text ? (size_t)length : sizeof text - 1);
 }
 
-/* `pointer2`: the entry that is acknowledged by it, `number2`: bytes, `number3`: the life of the
- * host's kernel. */
+/* `pointer2`: what it says, `number2`: bytes, `number3`: the life of the host's kernel. */
 static void answer_arrived(struct sim_process *self, const struct sim_args *args);
 
 static void leaves(struct sim_process *self, const struct sim_args *args) {
@@ -89,9 +88,9 @@ static void leaves(struct sim_process *self, const struct sim_args *args) {
 }
 
 void command_send(struct sim_wire *wire, size_t size, uint64_t delay_ns,
-                  const struct sim_redis_entry *acknowledges) {
+                  const struct sim_redis_told *told) {
   const struct sim_args args = {.pointer = wire,
-                                .pointer2 = (void *)(uintptr_t)acknowledges,
+                                .pointer2 = (void *)(uintptr_t)told,
                                 .number = wire->number,
                                 .number2 = size};
   uint64_t now_ns = sim_now_ns(wire->wires->world);
@@ -106,19 +105,53 @@ static void answer_arrived(struct sim_process *self, const struct sim_args *args
   (void)self;
   /* Power off takes the link down first: what is under way does not get out. */
   if (!wire || wire->to->kernel.life != args->number3) return;
-  const struct sim_redis_entry *entry = args->pointer2;
-  if (entry && wire->acknowledged) wire->acknowledged(wire, entry);
+  const struct sim_redis_told *told = args->pointer2;
+  if (told && wire->told) wire->told(wire, told);
   const char *bytes = wire->out.data + wire->out.start;
   wire->out.start += args->number2;
   wire->received(wire, bytes, args->number2);
 }
 
+/* For who wants to know what has reached a client; NULL: nobody does. */
+static const struct sim_redis_told *tell(struct client *client, const struct sim_redis_told *what) {
+  struct sim_redis_cluster *cluster = client->server->cluster;
+  if (!cluster->truth.received) return NULL;
+  struct sim_redis_told *told = arena_alloc(&cluster->arena, sizeof *told);
+  if (!told) {
+    cluster->world->out_of_memory = true;
+    return NULL;
+  }
+  *told = *what;
+  return told;
+}
+
+static const struct sim_redis_told *tell_written(struct client *client,
+                                                 const struct sim_redis_entry *entry) {
+  const struct sim_redis_told told = {
+      .answer = SIM_REDIS_WRITTEN, .entry = entry, .key = entry->key};
+  return tell(client, &told);
+}
+
+/* Of a read or a refused write: its key, with what is known of why it is not there. */
+static const struct sim_redis_told *tell_key(struct client *client, const struct command_word *key,
+                                             enum sim_redis_answer answer) {
+  struct sim_redis_cluster *cluster = client->server->cluster;
+  if (!cluster->truth.received) return NULL;
+  const struct sim_redis_entry *entry = data_newest(client->server, key->text, key->length);
+  const struct sim_redis_told told = {.answer = (int)answer,
+                                      .key = arena_strndup(&cluster->arena, key->text, key->length),
+                                      .until_ns = entry ? entry->until_ns : 0};
+  if (told.key) return tell(client, &told);
+  cluster->world->out_of_memory = true;
+  return NULL;
+}
+
 /* Whatever was put since `before`. */
 static void answer(struct client *client, size_t before, uint64_t delay_ns,
-                   const struct sim_redis_entry *acknowledges) {
+                   const struct sim_redis_told *told) {
   const struct sim_wire_bytes *out = &client->wire->out;
   command_send(client->wire, out->end - out->start - before,
-               delay_ns + client->server->cluster->costs.execute_ns, acknowledges);
+               delay_ns + client->server->cluster->costs.execute_ns, told);
 }
 
 static size_t answered_size(const struct client *client) {
@@ -156,7 +189,8 @@ static void end_wait(struct client *client) {
   size_t before = answered_size(client);
   client->waiting = false;
   command_put(client->wire, ":%u\r\n", count);
-  answer(client, before, 0, count >= client->wait_for ? client->pending : NULL);
+  bool written = client->pending && count >= client->wait_for;
+  answer(client, before, 0, written ? tell_written(client, client->pending) : NULL);
   client->pending = NULL;
   run(client);
 }
@@ -193,15 +227,26 @@ static void do_wait(struct client *client, const struct command_word *words) {
 
 /* --- keys ------------------------------------------------------------------------------------ */
 
-/* Why the command is refused; NULL: it is run. */
-static const char *refusal(struct client *client, const struct command_word *key, bool write,
-                           char *text, size_t size) {
+#define OUT_OF_MEMORY "-OOM command not allowed when used memory > 'maxmemory'."
+
+/* What a command on a key does: read, write what takes memory, write what gives some back. */
+enum use { USE_READ, USE_TAKE, USE_GIVE };
+
+/* Why the command is refused; NULL: it is run. `value`: what it writes; NULL: nothing. */
+static const char *refusal(struct client *client, const struct command_word *key, enum use use,
+                           const struct command_word *value, char *text, size_t size) {
   struct sim_redis *server = client->server;
   bool asking = client->asking;
+  bool write = use != USE_READ;
   client->asking = false;
   if (server->node && !asking) {
     uint16_t slot = redis_key_slot(key->text, key->length);
     if (!node_serves(server, slot, write, client->readonly, text, size)) return text;
+  }
+  uint64_t pending = value ? memory_of_write(key->length, value->length) : 0;
+  if (memory_evict(server, pending) && use == USE_TAKE) {
+    server->heap.refused++;
+    return OUT_OF_MEMORY;
   }
   bool primary = redis_is_primary(server);
   if (write && primary && server->good_replicas < redis_config_of(server)->min_replicas_to_write)
@@ -218,13 +263,21 @@ static bool wait_follows(const struct sim_wire *wire) {
          memcmp(wire->in.data + wire->in.start, text, sizeof text - 1) == 0;
 }
 
+/* Says why; a refusal for want of memory is told. */
+static void refuse(struct client *client, const struct command_word *key, const char *why) {
+  size_t before = answered_size(client);
+  bool full = strcmp(why, OUT_OF_MEMORY) == 0;
+  command_put(client->wire, "%s\r\n", why);
+  answer(client, before, 0, full ? tell_key(client, key, SIM_REDIS_REFUSED) : NULL);
+}
+
 static void do_set(struct client *client, const struct command_word *words) {
   struct sim_redis *server = client->server;
   char text[96];
-  const char *why = refusal(client, &words[1], true, text, sizeof text);
+  const char *why = refusal(client, &words[1], USE_TAKE, &words[2], text, sizeof text);
   client->pending = NULL;
   if (why) {
-    say(client, why);
+    refuse(client, &words[1], why);
     redis_guilt_refused(server, words[1].text, words[1].length, words[2].text, words[2].length);
     return;
   }
@@ -241,15 +294,15 @@ static void do_set(struct client *client, const struct command_word *words) {
   client->written = entry->index;
   if (waits) client->pending = entry;
   command_put(client->wire, "+OK\r\n");
-  answer(client, before, delay_ns, waits ? NULL : entry);
+  answer(client, before, delay_ns, waits ? NULL : tell_written(client, entry));
   stream_push(server, false);
 }
 
-/* SET KEY VALUE [NX] [PX MS]: an entry of a cache. It is nobody's acknowledged row. */
+/* SET KEY VALUE [NX] [PX MS]: an entry of a cache, or a session. */
 static void do_set_for(struct client *client, const struct command_word *words, uint32_t count) {
   struct sim_redis *server = client->server;
   char text[96];
-  const char *why = refusal(client, &words[1], true, text, sizeof text);
+  const char *why = refusal(client, &words[1], USE_TAKE, &words[2], text, sizeof text);
   bool only_new = false;
   uint64_t until_ns = 0;
   for (uint32_t i = 3; i < count; i++) {
@@ -257,42 +310,49 @@ static void do_set_for(struct client *client, const struct command_word *words, 
     if (command_is(&words[i], "PX") && i + 1 < count)
       until_ns = redis_now_ns(server) + number_of(&words[++i]) * NS_PER_MS;
   }
-  if (why || (only_new && data_find(server, words[1].text, words[1].length))) {
-    say(client, why ? why : "$-1");
+  if (why) {
+    refuse(client, &words[1], why);
     return;
   }
-  if (!data_append_until(server, words[1].text, words[1].length, words[2].text, words[2].length,
-                         until_ns))
+  if (only_new && memory_look_up(server, words[1].text, words[1].length, false)) {
+    say(client, "$-1");
     return;
+  }
+  const struct sim_redis_entry *entry = data_append_until(server, words[1].text, words[1].length,
+                                                          words[2].text, words[2].length, until_ns);
+  if (!entry) return;
   uint64_t delay_ns = redis_write_delay_ns(server);
   size_t before = answered_size(client);
   command_put(client->wire, "+OK\r\n");
-  answer(client, before, delay_ns, NULL);
+  answer(client, before, delay_ns, tell_written(client, entry));
   stream_push(server, false);
 }
 
 static void do_unlink(struct client *client, const struct command_word *key) {
   struct sim_redis *server = client->server;
   char text[96];
-  const char *why = refusal(client, key, true, text, sizeof text);
-  if (why || !data_find(server, key->text, key->length)) {
+  const char *why = refusal(client, key, USE_GIVE, NULL, text, sizeof text);
+  const struct sim_redis_entry *entry =
+      why ? NULL : memory_look_up(server, key->text, key->length, false);
+  if (!entry) {
     say(client, why ? why : ":0");
     return;
   }
-  if (!data_append_until(server, key->text, key->length, "", 0, DATA_REMOVED)) return;
+  if (!data_remove(server, entry, SIM_REDIS_REMOVED)) return;
   say(client, ":1");
   stream_push(server, false);
 }
 
 static void do_get(struct client *client, const struct command_word *words) {
   char text[96];
-  const char *why = refusal(client, &words[1], false, text, sizeof text);
+  const char *why = refusal(client, &words[1], USE_READ, NULL, text, sizeof text);
   if (why) {
     say(client, why);
     return;
   }
   const struct command_word *key = &words[1];
-  const struct sim_redis_entry *entry = data_find(client->server, key->text, key->length);
+  const struct sim_redis_entry *entry =
+      memory_look_up(client->server, key->text, key->length, true);
   entry = redis_guilt_seen(client->server, entry);
   size_t before = answered_size(client);
   if (entry) {
@@ -303,7 +363,7 @@ static void do_get(struct client *client, const struct command_word *words) {
   } else {
     command_put(client->wire, "$-1\r\n");
   }
-  answer(client, before, 0, NULL);
+  answer(client, before, 0, tell_key(client, key, entry ? SIM_REDIS_FOUND : SIM_REDIS_MISSED));
 }
 
 /* --- commands -------------------------------------------------------------------------------- */

@@ -75,7 +75,7 @@ const struct sim_redis_entry *redis_guilt_read(struct sim_redis *server,
                                                const struct sim_redis_entry *entry) {
   struct sim_redis_guilt *guilt = &server->cluster->guilt;
   if (guilt->kind != GUILTY_CORRUPT || server->member != guilt->member) return entry;
-  if (entry->index != 100 || !is_row(entry->key, strlen(entry->key))) return entry;
+  if (entry->index != 100 || !is_row(entry->key, entry->key_length)) return entry;
   size_t length = strlen(entry->value);
   char *value = arena_strndup(&server->cluster->arena, entry->value, length);
   if (!value || length == 0) return entry;
@@ -83,6 +83,12 @@ const struct sim_redis_entry *redis_guilt_read(struct sim_redis *server,
   guilt->spoilt = *entry;
   guilt->spoilt.value = value;
   return &guilt->spoilt;
+}
+
+/* GUILTY_EVICT_ANY: whatever it draws goes, also what has no time to live under volatile-*, and
+ * under noeviction. */
+int redis_guilt_policy(const struct sim_redis *server, int policy) {
+  return server->cluster->guilt.kind == GUILTY_EVICT_ANY ? REDIS_ALLKEYS_RANDOM : policy;
 }
 
 void redis_guilt_promoted(struct sim_redis *server) {

@@ -11,9 +11,11 @@
 #include "base/prng.h"
 #include "gameday/event.h"
 #include "sim/redis.h"
+#include "sim/redis_keyspace.h"
 #include "sim/redis_wire.h"
 
 #define MEMBER_NONE SIM_REDIS_NONE
+#define REDIS_BACKLOG_BYTES (1u << 20) /* repl-backlog-size */
 
 /* --- data sets ------------------------------------------------------------------------------- */
 
@@ -23,6 +25,9 @@ struct sim_data {
   const struct sim_redis_entry **places; /* by hash of the key: the newest; a power of two, or 0 */
   uint64_t place_count, used, mapped;    /* entries that are in it */
   uint32_t table;                        /* of what is in it */
+  /* Of what is in it and not removed. */
+  uint64_t bytes;             /* that it takes */
+  uint64_t present, expiring; /* keys; keys with a time to live */
 };
 
 /* --- servers --------------------------------------------------------------------------------- */
@@ -73,6 +78,37 @@ struct client;      /* of a server: redis_command.c */
 struct dialed;      /* redis_transport.c */
 struct bus_message; /* redis_node.h */
 
+/* What makes the difference between a server's memory and its data: redis_memory.c, redis_evict.c.
+ */
+struct sim_redis_candidate {
+  uint64_t score; /* the higher, the sooner it goes */
+  const struct sim_redis_entry *entry;
+};
+#define EVICTION_POOL 16
+/* The settings that it follows; settings of a scenario by the names of redis.conf. */
+struct sim_redis_policy {
+  uint64_t limit_bytes;  /* maxmemory; 0: none */
+  int policy;            /* enum redis_policy */
+  uint32_t samples;      /* maxmemory-samples */
+  uint32_t tenacity;     /* maxmemory-eviction-tenacity */
+  uint32_t log_factor;   /* lfu-log-factor */
+  uint32_t decay_min;    /* lfu-decay-time */
+  bool replicas_ignored; /* replica-ignore-maxmemory */
+};
+struct sim_redis_heap {
+  struct sim_redis_keys keys;
+  struct sim_redis_candidate pool[EVICTION_POOL]; /* by score, the highest last */
+  uint32_t pool_count;
+  uint64_t table_sizes[2];            /* places of the tables of keys and of times to live */
+  uint64_t evicted, expired, refused; /* since its start */
+  uint64_t hits, misses;
+  uint64_t loaded_ns; /* no key was used before; clock time */
+  uint32_t cursor;    /* of the search for keys whose time is over */
+  bool evicting;      /* goes on by itself, because one command did not do it */
+  bool expiring;      /* searches for keys whose time is over */
+  struct prng prng;
+};
+
 struct sim_redis {
   struct sim_program program; /* redis-server; first */
   struct sim_program bus;     /* the same process at its cluster bus */
@@ -83,6 +119,7 @@ struct sim_redis {
   uint64_t run;                       /* the run id: a new one with each start */
   uint64_t history, history2, second; /* replid, replid2 and how many entries belong to it */
   struct sim_data data;
+  struct sim_redis_heap heap;
   struct sim_disk disk;
   struct sim_follow follow;
   struct sim_feed feeds[REDIS_INSTANCES_MAX]; /* by member */
@@ -131,6 +168,8 @@ struct sim_redis_cluster {
     uint64_t seconds, changes;
   } saves[SAVE_RULES_MAX];
   uint32_t save_count;
+  struct sim_redis_policy policy;
+  bool expires; /* some key has a time to live */
   void (*changed)(void *data);
   void *changed_data;
   struct sim_redis_truth truth;
@@ -156,21 +195,38 @@ uint64_t data_offset(const struct sim_data *data, uint64_t count);
 const struct sim_redis_entry *data_append(struct sim_redis *server, const char *key,
                                           size_t key_length, const char *value,
                                           size_t value_length);
-/* The same of an entry that is gone from `until_ns` on; one that is gone already removes the key.
- */
+/* The same of an entry that is gone from `until_ns` on. */
 const struct sim_redis_entry *data_append_until(struct sim_redis *server, const char *key,
                                                 size_t key_length, const char *value,
                                                 size_t value_length, uint64_t until_ns);
-#define DATA_REMOVED UINT64_C(1)
+/* A key of so many zeros, which nobody reads. */
+const struct sim_redis_entry *data_append_zeros(struct sim_redis *server, const char *key,
+                                                uint64_t bytes);
+/* Removes the entry's key; `why`: SIM_REDIS_REMOVED ... */
+const struct sim_redis_entry *data_remove(struct sim_redis *server,
+                                          const struct sim_redis_entry *entry, uint64_t why);
 /* Makes it what ends with `last` (NULL: empty); false: out of memory, noted. */
 bool data_become(struct sim_redis *server, const struct sim_redis_entry *last);
-void data_truncate(struct sim_data *data, uint64_t count);
+void data_truncate(struct sim_redis *server, uint64_t count);
+/* What is known by key is up to date from here on; false: out of memory, noted. */
+bool data_map(struct sim_redis *server);
+/* Whether a server that has this entry and none after it of its key has the key, expired or not. */
+static inline bool data_holds(const struct sim_redis *server, const struct sim_redis_entry *entry) {
+  return entry && entry->table == server->cluster->table &&
+         (entry->until_ns == 0 || entry->until_ns > SIM_REDIS_EVICTED);
+}
 /* Whether what ends with `last` (`count` entries) is a beginning of it. */
 bool data_has(const struct sim_data *data, const struct sim_redis_entry *last);
-/* The newest entry of a key; NULL: there is none. */
+/* The place of a key that it has or had; false: it never had it. */
+bool data_place(struct sim_redis *server, const char *key, size_t length, uint64_t *ret_place);
+/* The newest entry of a key, whatever it does to it; NULL: there is none. */
+const struct sim_redis_entry *data_newest(struct sim_redis *server, const char *key, size_t length);
+/* The same if the key is there; NULL: it is not, or its time is over. */
 const struct sim_redis_entry *data_find(struct sim_redis *server, const char *key, size_t length);
 bool data_is_newest(struct sim_redis *server, const struct sim_redis_entry *entry);
-void data_release(struct sim_data *data);
+void data_release(struct sim_redis *server);
+
+/* --- redis_memory.c, redis_evict.c: declared in redis_memory.h --- */
 
 /* --- redis_server.c: life, roles, what is on the disk --- */
 
@@ -221,7 +277,7 @@ void command_forget(struct sim_redis *server); /* the process has died */
 void command_put(struct sim_wire *wire, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void command_send(struct sim_wire *wire, size_t size, uint64_t delay_ns,
-                  const struct sim_redis_entry *acknowledges);
+                  const struct sim_redis_told *told);
 /* The words of the next whole command in wire->in, taken off; 0: there is none; the texts are valid
  * until more arrives. */
 #define COMMAND_WORDS_MAX 16
@@ -276,6 +332,8 @@ void redis_guilt_refused(struct sim_redis *server, const char *key, size_t key_l
 const struct sim_redis_entry *redis_guilt_read(struct sim_redis *server,
                                                const struct sim_redis_entry *entry);
 void redis_guilt_promoted(struct sim_redis *server);
+/* By which policy (enum redis_policy) it evicts in place of `policy`. */
+int redis_guilt_policy(const struct sim_redis *server, int policy);
 /* For how long the server still answers no client; 0: it answers. */
 uint64_t redis_guilt_silence_ns(struct sim_redis *server);
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/redis_internal.h"
+#include "sim/redis_memory.h"
 
 #define CRON_NS NS_PER_S
 /* fork() and writing of a small snapshot. */
@@ -172,6 +172,7 @@ static void cron(struct sim_process *self, const struct sim_args *args) {
   if (server->paused_until_ns <= redis_now_ns(server)) command_resume(server);
   stream_cron(server);
   redis_count_good_replicas(server);
+  memory_cron(server);
   flush_if_due(server, args->number);
   save_if_due(server);
 }
@@ -195,6 +196,7 @@ static void started(struct sim_process *process) {
   server->disk.saved_ns = sim_now_ns(cluster->world);
   server->disk.saving = UINT64_MAX;
   server->disk.flush_end_ns = 0;
+  memory_started(server);
   if (cluster->starting) {
     server->state = REDIS_UP;
     return;
@@ -221,7 +223,7 @@ static void died(struct sim_process *process, bool power) {
   /* What was written to the append-only file is the kernel's, and outlives the process only. */
   uint64_t left =
       append_only ? (power ? server->disk.flushed : server->data.count) : server->disk.saved;
-  data_truncate(&server->data, left);
+  data_truncate(server, left);
   if (server->disk.saved > left) server->disk.saved = left;
   if (server->disk.flushed > left) server->disk.flushed = left;
   if (server->node) node_died(server);
@@ -261,6 +263,7 @@ void redis_init(struct sim_redis *server, uint32_t member) {
   snprintf(stream, sizeof stream, "sim/redis/%u", (unsigned)member);
   prng_init(&server->prng, cluster->world->seed, stream);
   server->wall_ns = prng_below(&server->prng, NS_PER_S);
+  memory_init(server);
   sim_process_add(cluster->world, &server->program.kernel, &kernel_kind, server->host, server);
   sim_process_add(cluster->world, &server->bus.kernel, &bus_kernel_kind, server->host, server);
   sim_process_add(cluster->world, &server->program.process, &redis_kind, server->host, server);

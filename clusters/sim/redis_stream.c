@@ -11,7 +11,6 @@
 
 #define REPL_TIMEOUT_NS (60 * NS_PER_S) /* repl-timeout */
 #define PING_NS (10 * NS_PER_S)         /* repl-ping-replica-period */
-#define BACKLOG_BYTES (1u << 20)        /* repl-backlog-size */
 #define ACK_BYTES 40
 #define RESEND_NS (200 * NS_PER_MS) /* TCP_RTO_MIN */
 
@@ -185,7 +184,8 @@ static bool may_continue(const struct sim_redis *server, const struct sim_redis_
   bool same = history == server->history ||
               (history == server->history2 && history != 0 && count <= server->second);
   uint64_t end = data_offset(&server->data, server->data.count);
-  return same && data_has(&server->data, last) && end - (last ? last->offset : 0) <= BACKLOG_BYTES;
+  return same && data_has(&server->data, last) &&
+         end - (last ? last->offset : 0) <= REDIS_BACKLOG_BYTES;
 }
 
 /* The copy was made when it was asked for; what came since follows it. `number2`: the entries. */

@@ -43,11 +43,11 @@ static void received(struct sim_wire *wire, const char *bytes, size_t size) {
   it->dial.received(it->dial.owner, bytes, size);
 }
 
-static void acknowledged(struct sim_wire *wire, const struct sim_redis_entry *entry) {
+static void reached(struct sim_wire *wire, const struct sim_redis_told *told) {
   const struct dialed *it = wire->owner;
   const struct sim_redis_truth *truth = &it->cluster->truth;
   const struct sim_redis *server = wire->to->process.owner;
-  if (truth->received) truth->received(truth->data, entry, server->member);
+  if (truth->received) truth->received(truth->data, told, server->member);
 }
 
 /* --- the transport --------------------------------------------------------------------------- */
@@ -86,7 +86,7 @@ static int dial_open(void *data, const struct redis_dial *dial, void **ret_wire,
   }
   it->wire->user_timeout_ns = dial->tcp_user_timeout_ns;
   it->wire->received = received;
-  it->wire->acknowledged = acknowledged;
+  it->wire->told = reached;
   *ret_wire = it;
   return 0;
 }

@@ -9,7 +9,7 @@
 #include "sim/world.h"
 
 struct sim_wire;
-struct sim_redis_entry;
+struct sim_redis_told;
 
 /* A program with the part of its host's kernel that goes on when it has died: what was written to a
  * socket is sent, and so is the end of its connections. */
@@ -55,7 +55,7 @@ struct sim_wire {
   uint64_t answer_ns;                         /* when the last answer leaves */
   /* A client's: bytes have come; an answer has come that acknowledges a write. */
   void (*received)(struct sim_wire *wire, const char *bytes, size_t size);
-  void (*acknowledged)(struct sim_wire *wire, const struct sim_redis_entry *entry);
+  void (*told)(struct sim_wire *wire, const struct sim_redis_told *told);
 };
 
 struct sim_wires {

@@ -47,6 +47,9 @@ static int start(struct service_instance *instance, struct error *err) {
   service->cluster = cluster;
   service->count = postgres_instances(config);
   service->view = (struct service_view){.primary = HOST_NONE, .leader = HOST_NONE};
+  if (cluster->config->guilty == GUILTY_EVICT_ANY)
+    return error_set(err, STATUS_USAGE,
+                     "the simulated postgres cannot have this bug: evict-any is of redis");
   status = sim_postgres_cluster_new(&cluster->world, config, &cluster->config->postgres,
                                     (const struct host *const *)instance->members,
                                     &service->servers, err);

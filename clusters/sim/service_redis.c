@@ -47,6 +47,11 @@ static void terminate(void *data, struct sim_process *process, int signal) {
   sim_redis_terminate(service->servers, process);
 }
 
+static uint64_t resident(void *data, const struct sim_process *process) {
+  const struct sim_redis_service *service = data;
+  return sim_redis_resident(service->servers, process);
+}
+
 /* Bugs of which there is no form here: keys are there once; with Sentinel the loss at the heal, and
  * two primaries for a while, are no bug but how it works. */
 static int check_guilt(const struct sim_redis_service *service, struct error *err) {
@@ -57,7 +62,8 @@ static int check_guilt(const struct sim_redis_service *service, struct error *er
     return 0;
   return error_set(err, STATUS_USAGE,
                    "the simulated redis cannot have this bug: guilty may be early-ack, stale-read, "
-                   "resurrected, corrupt, flapping or blink, and two-primaries in a cluster");
+                   "resurrected, corrupt, flapping, blink or evict-any, and two-primaries in a "
+                   "cluster");
 }
 
 /* Replicas and Sentinels find each other in a moment. */
@@ -100,6 +106,7 @@ static int start(struct service_instance *instance, struct error *err) {
   take_clients(service);
   status = sim_claim_hosts(cluster, instance, terminate, service, err);
   if (status < 0) return status;
+  sim_claim_memory(cluster, instance, resident);
   if (cluster->truth)
     sim_truth_listen_redis(cluster->truth, service->servers, service->count, redis_shards(config),
                            (const struct host *const *)instance->members);
@@ -152,6 +159,7 @@ const struct service sim_service_redis = {
     .unwatch = redis_service_unwatch,
     .view = view,
     .settings = redis_service_settings,
+    .memory = &redis_service_memory,
     .step = redis_service_step,
     .keys = redis_service_keys,
     .converged = redis_service_converged,

@@ -60,6 +60,9 @@ int redis_service_keys(struct service_instance *instance, enum keys_action actio
                        const struct host *host, const char *pattern, struct keys_count *ret,
                        struct error *err);
 
+/* --- service_redis_memory.c --- */
+extern const struct service_memory_hooks redis_service_memory;
+
 /* --- service_redis_watch.c --- */
 int redis_service_watch(struct service_instance *instance, struct loop *loop, struct error *err);
 void redis_service_unwatch(struct service_instance *instance);

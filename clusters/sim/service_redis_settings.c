@@ -20,6 +20,9 @@ static json_t *parameters_of(const struct redis_config *config) {
   json_object_set_new(object, "save", json_string(config->save ? config->save : ""));
   put_number(object, "min-replicas-to-write", config->min_replicas_to_write);
   put_number(object, "min-replicas-max-lag", config->min_replicas_max_lag_ns / NS_PER_S);
+  put_number(object, "maxmemory", config->maxmemory_bytes);
+  json_object_set_new(object, "maxmemory-policy",
+                      json_string(redis_policies[config->maxmemory_policy]));
   put_number(object, "maxclients", config->maxclients);
   if (config->topology == REDIS_CLUSTER)
     put_number(object, "cluster-node-timeout", config->node_timeout_ns / NS_PER_MS);

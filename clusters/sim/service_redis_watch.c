@@ -206,6 +206,15 @@ static void stats_fired(struct timer *timer, uint64_t now_ns) {
     if (!service->words[i].answers || is_mute(service, i)) continue;
     sim_redis_view(service->servers, i, &view);
     sample(service, i, METRIC_CONNECTIONS, view.clients);
+    if (!view.answers) continue; /* one that loads has no data to count yet */
+    struct sim_redis_memory memory;
+    sim_redis_memory(service->servers, i, &memory);
+    sample(service, i, METRIC_MEMORY_USED, (double)memory.used_bytes);
+    sample(service, i, METRIC_EVICTED_KEYS, (double)memory.evicted);
+    sample(service, i, METRIC_EXPIRED_KEYS, (double)memory.expired);
+    sample(service, i, METRIC_KEYSPACE_HITS, (double)memory.hits);
+    sample(service, i, METRIC_KEYSPACE_MISSES, (double)memory.misses);
+    sample(service, i, METRIC_SNAPSHOT_FAILED, 0); /* none ever does here */
   }
 }
 

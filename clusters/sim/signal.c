@@ -36,6 +36,8 @@ static const struct command commands[] = {
      .program = "redis-server",
      .line = "/usr/bin/redis-server *:6379",
      .units = {"redis"}},
+    /* Many processes, which come and go together. */
+    {.kind = "memory-fill", .program = "tail", .line = "tail", .units = {"memory-fill"}},
     {.kind = "redis-sentinel",
      .program = "redis-sentinel",
      .line = "/usr/bin/redis-sentinel *:26379 [sentinel]",
@@ -144,7 +146,7 @@ int sim_frozen(struct cluster *cluster, const struct host *host, const struct pr
 
 int sim_unit_define(struct cluster *cluster, const struct host *host, const struct host_unit *unit,
                     struct error *err) {
-  (void)cluster;
+  if (unit->memory_bytes > 0) return sim_memory_define(sim_cluster_of(cluster), host, unit, err);
   return error_set(err, STATUS_ENVIRONMENT,
                    "%s: a simulated host runs models of services, not the program %s", host->name,
                    unit->argv[0]);

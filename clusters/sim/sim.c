@@ -11,7 +11,7 @@
 static const char *const patroni_choices[] = {"3.0", "3.2", NULL};
 static const char *const guilty_choices[] = {
     "no",        "early-ack", "two-primaries", "stale-read",   "resurrected", "corrupt",
-    "duplicate", "flapping",  "blink",         "loss-at-heal", NULL};
+    "duplicate", "flapping",  "blink",         "loss-at-heal", "evict-any",   NULL};
 
 #define FIELD(name) offsetof(struct sim_config, name)
 static const struct param params[] = {
@@ -160,6 +160,7 @@ static int take_hosts(struct sim_cluster *sim, const struct cluster_spec *spec, 
       struct host *host = &sim->hosts[index];
       *host = (struct host){.index = (uint16_t)index, .kind = wanted->kind};
       snprintf(host->name, sizeof host->name, "%s", wanted->name);
+      sim->memory_bytes[index] = wanted->memory_bytes;
       snprintf(host->address, sizeof host->address, "10.213.0.%u", 11 + index);
     }
   return 0;
@@ -179,6 +180,7 @@ static void sim_detach(struct cluster *cluster) {
   for (uint32_t i = 0; i < sim->base.host_count; i++)
     loop_timer_cancel(sim->world.loop, &sim->boots[i].timer);
   sim_world_release(&sim->world);
+  sim_memory_release(sim);
   free(sim);
 }
 

@@ -23,6 +23,7 @@ enum sim_guilt {
   GUILTY_FLAPPING,      /* the new primary serves for a moment and falls silent again */
   GUILTY_BLINK,         /* outages shorter than any sampling of roles */
   GUILTY_LOSS_AT_HEAL,  /* what was acknowledged since the fault is lost when it is healed */
+  GUILTY_EVICT_ANY,     /* keys go for want of memory that the policy keeps */
 };
 
 struct sim_config {
@@ -40,7 +41,21 @@ typedef void sim_terminate(void *service, struct sim_process *process, int signa
 /* Whose host it is. NULL: nobody's, its processes just die. */
 struct sim_claim {
   sim_terminate *terminate;
+  /* Bytes of the host's memory that a process of the service has; 0: it is none of its. NULL: the
+   * model knows of no memory. */
+  uint64_t (*memory)(void *service, const struct sim_process *process);
   void *service;
+};
+
+/* Processes of a host that take its memory and nothing else: sim/memory.c. */
+struct sim_eaters {
+  struct sim_process process; /* all of them */
+  struct sim_cluster *cluster;
+  struct sim_eaters *next;
+  uint32_t count;       /* that live */
+  uint32_t first_count; /* that are started */
+  uint64_t each_bytes;  /* that one wants */
+  uint64_t has_bytes;   /* that one has */
 };
 
 /* Power that comes back: a host boots for a while. */
@@ -62,6 +77,8 @@ struct sim_cluster {
   struct sim_boot boots[HOSTS_MAX];
   struct sim_process clients[HOSTS_MAX]; /* "client": what runs on client hosts and the monitor */
   struct sim_claim claims[HOSTS_MAX];    /* by host */
+  uint64_t memory_bytes[HOSTS_MAX];      /* a host's limit; 0: none */
+  struct sim_eaters *eaters;
 };
 
 static inline struct sim_cluster *sim_cluster_of(const struct cluster *cluster) {
@@ -81,12 +98,23 @@ extern const struct driver driver_sim_postgres;
  * truth where it is wanted. STATUS_USAGE when it is, and another service has it; STATUS_MEMORY. */
 int sim_claim_hosts(struct sim_cluster *cluster, const struct service_instance *instance,
                     sim_terminate *terminate, void *service, struct error *err);
+/* Its processes have memory, of which the kernel of a host that has too little takes it back. */
+void sim_claim_memory(struct sim_cluster *cluster, const struct service_instance *instance,
+                      uint64_t (*memory)(void *service, const struct sim_process *process));
 /* Gives them back, and writes the truth, while the servers are still there. */
 void sim_leave_hosts(struct sim_cluster *cluster, const struct service_instance *instance);
 /* struct service's attach: refuses. */
 int sim_refuse_attach(struct service_instance *instance, struct error *err);
 /* Lets `for_ns` pass, by turning the world's loop: what a step does that blocks. */
 int sim_pass(struct sim_cluster *cluster, uint64_t for_ns, struct error *err);
+
+/* --- sim/memory.c --- */
+
+/* unit_define() of a unit that takes memory (host_unit.memory_bytes). STATUS_ENVIRONMENT where the
+ * host's service has none, or the host no limit. */
+int sim_memory_define(struct sim_cluster *cluster, const struct host *host,
+                      const struct host_unit *unit, struct error *err);
+void sim_memory_release(struct sim_cluster *cluster);
 
 /* --- sim/power.c, sim/signal.c, sim/links.c: the primitives --- */
 

@@ -25,7 +25,7 @@ struct sim_truth {
   uint32_t redis_count;
   uint16_t shards;           /* 0: there are none */
   uint16_t hosts[HOSTS_MAX]; /* by member */
-  struct list acks, events, rows;
+  struct list acks, events, rows, keys;
   bool full;
 };
 
@@ -113,18 +113,75 @@ static bool read_entry(const struct sim_redis_entry *entry, struct sim_truth_row
   return true;
 }
 
-static void redis_received(void *data, const struct sim_redis_entry *entry, uint32_t member) {
-  struct sim_truth *truth = data;
-  struct sim_truth_row row;
-  if (!read_entry(entry, &row)) return;
+static void add_ack(struct sim_truth *truth, const char *key, uint32_t identity, uint64_t sequence,
+                    uint32_t member) {
   struct sim_truth_ack *ack = add(truth, &truth->acks);
   if (!ack) return;
   ack->time_ns = now_ns(truth);
-  ack->sequence = row.sequence;
-  ack->identity = row.identity;
+  ack->sequence = sequence;
+  ack->identity = identity;
   ack->host = truth->hosts[member];
   if (truth->shards > 0)
-    ack->shard = redis_slot_shard(redis_key_slot(entry->key, strlen(entry->key)), truth->shards);
+    ack->shard = redis_slot_shard(redis_key_slot(key, strlen(key)), truth->shards);
+}
+
+/* "gd:s:IDENTITY:SEQUENCE" or "gd:c:0:NUMBER", of session-store. */
+static enum sim_truth_key_class read_key(const char *key, struct sim_truth_key *ret) {
+  char *end = NULL;
+  bool session = strncmp(key, "gd:s:", 5) == 0;
+  if (!session && strncmp(key, "gd:c:", 5) != 0) return SIM_TRUTH_OTHER;
+  ret->identity = (uint32_t)strtoul(key + 5, &end, 10);
+  if (*end != ':') return SIM_TRUTH_OTHER;
+  ret->sequence = strtoull(end + 1, NULL, 10);
+  return session ? SIM_TRUTH_SESSION : SIM_TRUTH_CACHE;
+}
+
+/* NULL: it is no key of interest, or there is no memory. `entry` NULL: it is not there. */
+static const struct sim_truth_key *add_key(struct sim_truth *truth, enum sim_truth_key_kind kind,
+                                           const char *name, const struct sim_redis_entry *entry,
+                                           uint32_t member) {
+  struct sim_truth_key read = {.kind = (uint8_t)kind};
+  enum sim_truth_key_class class = read_key(name, &read);
+  if (class == SIM_TRUTH_OTHER && kind != SIM_TRUTH_KEY_EVICTED) return NULL;
+  struct sim_truth_key *key = add(truth, &truth->keys);
+  if (!key) return NULL;
+  *key = read;
+  key->time_ns = now_ns(truth);
+  key->class = (uint8_t) class;
+  key->host = truth->hosts[member];
+  if (!entry) return key;
+  key->written_ns = entry->written_ns - truth->start_ns;
+  if (entry->until_ns > 0) key->until_ns = entry->until_ns - truth->start_ns;
+  return key;
+}
+
+static enum sim_truth_key_kind missed_because(uint64_t until_ns) {
+  if (until_ns == SIM_REDIS_EVICTED) return SIM_TRUTH_KEY_MISSING;
+  return until_ns > SIM_REDIS_REMOVED ? SIM_TRUTH_KEY_OVER : SIM_TRUTH_KEY_NEVER;
+}
+
+static void redis_received(void *data, const struct sim_redis_told *told, uint32_t member) {
+  struct sim_truth *truth = data;
+  struct sim_truth_row row;
+  const struct sim_truth_key *key = NULL;
+  switch ((enum sim_redis_answer)told->answer) {
+    case SIM_REDIS_WRITTEN:
+      if (read_entry(told->entry, &row))
+        add_ack(truth, told->key, row.identity, row.sequence, member);
+      key = add_key(truth, SIM_TRUTH_KEY_WRITTEN, told->key, told->entry, member);
+      if (key && key->class == SIM_TRUTH_SESSION)
+        add_ack(truth, told->key, key->identity, key->sequence, member);
+      break;
+    case SIM_REDIS_FOUND: add_key(truth, SIM_TRUTH_KEY_FOUND, told->key, NULL, member); break;
+    case SIM_REDIS_MISSED:
+      add_key(truth, missed_because(told->until_ns), told->key, NULL, member);
+      break;
+    case SIM_REDIS_REFUSED: add_key(truth, SIM_TRUTH_KEY_REFUSED, told->key, NULL, member); break;
+  }
+}
+
+static void redis_evicted(void *data, const struct sim_redis_entry *entry, uint32_t member) {
+  add_key(data, SIM_TRUTH_KEY_EVICTED, entry->key, entry, member);
 }
 
 void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *servers,
@@ -133,8 +190,11 @@ void sim_truth_listen_redis(struct sim_truth *truth, struct sim_redis_cluster *s
   truth->redis_count = count;
   truth->shards = shards;
   for (uint32_t i = 0; i < count; i++) truth->hosts[i] = members[i]->index;
-  const struct sim_redis_truth listener = {
-      .data = truth, .received = redis_received, .promoted = promoted, .accepting = accepting};
+  const struct sim_redis_truth listener = {.data = truth,
+                                           .received = redis_received,
+                                           .evicted = redis_evicted,
+                                           .promoted = promoted,
+                                           .accepting = accepting};
   sim_redis_observe(servers, &listener);
 }
 
@@ -209,12 +269,14 @@ int sim_truth_write(struct sim_truth *truth, const char *run_directory, struct e
   head.ack_count = truth->acks.count;
   head.event_count = truth->events.count;
   head.row_count = truth->rows.count;
+  head.key_count = truth->keys.count;
   CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return error_set_errno(err, errno, "cannot write %s", path);
   status = file_write_all(fd, &head, sizeof head, path, err);
   if (status == 0) status = put(fd, &truth->acks, path, err);
   if (status == 0) status = put(fd, &truth->events, path, err);
   if (status == 0) status = put(fd, &truth->rows, path, err);
+  if (status == 0) status = put(fd, &truth->keys, path, err);
   return status;
 }
 
@@ -229,6 +291,7 @@ int sim_truth_new(struct sim_world *world, uint64_t start_ns, struct sim_truth *
   truth->acks.size = sizeof(struct sim_truth_ack);
   truth->events.size = sizeof(struct sim_truth_event);
   truth->rows.size = sizeof(struct sim_truth_row);
+  truth->keys.size = sizeof(struct sim_truth_key);
   *ret_truth = truth;
   return 0;
 }
@@ -238,5 +301,6 @@ void sim_truth_free(struct sim_truth *truth) {
   free(truth->acks.items);
   free(truth->events.items);
   free(truth->rows.items);
+  free(truth->keys.items);
   free(truth);
 }

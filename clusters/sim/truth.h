@@ -10,13 +10,13 @@
 #define SIM_TRUTH_FILE "truth.bin"
 #define SIM_TRUTH_MAGIC "GDTRU\0\0\2"
 
-/* All times are run times in ns. The file: this head, the acknowledgements, the events, the rows.
- */
+/* All times are run times in ns. The file: this head, the acknowledgements, the events, the rows,
+ * the keys. */
 struct sim_truth_head {
   char magic[8];
-  uint64_t ack_count, event_count, row_count;
+  uint64_t ack_count, event_count, row_count, key_count;
   uint16_t primary; /* host that was the primary when the run ended; HOST_NONE: none, or several */
-  uint8_t reserved[30];
+  uint8_t reserved[22];
 };
 
 /* A write's acknowledgement that has reached its client. */
@@ -33,7 +33,8 @@ enum sim_truth_kind {
   SIM_TRUTH_POWER_OFF,
   SIM_TRUTH_POWER_ON, /* asked for: it boots from now */
   SIM_TRUTH_KILLED,
-  SIM_TRUTH_CUT, /* a link of this host, by a rule */
+  SIM_TRUTH_CUT,    /* a link of this host, by a rule */
+  SIM_TRUTH_FILLED, /* memory-fill: the server has reached its limit, and the fill has ended */
   SIM_TRUTH_FROZEN,
   SIM_TRUTH_THAWED,
   SIM_TRUTH_PROMOTED,  /* number: timeline */
@@ -51,6 +52,27 @@ struct sim_truth_event {
 struct sim_truth_row {
   uint64_t sequence;
   uint32_t identity, checksum;
+};
+
+/* What became of a key of the workload session-store. */
+enum sim_truth_key_kind {
+  SIM_TRUTH_KEY_WRITTEN, /* its acknowledgement has reached the client */
+  SIM_TRUTH_KEY_FOUND,   /* the answer to a read has: it was there */
+  SIM_TRUTH_KEY_NEVER,   /* ... it never was there, or a client had removed it */
+  SIM_TRUTH_KEY_OVER,    /* ... its time was over */
+  SIM_TRUTH_KEY_MISSING, /* ... the server had thrown it away for want of memory */
+  SIM_TRUTH_KEY_REFUSED, /* a write of it was refused for want of memory: that has reached it */
+  SIM_TRUTH_KEY_EVICTED, /* the server throws it away for want of memory, now */
+};
+enum sim_truth_key_class { SIM_TRUTH_SESSION, SIM_TRUTH_CACHE, SIM_TRUTH_OTHER };
+struct sim_truth_key {
+  uint64_t time_ns;
+  uint64_t sequence;
+  uint64_t until_ns;   /* WRITTEN, EVICTED: when its time is over; 0: never */
+  uint64_t written_ns; /* WRITTEN, EVICTED: at the server */
+  uint32_t identity;
+  uint16_t host;
+  uint8_t kind, class;
 };
 
 struct sim_truth;

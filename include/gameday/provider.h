@@ -98,6 +98,10 @@ struct host_unit {
   const char *user;        /* a user name inside the host; NULL: root */
   const char *const *argv; /* argv[0] absolute */
   const char *const *env;  /* "KEY=value"; NULL: none */
+  /* What it does, where it does nothing but take memory: so many processes as much each, and keep
+   * it. A host that runs no programs knows it by that. 0: something else. */
+  uint32_t memory_processes;
+  uint64_t memory_bytes;
 };
 
 /* A program whose model has versions, because they differ in what decides how a fault goes. */
