@@ -40,6 +40,11 @@ static const struct guilty table[] = {
      NULL, NULL},
     {"blink", "redis/aof-everysec-host-crash", "write_outage.count", NULL, 1, "write_outage",
      "measure.outage_min", "20ms"},
+    {"evict-any", "redis/eviction-noeviction", "sessions_lost", NULL, 0, "session_lost", NULL,
+     NULL},
+    /* Its twin evicts sessions, then refuses: entries without a time to live stay. */
+    {"evict-any", "redis/eviction-volatile-ttl", "cache_evicted", NULL, 0, NULL,
+     "workloads[0].session-store.cache_ttl", "0s"},
 };
 #define ROWS (sizeof table / sizeof *table)
 #define JOBS (ROWS * SEEDS * 2)

@@ -83,18 +83,9 @@ static void test_measured_is_true(void **state) {
   assert_int_equal(wrong, 0);
 }
 
-/* Servers of the simulator have no memory limit of their own: memory-fill and maxmemory need real
- * ones. */
-static const char *const real_only[] = {
-    "scenarios/redis/eviction-allkeys-lru.yaml", "scenarios/redis/eviction-noeviction.yaml",
-    "scenarios/redis/eviction-volatile-ttl.yaml", "scenarios/redis/out-of-memory.yaml"};
-#define REAL_ONLY (sizeof real_only / sizeof *real_only)
-
 static bool is_known(const char *path) {
   for (size_t i = 0; i < PATHS; i++)
     if (strcmp(simulated_cases[i].path, path) == 0) return true;
-  for (size_t i = 0; i < REAL_ONLY; i++)
-    if (strcmp(real_only[i], path) == 0) return true;
   return false;
 }
 
@@ -111,10 +102,8 @@ static void test_every_shipped_scenario(void **state) {
     const char *path = found.gl_pathv[i] + strlen(root) + 1;
     if (!is_known(path)) fail_msg("%s is not among the simulated cases", path);
   }
-  assert_int_equal(found.gl_pathc, PATHS + REAL_ONLY);
+  assert_int_equal(found.gl_pathc, PATHS);
   globfree(&found);
-  for (size_t i = 0; i < REAL_ONLY; i++)
-    print_message("%-46s needs real servers: memory is not simulated\n", real_only[i]);
 }
 
 int main(void) {
