@@ -41,7 +41,7 @@ static struct bench *begin(enum redis_policy policy, bool replica) {
                                         .appendfsync = REDIS_FSYNC_EVERYSEC,
                                         .maxclients = 100,
                                         .maxmemory_bytes = LIMIT,
-                                        .maxmemory_policy = policy};
+                                        .maxmemory_policy = (int)policy};
   virtual_time_begin(&bench->time);
   assert_ok(sim_world_init(&bench->world, bench->time.loop, 1, MEMBERS, 100 * NS_PER_US,
                            20 * NS_PER_US, &err),
