@@ -239,7 +239,7 @@ void redis_cluster_error(struct redis_session *session, struct redis_link *link,
 void redis_cluster_follow(struct redis_session *session, const struct redis_flight *flight) {
   struct redis_parked entry = {.request = flight->request,
                                .endpoint = flight->redirect - 1,
-                               .redirects = (uint16_t)(flight->redirects + 1),
+                               .redirects = (uint8_t)(flight->redirects + 1),
                                .asking = flight->asking};
   if (!redis_slot_of(session, entry.request, &entry.slot)) {
     redis_fail_unsent(session, entry.request, flight->reply.shard);

@@ -106,8 +106,8 @@ static struct batch_summary run(struct bench *bench) {
   return summary;
 }
 
-/* Runs them: all are done, but the one of that index (none: UINT32_MAX) is hung. */
-static void run_but(struct bench *bench, uint32_t hung) {
+/* Runs them: all are done, but the one of that index (none: -1) is hung. */
+static void run_but(struct bench *bench, int64_t hung) {
   assert_int_equal(run(bench).delivered, bench->spec.count);
   for (uint32_t i = 0; i < bench->spec.count; i++)
     assert_int_equal(bench->ends[i], i == hung ? BATCH_HUNG : BATCH_DONE);
@@ -119,7 +119,7 @@ static void test_results_come_in_order(void **state) {
   for (uint32_t workers = 1; workers <= 5; workers++) {
     struct bench bench;
     bench_init(&bench, workers, JOBS_MAX);
-    run_but(&bench, UINT32_MAX);
+    run_but(&bench, -1);
   }
 }
 
@@ -205,7 +205,7 @@ static void test_a_pause_of_the_parent_kills_nobody(void **state) {
   bench_init(&bench, 3, 20);
   bench.spec.deliver = take_slowly;
   bench.spec.job_timeout_ns = 400 * NS_PER_MS;
-  run_but(&bench, UINT32_MAX);
+  run_but(&bench, -1);
 }
 
 static int take_and_interrupt(void *data, const struct batch_outcome *outcome, struct error *err) {
