@@ -10,9 +10,11 @@
  *          the key, with a head of 1 below 32 bytes, 3 below 256, 5 below 64 Ki, and an end of 1
  *            (sds.h)
  *          the value: an object of 16 (object.c), in one piece with the string and its 4 bytes
- *            up to 44, else beside a string of its own as the key's; the head of one from 64 Ki is
- * 9 another entry of 24 for its time to live, each rounded up as jemalloc has sizes: 8, then
- * multiples of 16 up to 128, then four sizes to each doubling.
+ *            up to 44, else beside a string of its own as the key's, with a head of 9 from 64 Ki on
+ *          another entry of 24 for its time to live
+ *
+ * each rounded up as jemalloc has sizes: 8, then multiples of 16 up to 128, then four sizes to each
+ * doubling.
  *
  * tests/unit/test_sim_redis_memory.c holds that against what a real server says. Not counted: small
  * integers, which Redis keeps in the object itself; a table while it is copied to a larger one;
