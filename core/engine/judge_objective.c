@@ -39,8 +39,7 @@ static enum scope scope_of(const struct measure *measure) {
   return measure->host == HOST_NONE ? SCOPE_RUN : SCOPE_HOST;
 }
 
-/* Calls `each` for every measure of that name in the runs; `whole`: nothing of its run is missing.
- */
+/* Calls `each` for every measure of that name in the runs; `whole`: its run is all there. */
 static void for_each(const struct run_result *runs, uint32_t run_count, const char *name,
                      void (*each)(void *data, const struct measure *measure, bool whole),
                      void *data) {

@@ -148,18 +148,24 @@ static void test_writes_in_flight_at_the_fault_are_no_recovery(void **state) {
   NEAR(failover_s(spans, COUNT(spans)), 15.002);
 }
 
+/* A fault from 30 s to 60 s, whose leader is lost at 40 s; pg2 is promoted at 44 s. */
+static void judge_late_failover(struct synthetic *it, const struct synthetic_span *spans,
+                                uint32_t count) {
+  synthetic_begin(it, NULL);
+  synthetic_fault(it, 0, PG1, 30, 60);
+  synthetic_event(it, 5, EVENT_LEADER, FAULT_NONE, PG1, 0, "");
+  synthetic_event(it, 40, EVENT_LEADER_LOST, FAULT_NONE, PG1, 0, "");
+  synthetic_event(it, 44, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
+  add_writes(it, 100, spans, count);
+  judge(it);
+}
+
 /* The manager is frozen: writes go on for 10 s, until the leader's lease ends. */
 static void test_a_delayed_failover_is_the_faults_doing(void **state) {
   struct synthetic it;
   const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), DOWN(40), OK_ON(45, PG2, 2)};
   (void)state;
-  synthetic_begin(&it, NULL);
-  synthetic_fault(&it, 0, PG1, 30, 60);
-  synthetic_event(&it, 5, EVENT_LEADER, FAULT_NONE, PG1, 0, "");
-  synthetic_event(&it, 40, EVENT_LEADER_LOST, FAULT_NONE, PG1, 0, "");
-  synthetic_event(&it, 44, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
-  add_writes(&it, 100, spans, COUNT(spans));
-  judge(&it);
+  judge_late_failover(&it, spans, COUNT(spans));
   EXPECT(&it, {"failover_time", 0, 15.002}, {"detection_time", 0, 10}, {"promotion_time", 0, 14});
   synthetic_release(&it);
 }
@@ -170,13 +176,7 @@ static void test_a_stall_before_the_failover_is_not_the_failover(void **state) {
   const struct synthetic_span spans[] = {OK_ON(0, PG1, 1), DOWN(30), OK_ON(30.7, PG1, 1), DOWN(40),
                                          OK_ON(45, PG2, 2)};
   (void)state;
-  synthetic_begin(&it, NULL);
-  synthetic_fault(&it, 0, PG1, 30, 60);
-  synthetic_event(&it, 5, EVENT_LEADER, FAULT_NONE, PG1, 0, "");
-  synthetic_event(&it, 40, EVENT_LEADER_LOST, FAULT_NONE, PG1, 0, "");
-  synthetic_event(&it, 44, EVENT_PROMOTED, FAULT_NONE, PG2, 0, "");
-  add_writes(&it, 100, spans, COUNT(spans));
-  judge(&it);
+  judge_late_failover(&it, spans, COUNT(spans));
   NEAR(synthetic_value_of(&it, "failover_time", 0), 15.002);
   synthetic_release(&it);
   /* Without a change of leader the stall is all that there was. */

@@ -54,6 +54,17 @@ static void test_the_longest_outages_are_listed(void **state) {
   assert_int_equal(begins.count, 0);
 }
 
+/* A report on one run with one fault, in which nothing else was found. */
+static void begin_with(struct report_fixture *fixture, struct run_result *result,
+                       struct finding *finding) {
+  report_fixture_init(fixture, ".", &(struct report_fixture_options){.faults = 1});
+  *result = *fixture->input.result;
+  finding->checker = fixture->input.repeats->findings[0].checker;
+  result->findings = finding;
+  result->finding_count = 1;
+  fixture->input.result = result;
+}
+
 /* The first ten used to be shown, however short: the one of 1.1 s was the 33rd. */
 static void test_summary_shows_the_longest_and_says_so(void **state) {
   struct interval intervals[OUTAGES];
@@ -63,13 +74,9 @@ static void test_summary_shows_the_longest_and_says_so(void **state) {
   struct buf text;
   (void)state;
   make_outages(intervals);
-  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
-  struct run_result result = *fixture.input.result;
-  result.findings = &finding;
-  result.finding_count = 1;
-  fixture.input.result = &result;
+  struct run_result result;
+  begin_with(&fixture, &result, &finding);
   buf_init(&text);
-  finding.checker = fixture.input.repeats->findings[0].checker;
   assert_ok(summary_text(&fixture.input, &text, &err), &err);
   assert_non_null(strstr(text.data, "1.10 s   from 330.000 s to 331.100 s"));
   assert_null(strstr(text.data, "from 10.000 s"));
@@ -94,8 +101,8 @@ static void test_waterfall_counts_all_outages(void **state) {
   struct report_fixture fixture;
   struct buf script;
   (void)state;
-  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
-  struct run_result result = *fixture.input.result;
+  struct run_result result;
+  begin_with(&fixture, &result, &finding);
   for (uint32_t i = 0; i < FLAPS; i++) {
     uint64_t begin_ns = result.info.faults[0].confirmed_ns + (i + 1) * NS_PER_S / 4;
     intervals[i] = (struct interval){.what = "write_outage",
@@ -104,9 +111,6 @@ static void test_waterfall_counts_all_outages(void **state) {
                                      .host = HOST_NONE,
                                      .other_host = HOST_NONE};
   }
-  result.findings = &finding;
-  result.finding_count = 1;
-  fixture.input.result = &result;
   buf_init(&script);
   plot_waterfall.script(&(struct plot_input){.report = &fixture.input}, 400, &script);
   assert_non_null(strstr(script.data, "100, longest 200 ms"));
@@ -129,12 +133,8 @@ static void test_a_fault_without_failover_is_told_in_short(void **state) {
   struct buf text;
   const char *reason = NULL;
   (void)state;
-  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
-  struct run_result result = *fixture.input.result;
-  finding.checker = fixture.input.repeats->findings[0].checker;
-  result.findings = &finding;
-  result.finding_count = 1;
-  fixture.input.result = &result;
+  struct run_result result;
+  begin_with(&fixture, &result, &finding);
   for (enum phase phase = 0; phase < PHASE_COUNT; phase++)
     phases[phase] = (struct measure){
         .name = phase_table[phase].measure, .not_applicable = true, .why = why, .host = HOST_NONE};
@@ -185,12 +185,8 @@ static void test_a_bound_is_told_where_there_was_a_failover(void **state) {
   struct finding finding = {.measures = &time, .measure_count = 1};
   struct report_fixture fixture;
   (void)state;
-  report_fixture_init(&fixture, ".", &(struct report_fixture_options){.faults = 1});
-  struct run_result result = *fixture.input.result;
-  finding.checker = fixture.input.repeats->findings[0].checker;
-  result.findings = &finding;
-  result.finding_count = 1;
-  fixture.input.result = &result;
+  struct run_result result;
+  begin_with(&fixture, &result, &finding);
   for (int seconds = 0; seconds < 2; seconds++) {
     struct error err = ERROR_INIT;
     struct buf text;
