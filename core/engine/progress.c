@@ -26,22 +26,9 @@ void progress_phase(struct progress *progress, const char *phase, uint64_t now_n
   log_print(progress->log, LOG_INFO, "%7.1f s  %s", seconds(progress, now_ns), phase);
 }
 
-static void find_parts(struct progress *progress) {
-  for (uint32_t w = 0; w < RECORDER_WORKLOADS; w++)
-    for (uint32_t s = 0; s < RECORDER_SHARDS; s++) {
-      if (recorder_acknowledged(progress->recorder, w, s) == 0) continue;
-      bool known = progress->part_count == PROGRESS_PARTS;
-      for (uint32_t i = 0; i < progress->part_count && !known; i++)
-        known = progress->parts[i].workload == w && progress->parts[i].shard == s;
-      if (!known)
-        progress->parts[progress->part_count++] = (struct progress_part){.workload = w, .shard = s};
-    }
-}
-
 static void take_point(struct progress *progress, uint64_t now_ns) {
   uint64_t writes[OUTCOME_COUNT], reads[OUTCOME_COUNT];
   recorder_counts(progress->recorder, writes, reads);
-  find_parts(progress);
   struct progress_point *point = &progress->points[progress->point_count++ % PROGRESS_HISTORY];
   *point = (struct progress_point){
       .time_ns = now_ns,
@@ -49,9 +36,7 @@ static void take_point(struct progress *progress, uint64_t now_ns) {
       .bad = writes[OUTCOME_FAIL] + writes[OUTCOME_UNKNOWN] + writes[OUTCOME_SKIPPED],
       .reads_ok = reads[OUTCOME_OK],
       .reads_bad = reads[OUTCOME_FAIL] + reads[OUTCOME_UNKNOWN] + reads[OUTCOME_SKIPPED]};
-  for (uint32_t i = 0; i < progress->part_count; i++)
-    point->parts[i] = recorder_acknowledged(progress->recorder, progress->parts[i].workload,
-                                            progress->parts[i].shard);
+  progress->part_count = recorder_parts(progress->recorder, point->parts);
 }
 
 /* The point `back` periods ago; the oldest kept when there are not so many. */

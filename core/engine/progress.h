@@ -13,17 +13,11 @@
 #define PROGRESS_PERIOD_NS (100 * NS_PER_MS)
 #define PROGRESS_HISTORY 64
 
-#define PROGRESS_PARTS 64 /* workloads times shards; further ones are not told apart */
-
 struct progress_point {
   uint64_t time_ns;               /* clock time */
   uint64_t ok, bad;               /* writes so far: bad is fail + unknown + skipped */
   uint64_t reads_ok, reads_bad;   /* the same of reads */
-  uint64_t parts[PROGRESS_PARTS]; /* ok, by part */
-};
-/* Writes that one primary answers: of one workload, on one shard. */
-struct progress_part {
-  uint32_t workload, shard;
+  uint64_t parts[RECORDER_PARTS]; /* ok, by part */
 };
 
 struct progress {
@@ -34,8 +28,7 @@ struct progress {
   const char *phase;
   struct progress_point points[PROGRESS_HISTORY]; /* a ring, one a period */
   uint32_t point_count;                           /* ever taken */
-  struct progress_part parts[PROGRESS_PARTS];     /* that have had an acknowledged write */
-  uint32_t part_count;
+  uint32_t part_count;                            /* that have had an acknowledged write */
   uint32_t service_count; /* services behind the pointer that progress_tick() takes; 0: one */
   uint64_t printed_ns;
 };

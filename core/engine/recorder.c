@@ -269,9 +269,12 @@ void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUN
   }
 }
 
-uint64_t recorder_acknowledged(struct recorder *recorder, uint32_t workload, uint32_t shard) {
-  assert(workload < RECORDER_WORKLOADS && shard < RECORDER_SHARDS);
-  return atomic_load_explicit(&recorder->acknowledged[workload][shard], memory_order_relaxed);
+uint32_t recorder_parts(struct recorder *recorder, uint64_t ret_acknowledged[RECORDER_PARTS]) {
+  uint32_t count = atomic_load_explicit(&recorder->part_count, memory_order_acquire);
+  for (uint32_t i = 0; i < count; i++)
+    ret_acknowledged[i] =
+        atomic_load_explicit(&recorder->parts[i].acknowledged, memory_order_relaxed);
+  return count;
 }
 
 /* The names of the files must survive a power cut too. */

@@ -71,11 +71,11 @@ void recorder_totals(struct recorder *recorder, struct recorder_totals *ret); /*
 void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUNT],
                      uint64_t ret_reads[OUTCOME_COUNT]);
 
-/* Live view: acknowledged writes of ROUTE_PRIMARY written so far, of one workload and shard (0: it
- * has none). Any thread. */
-#define RECORDER_WORKLOADS 16 /* what lies beyond is counted with the others, modulo */
-#define RECORDER_SHARDS (SHARDS_MAX + 1)
-uint64_t recorder_acknowledged(struct recorder *recorder, uint32_t workload, uint32_t shard);
+/* Live view: acknowledged writes of ROUTE_PRIMARY written so far, by part: those that one primary
+ * answers, of one workload and shard (0: it has none). Parts are numbered as they had their first;
+ * those beyond the most are not counted. Any thread. */
+#define RECORDER_PARTS 64
+uint32_t recorder_parts(struct recorder *recorder, uint64_t ret_acknowledged[RECORDER_PARTS]);
 
 /* Stops the writer, writes and fsyncs all; reports the first write error of the run (a full disk).
  * The recorder is freed by recorder_free(). */

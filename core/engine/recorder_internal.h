@@ -56,7 +56,12 @@ struct recorder {
 
   _Atomic uint64_t operation_total, sample_total, event_total, row_total, dropped;
   _Atomic uint64_t writes[OUTCOME_COUNT], reads[OUTCOME_COUNT];
-  _Atomic uint64_t acknowledged[RECORDER_WORKLOADS][RECORDER_SHARDS];
+  struct {
+    _Atomic uint64_t acknowledged;
+    uint8_t workload; /* these two are the writer's */
+    uint16_t shard;
+  } parts[RECORDER_PARTS];
+  _Atomic uint32_t part_count; /* grows after the part is filled in */
 };
 
 /* How a file begins. */

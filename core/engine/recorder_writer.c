@@ -132,14 +132,26 @@ static void take_operations(struct recorder *recorder) {
   }
 }
 
+static void count_acknowledged(struct recorder *recorder, const struct operation *operation) {
+  uint32_t count = atomic_load_explicit(&recorder->part_count, memory_order_relaxed);
+  uint32_t i = 0;
+  while (i < count && (recorder->parts[i].workload != operation->workload ||
+                       recorder->parts[i].shard != operation->shard))
+    i++;
+  if (i == RECORDER_PARTS) return;
+  if (i == count) {
+    recorder->parts[i].workload = operation->workload;
+    recorder->parts[i].shard = operation->shard;
+    atomic_store_explicit(&recorder->part_count, count + 1, memory_order_release);
+  }
+  atomic_fetch_add_explicit(&recorder->parts[i].acknowledged, 1, memory_order_relaxed);
+}
+
 static void count_operation(struct recorder *recorder, const struct operation *operation) {
   if (operation->route != ROUTE_PRIMARY || operation->outcome >= OUTCOME_COUNT) return;
   if (operation->kind == OPERATION_WRITE) {
     atomic_fetch_add_explicit(&recorder->writes[operation->outcome], 1, memory_order_relaxed);
-    uint32_t workload = operation->workload % RECORDER_WORKLOADS;
-    if (operation->outcome == OUTCOME_OK && operation->shard < RECORDER_SHARDS)
-      atomic_fetch_add_explicit(&recorder->acknowledged[workload][operation->shard], 1,
-                                memory_order_relaxed);
+    if (operation->outcome == OUTCOME_OK) count_acknowledged(recorder, operation);
   }
   if (operation_is_read(operation))
     atomic_fetch_add_explicit(&recorder->reads[operation->outcome], 1, memory_order_relaxed);
