@@ -9,7 +9,7 @@
 #define MEMBERS 3
 #define CLIENTS 12
 #define ROWS_MAX 32768
-#define SEEDS 30
+#define SEEDS MODEL_SEEDS(30)
 #define MEMBER_NONE UINT32_MAX
 
 struct chaos;

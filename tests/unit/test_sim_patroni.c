@@ -46,7 +46,7 @@ static void test_crash_is_seen_when_the_lease_ends(void **state) {
 /* A new leader of etcd gives each lease its whole ttl again and an election time-out more. */
 static void test_etcds_leader_gone_too_costs_an_election(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 20; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(20); seed++) {
     struct sim_managed managed = {.version = SIM_PATRONI_3_2};
     sim_managed_init(&managed, 3, seed, NULL);
     sim_managed_make_raft_leader(&managed, 0);
@@ -63,7 +63,7 @@ static void test_etcds_leader_gone_too_costs_an_election(void **state) {
  * recovery has put a checkpoint behind its log. */
 static void test_former_primary_returns(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 20; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(20); seed++) {
     struct sim_managed managed;
     sim_managed_begin(&managed, seed, NULL);
     sim_host_stop(&managed.servers.world, 0);
@@ -97,7 +97,7 @@ static void test_a_replicas_crash_disturbs_nobody(void **state) {
 /* In place, as a standby of nobody that is promoted: on a new timeline. */
 static void test_crashed_server_recovers_in_place(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 20; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(20); seed++) {
     struct sim_managed managed;
     sim_managed_begin(&managed, seed, NULL);
     uint64_t kill_ns = sim_managed_now_ns(&managed);
@@ -145,7 +145,7 @@ static void test_primary_start_timeout_0_alone(void **state) {
  * key again. Nobody else could: there is no store for them either. */
 static void test_without_the_store_there_is_no_primary(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 10; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(10); seed++) {
     struct sim_managed managed;
     sim_managed_begin(&managed, seed, NULL);
     for (uint32_t i = 1; i < 3; i++) sim_process_kill(&managed.patroni->etcd.voters[i].process);
@@ -164,7 +164,7 @@ static void test_without_the_store_there_is_no_primary(void **state) {
  */
 static void test_isolated_primary_steps_down_in_time(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 40; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(40); seed++) {
     struct sim_managed managed;
     sim_managed_begin(&managed, seed, NULL);
     sim_managed_run(&managed, seed * 211 * NS_PER_MS);
@@ -183,7 +183,7 @@ static void test_isolated_primary_steps_down_in_time(void **state) {
 static void test_a_voters_death_disturbs_nobody(void **state) {
   (void)state;
   for (uint32_t voter = 0; voter < 3; voter++)
-    for (uint64_t seed = 1; seed <= 10; seed++) {
+    for (uint64_t seed = 1; seed <= MODEL_SEEDS(10); seed++) {
       struct sim_managed managed;
       sim_managed_begin(&managed, seed, NULL);
       sim_process_kill(&managed.patroni->etcd.voters[voter].process);
@@ -212,7 +212,7 @@ static uint32_t freeze_host(enum sim_patroni_version version, uint64_t seed,
 
 static void test_thawed_leader_finds_its_key_gone(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 20; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(20); seed++) {
     struct sim_managed managed;
     uint32_t next = freeze_host(SIM_PATRONI_3_2, seed, &managed);
     assert_int_not_equal(next, 0);
@@ -275,7 +275,7 @@ static void test_only_a_synchronous_standby_takes_over(void **state) {
   struct postgres_config config = sim_managed_config;
   (void)state;
   config.synchronous_mode = true;
-  for (uint64_t seed = 1; seed <= 20; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(20); seed++) {
     struct sim_managed managed;
     sim_managed_begin(&managed, seed, &config);
     assert_int_equal(sim_patroni_synchronous(managed.patroni), 2);
@@ -355,7 +355,7 @@ static void test_a_lagging_replica_takes_nothing_over(void **state) {
 /* Of two replicas the one that has more. */
 static void test_the_replica_that_is_ahead_takes_over(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 20; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(20); seed++) {
     struct sim_managed managed;
     sim_managed_begin(&managed, seed, NULL);
     sim_servers_cut(&managed.servers, 0, 1, true); /* member 1 hears no more of the primary */
@@ -392,7 +392,7 @@ static void test_without_rewind_a_parted_history_stays(void **state) {
 
 static void test_switchover_to_a_candidate(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 20; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(20); seed++) {
     struct sim_managed managed;
     sim_managed_begin(&managed, seed, NULL);
     uint32_t candidate = 1 + (uint32_t)(seed % 2);

@@ -122,7 +122,7 @@ static uint64_t one_run(uint64_t seed, bool synchronous) {
 
 static void test_chaos(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 24; seed++) {
+  for (uint64_t seed = 1; seed <= MODEL_SEEDS(24); seed++) {
     uint64_t trace = one_run(seed, seed % 2);
     if (seed <= 2) assert_int_equal(one_run(seed, seed % 2), trace);
   }
