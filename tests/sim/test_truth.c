@@ -1,7 +1,7 @@
 /* Every shipped scenario on the simulator, over many seeds: what is measured is what happened, to
  * the tick and to the row, and it ends as it must. SIM_SEEDS says how many seeds a scenario; where
  * it does not, a hundred, or under sanitizers, which are there for other mistakes and make all of
- * it five times slower, four. `./dev test` runs both. */
+ * it five times slower, two. `./dev test` runs both. */
 #include "support/test.h"
 #include "support/truth.h"
 
@@ -9,7 +9,7 @@
 #include <limits.h>
 
 #define PATHS SIMULATED_CASES
-#define SEEDS SIMULATED_SEEDS(100, 4)
+#define SEEDS SIMULATED_SEEDS(100, 2)
 
 struct result {
   struct truth_check check;
