@@ -9,74 +9,12 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "engine/judge.h"
-#include "engine/record_seal.h"
+#include "judged.h"
 #include "report/output.h"
 #include "report/staging.h"
 #include "report/summary.h"
 #include "series.h"
 #include "stopping.h"
-
-struct judged {
-  struct scenario scenario; /* of the first run: the repeats share it */
-  bool scenario_loaded;
-  struct record *records;
-  uint32_t opened;
-  struct run_result *results;
-  struct arena arena;
-};
-
-static void judged_release(struct judged *judged) {
-  for (uint32_t i = 0; i < judged->opened; i++) record_close(&judged->records[i]);
-  if (judged->scenario_loaded) scenario_release(&judged->scenario);
-  free(judged->records);
-  free(judged->results);
-  arena_release(&judged->arena);
-}
-
-static int load_recorded_scenario(struct cli *cli, const char *run_directory, struct judged *judged,
-                                  struct error *err) {
-  char path[PATH_MAX];
-  int status = path_format(path, sizeof path, err, "%s/scenario.yaml", run_directory);
-  if (status < 0) return status;
-  if (!file_exists(path))
-    return error_set(err, STATUS_USAGE, "%s is not there: %s is no run directory", path,
-                     run_directory);
-  CLEANUP_FREE struct scenario_errors *errors = calloc(1, sizeof *errors);
-  if (!errors) return error_set(err, STATUS_MEMORY, "out of memory");
-  status = scenario_load(path, &cli->tables, NULL, 0, &judged->scenario, errors, err);
-  judged->scenario_loaded = true; /* to be released in both cases */
-  return status;
-}
-
-static int judge_all(struct cli *cli, const char *const *directories, uint32_t count,
-                     struct judged *judged, struct run_result *ret, struct error *err) {
-  judged->records = calloc(count, sizeof *judged->records);
-  judged->results = calloc(count, sizeof *judged->results);
-  if (!judged->records || !judged->results)
-    return error_set(err, STATUS_MEMORY, "out of memory for %u records", count);
-  int status = load_recorded_scenario(cli, directories[0], judged, err);
-  for (uint32_t i = 0; i < count && status == 0; i++) {
-    status = record_open_sealed(directories[i], &judged->records[i], err);
-    if (status < 0) break;
-    judged->opened++;
-    status = judge_run(&judged->records[i], &judged->scenario, checkers, &judged->arena,
-                       &judged->results[i], err);
-    uint32_t number = series_number(directories[i]);
-    judged->results[i].repeat = number ? number : i + 1;
-  }
-  if (status < 0) return status;
-  return judge_repeats(judged->results, count, &judged->scenario, &judged->arena, ret, err);
-}
-
-/* The record that a combined result shows: the one of the repeat it was copied from. */
-static const struct record *record_of(const struct judged *judged, const struct run_result *result,
-                                      uint32_t count) {
-  for (uint32_t i = 0; i < count; i++)
-    if (strcmp(judged->records[i].directory, result->run_directory) == 0)
-      return &judged->records[i];
-  return &judged->records[0];
-}
 
 static int verdict_code(enum verdict verdict) {
   switch (verdict) {
@@ -100,19 +38,6 @@ static void remove_report(const struct report *report, const char *directory) {
 void reporting_remove(const char *directory) {
   if (!series_is_record(directory)) return; /* what is there may be anybody's */
   for (uint32_t i = 0; reports[i]; i++) remove_report(reports[i], directory);
-}
-
-/* What was measured may be all right; it is not all that was asked for. */
-static int add_missing(const char *missing, struct arena *arena, struct run_result *result,
-                       struct error *err) {
-  if (!missing) return 0;
-  result->trusted = false;
-  if (result->verdict == VERDICT_FAIL) return 0;
-  const char *also = result->verdict == VERDICT_UNKNOWN ? "; " : "";
-  result->why = arena_printf(arena, "%s%s%s", missing, also, *also ? result->why : "");
-  if (!result->why) return error_set(err, STATUS_MEMORY, "out of memory for a verdict");
-  result->verdict = VERDICT_UNKNOWN;
-  return 0;
 }
 
 /* What went wrong in writing reports. */
@@ -220,23 +145,16 @@ static int print_summary(struct cli *cli, const struct report_input *input, int 
 static int judge_and_write(struct cli *cli, const char *const *run_directories, uint32_t count,
                            const char *missing, const char *directory, int summary_fd,
                            struct stopping *stopping) {
-  CLEANUP(judged_release) struct judged judged = {.opened = 0};
+  CLEANUP(judged_release) struct judged judged;
   CLEANUP(writing_release) struct writing writing = {.cli = cli, .stopping = stopping};
-  struct run_result result;
   struct error err = ERROR_INIT;
-  arena_init(&judged.arena, 0);
-  int status = judge_all(cli, run_directories, count, &judged, &result, &err);
-  if (status == 0) status = add_missing(missing, &judged.arena, &result, &err);
+  int status = judged_load(cli, run_directories, count, missing, &judged, &err);
   if (status < 0) {
     reporting_remove(directory);
     return cli_fail(cli, &err);
   }
-  struct report_input input = {.result = &result,
-                               .repeats = judged.results,
-                               .repeat_count = count,
-                               .record = record_of(&judged, &result, count),
-                               .visit = record_visit_all,
-                               .directory = directory};
+  struct run_result *result = &judged.result;
+  struct report_input input = judged_input(&judged, directory);
   (void)stopping_enter(stopping, STOPPING_BY_FD);
   status = staging_make(directory, &writing.staging, &err);
   int code = status < 0 ? cli_fail(cli, &err) : EXIT_MET;
@@ -246,18 +164,18 @@ static int judge_and_write(struct cli *cli, const char *const *run_directories, 
    * once they begin to be replaced, nothing ends it. */
   if (stopping_enter(stopping, STOPPING_LATER)) return EXIT_MET;
   code = cli_worse(code, publish_reports(&writing, directory));
-  if (code != EXIT_MET && result.verdict == VERDICT_PASS) {
+  if (code != EXIT_MET && result->verdict == VERDICT_PASS) {
     /* The exit code will not be that of a pass, and the word is to be the same everywhere. */
-    result.verdict = VERDICT_UNKNOWN;
-    result.why =
+    result->verdict = VERDICT_UNKNOWN;
+    result->why =
         arena_printf(&judged.arena, "objectives were met, but the reports are incomplete: %s",
                      writing.failures.first.message);
     code = cli_worse(code, stage_reports(&writing, &input));
     code = cli_worse(code, publish_reports(&writing, directory));
   }
   /* What is missing in a report takes nothing from an objective that was missed. */
-  if (result.verdict == VERDICT_FAIL) code = EXIT_MET;
-  code = cli_worse(code, verdict_code(result.verdict));
+  if (result->verdict == VERDICT_FAIL) code = EXIT_MET;
+  code = cli_worse(code, verdict_code(result->verdict));
   return cli_worse(code, print_summary(cli, &input, summary_fd));
 }
 
