@@ -22,9 +22,9 @@ struct command {
   int (*main)(struct cli *cli, const void *options, int argc, char **argv);
 };
 
-extern const struct command command_cluster, command_doctor, command_explore, command_export,
-    command_heal, command_list, command_predict, command_report, command_run, command_schema,
-    command_validate, command_version;
+extern const struct command command_cluster, command_compare, command_doctor, command_explore,
+    command_export, command_heal, command_list, command_predict, command_report, command_run,
+    command_schema, command_validate, command_version;
 
 /* What each exit code means, for --help and the manual; ended by NULL codes. */
 struct exit_meaning {

@@ -14,10 +14,13 @@
 #include "scenario/suggest.h"
 
 static const struct command *const commands[] = {
-    &command_run,  &command_validate, &command_predict, &command_explore,
-    &command_list, &command_doctor,   &command_report,  &command_export,
-    &command_heal, &command_cluster,  &command_schema,  &command_version,
-    NULL,
+    &command_run,     &command_validate,
+    &command_predict, &command_explore,
+    &command_list,    &command_doctor,
+    &command_report,  &command_compare,
+    &command_export,  &command_heal,
+    &command_cluster, &command_schema,
+    &command_version, NULL,
 };
 
 static void print_overview(FILE *out) {

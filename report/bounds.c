@@ -50,6 +50,11 @@ json_t *recorded_json(const char *text) {
   return text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 }
 
+const json_t *recorded_parameter(const json_t *parameter) {
+  const json_t *value = json_object_get(parameter, "value");
+  return value ? value : parameter;
+}
+
 bool bounds_each(const struct run_result *result, bounds_each_fn *each, void *data) {
   const struct record_info *info = &result->info;
   json_t *root = recorded_json(result->settings_json);

@@ -22,5 +22,7 @@ bool bounds_each(const struct run_result *result, bounds_each_fn *each, void *da
  * RECORDED_UNREADABLE of it. */
 #define RECORDED_UNREADABLE "what the record holds is not JSON, or there is no memory to read it"
 struct json_t *recorded_json(const char *text);
+/* The value of {"value": "on", "source": "default"}, or of a plain one; borrowed. */
+const struct json_t *recorded_parameter(const struct json_t *parameter);
 
 #endif

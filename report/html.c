@@ -6,7 +6,7 @@
 #include "report/output.h"
 #include "report/writers.h"
 
-static void head(struct html_page *page) {
+void html_head(struct html_page *page, const char *word, const char *title) {
   /* A policy of its own: even if something slipped through the escaping, nothing runs or loads. */
   buf_puts(page->out,
            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -14,8 +14,8 @@ static void head(struct html_page *page) {
            "style-src 'unsafe-inline'; img-src data:\">\n"
            "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
            "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
-  buf_printf(page->out, "%s: ", verdict_name(page->result->verdict));
-  html_text(page, page->result->scenario);
+  buf_printf(page->out, "%s: ", word);
+  html_text(page, title);
   buf_puts(page->out, " (gameday)</title>\n<style>\n");
   html_colors(page->out);
   buf_puts(page->out, html_style);
@@ -23,7 +23,7 @@ static void head(struct html_page *page) {
 }
 
 static void page_write(struct html_page *page) {
-  head(page);
+  html_head(page, verdict_name(page->result->verdict), page->result->scenario);
   html_banner(page);
   buf_puts(page->out, "<main>\n");
   html_objectives(page);

@@ -23,6 +23,9 @@ extern const char html_style[]; /* CSS but for the colours */
 /* The colours of the plots and of the page as CSS variables, light and dark. */
 void html_colors(struct buf *out);
 
+/* Everything up to <body>; the title is "WORD: TITLE (gameday)". */
+void html_head(struct html_page *page, const char *word, const char *title);
+
 /* --- small parts; text is escaped --- */
 void html_text(struct html_page *page, const char *text);
 /* <section> with its heading; and its end. */
@@ -35,11 +38,15 @@ void html_table_end(struct html_page *page);
 void html_row(struct html_page *page);
 void html_row_end(struct html_page *page);
 void html_cell(struct html_page *page, const char *text);
+/* A cell's begin, for one that holds more than a text; the caller writes </td>. `class` "": none.
+ */
+void html_cell_begin(struct html_page *page, const char *class);
 void html_number(struct html_page *page, const char *text);
 void html_count(struct html_page *page, uint64_t count);
 void html_seconds(struct html_page *page, double seconds);
 void html_moment(struct html_page *page, uint64_t time_ns);
-void html_verdict(struct html_page *page, enum verdict verdict);
+void html_verdict(struct html_page *page, enum verdict verdict); /* a cell */
+void html_verdict_word(struct html_page *page, enum verdict verdict);
 /* A cell: the value, or in grey why there is none. */
 void html_measure(struct html_page *page, const struct measure *measure);
 void html_note(struct html_page *page, const char *text);

@@ -54,8 +54,7 @@ void html_row_end(struct html_page *page) {
   buf_puts(page->out, "</tr>\n");
 }
 
-/* `class` "": none. */
-static void cell_begin(struct html_page *page, const char *class) {
+void html_cell_begin(struct html_page *page, const char *class) {
   buf_puts(page->out, "<td");
   if (class[0]) buf_printf(page->out, " class=\"%s\"", class);
   if (page->columns && is_wide(page->columns)) {
@@ -68,7 +67,7 @@ static void cell_begin(struct html_page *page, const char *class) {
 }
 
 static void cell(struct html_page *page, const char *class, const char *text) {
-  cell_begin(page, class);
+  html_cell_begin(page, class);
   html_text(page, text);
   buf_puts(page->out, "</td>");
 }
@@ -100,12 +99,17 @@ void html_moment(struct html_page *page, uint64_t time_ns) {
 }
 
 /* A sign and a word: colour is never the only mark. */
-void html_verdict(struct html_page *page, enum verdict verdict) {
+void html_verdict_word(struct html_page *page, enum verdict verdict) {
   static const char *const signs[] = {
       [VERDICT_PASS] = "✓", [VERDICT_UNKNOWN] = "?", [VERDICT_FAIL] = "✗"};
   const char *name = verdict_name(verdict);
-  cell_begin(page, "");
-  buf_printf(page->out, "<span class=\"v %s\">%s %s</span></td>", name, signs[verdict], name);
+  buf_printf(page->out, "<span class=\"v %s\">%s %s</span>", name, signs[verdict], name);
+}
+
+void html_verdict(struct html_page *page, enum verdict verdict) {
+  html_cell_begin(page, "");
+  html_verdict_word(page, verdict);
+  buf_puts(page->out, "</td>");
 }
 
 void html_measure(struct html_page *page, const struct measure *measure) {

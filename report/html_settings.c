@@ -65,12 +65,6 @@ static void tree(struct html_page *page, const char *title, const json_t *value,
   buf_puts(page->out, "</details>\n");
 }
 
-/* {"value": "on", "source": "default"}, or a plain value. */
-static const json_t *parameter_value(const json_t *parameter) {
-  const json_t *value = json_object_get(parameter, "value");
-  return value ? value : parameter;
-}
-
 /* One cell for all hosts when they agree; else each host's own. */
 static void parameter_cell(struct html_page *page, const json_t *hosts, const char *name) {
   const json_t *first = NULL;
@@ -78,14 +72,16 @@ static void parameter_cell(struct html_page *page, const json_t *hosts, const ch
   const char *host;
   json_t *of;
   json_object_foreach((json_t *)hosts, host, of) {
-    const json_t *value = parameter_value(json_object_get(json_object_get(of, "parameters"), name));
+    const json_t *value =
+        recorded_parameter(json_object_get(json_object_get(of, "parameters"), name));
     if (!first) first = value;
     agree = agree && value && json_equal(first, value);
   }
   CLEANUP(buf_release) struct buf text;
   buf_init(&text);
   json_object_foreach((json_t *)hosts, host, of) {
-    const json_t *value = parameter_value(json_object_get(json_object_get(of, "parameters"), name));
+    const json_t *value =
+        recorded_parameter(json_object_get(json_object_get(of, "parameters"), name));
     char *one = value ? scalar_text(page, value) : NULL;
     if (agree) {
       buf_puts(&text, one ? one : "");

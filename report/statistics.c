@@ -48,6 +48,11 @@ void data_values(const struct run_result *result, data_value *each, void *data) 
   }
 }
 
+void data_names(data_name *each, void *data) {
+  for (size_t i = 0; i < sizeof data_value_table / sizeof data_value_table[0]; i++)
+    each(data, data_value_table[i].measure, data_value_table[i].label);
+}
+
 const char *const data_witness_kinds[] = {"lost",     "corrupt",      "phantom", "duplicate",
                                           "diverged", "dual_primary", NULL};
 

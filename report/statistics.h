@@ -36,6 +36,9 @@ int spread_phases(const struct report_input *input, spread_phase *each, void *da
 /* Calls `each` for all that is said about data and lag, in its order; `measure` may be NULL. */
 typedef void data_value(void *data, const char *label, const struct measure *measure);
 void data_values(const struct run_result *result, data_value *each, void *data);
+/* The same names in the same order, whatever was measured; texts are static. */
+typedef void data_name(void *data, const char *measure, const char *label);
+void data_names(data_name *each, void *data);
 
 /* Whose operations are counted where. They differ on purpose: what a pinned client or a probe wrote
  * must not be lost either, but has no part in the availability. */
