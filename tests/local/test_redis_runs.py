@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Shipped Redis scenarios, shortened, on real servers: what is known of Redis is what is measured."""
+"""Shipped scenarios of Redis and of caches, shortened, on real servers: what is known of them is what
+is measured."""
 
 import json
 import os
@@ -15,12 +16,12 @@ SHORT = {"load.warmup": "2s", "load.settle": "4s"}
 class Outcome:
     """A run that has ended, and what it measured."""
 
-    def __init__(self, place, name, sets):
+    def __init__(self, place, name, sets, folder="redis"):
         self.name = name
         out = os.path.join(place, name)
         options = [word for path, value in {**SHORT, **sets}.items()
                    for word in ("--set", f"{path}={value}")]
-        ended = run(["run", os.path.join(SOURCE, "scenarios/redis", name + ".yaml"), "--out", out,
+        ended = run(["run", os.path.join(SOURCE, "scenarios", folder, name + ".yaml"), "--out", out,
                      *options], timeout=400)
         self.code, self.said = ended.returncode, ended.stderr
         self.result = {}
@@ -28,10 +29,10 @@ class Outcome:
             with open(os.path.join(out, "result.json"), encoding="utf-8") as file:
                 self.result = json.load(file)
 
-    def value(self, measure):
-        """Of the whole run; None: not known."""
+    def value(self, measure, fault=None):
+        """Of the whole run, or of a fault; None: not known."""
         return next((m["value"] for m in self.result.get("measures", [])
-                     if m["name"] == measure and m["fault"] is None), None)
+                     if m["name"] == measure and m["fault"] == fault), None)
 
     def ended(self, checks, code):
         """Whether there is something to look at. A starved harness says so and proves nothing."""
@@ -111,6 +112,20 @@ def check_kernel(checks, place):
         checks.check(one.result["writes"]["fail"] > 0, "kernel: it was down", one.said)
 
 
+def check_stampede(checks, place):
+    """Everybody who misses asks the database, unless one does it for all of a process."""
+    calls = {}
+    for name in ("stampede-none", "stampede-single-flight"):
+        one = Outcome(place, name, {}, "cache")
+        if one.ended(checks, MET):
+            calls[name] = one.value("origin_amplification", 0)
+            checks.check(calls[name] is not None, f"{name}: calls for each key", one.said)
+    if len(calls) == 2 and None not in calls.values():
+        none, single = calls["stampede-none"], calls["stampede-single-flight"]
+        checks.check(none > 2 * single, f"stampede: {none} and {single} calls for each key")
+
+
 if __name__ == "__main__":
     need_local_hosts()
-    run_checks(check_kill, check_empty, check_split, check_minority, check_eviction, check_kernel)
+    run_checks(check_kill, check_empty, check_split, check_minority, check_eviction, check_kernel,
+               check_stampede)
