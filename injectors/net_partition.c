@@ -372,10 +372,12 @@ static int link_passes(const struct injection *in, const struct net_partition_st
     if (!up) return 0;
   }
   bool all = true, any = false;
+  char tag[32];
+  tag_of(in, tag);
   for (uint32_t r = 0; r < state->rule_count && status == 0; r++) {
     bool passes = false;
-    status = provider->link_passes(in->cluster, &hosts[from], &hosts[to], &state->rules[r], &passes,
-                                   err);
+    status = provider->link_passes(in->cluster, &hosts[from], &hosts[to], &state->rules[r], tag,
+                                   &passes, err);
     all = all && passes;
     any = any || passes;
   }

@@ -489,6 +489,29 @@ int filter_remove(const char *table, struct error *err) {
   return status;
 }
 
+int filter_has(const char *table, bool *ret_has, struct error *err) {
+  CLEANUP_CLOSE int fd = -1;
+  bool has = false;
+  int status = filter_open(&fd, err);
+  for (size_t f = 0; status == 0 && !has && f < sizeof families / sizeof *families; f++)
+    status = ask_table(fd, NFT_MSG_GETTABLE, table, &families[f], &has, err);
+  if (status == 0) *ret_has = has;
+  return status;
+}
+
+/* The attribute with which a rule compares the sender. */
+bool filter_cuts(const struct buf *batch, const char *address) {
+  uint8_t bytes[16];
+  const struct family *family = family_of(address, bytes);
+  if (!family) return false;
+  const struct nlattr head = {.nla_len = (uint16_t)(sizeof head + family->length),
+                              .nla_type = NFTA_DATA_VALUE};
+  unsigned char compared[sizeof head + sizeof bytes];
+  memcpy(compared, &head, sizeof head);
+  memcpy(compared + sizeof head, bytes, family->length);
+  return memmem(batch->data, batch->length, compared, sizeof head + family->length) != NULL;
+}
+
 int filter_probe(struct error *err) {
   static const struct host nobody = {.name = "nobody", .address = "192.0.2.1"};
   static const struct link_rule rules[] = {{.action = LINK_DROP, .established_only = true},

@@ -18,6 +18,10 @@ int filter_add_cut(struct buf *batch, const char *table, const struct host *cons
 int filter_send(const struct buf *batch, struct error *err);
 /* Removes `table` from there; it need not be. */
 int filter_remove(const char *table, struct error *err);
+/* Whether `table` is there. */
+int filter_has(const char *table, bool *ret_has, struct error *err);
+/* Whether the transaction that filter_add_cut() made is of what comes from this address. */
+bool filter_cuts(const struct buf *batch, const char *address);
 /* Whether the kernel has what the rules are made of: tried in the calling thread's namespace. */
 int filter_probe(struct error *err);
 

@@ -153,7 +153,8 @@ static int both_up(struct cluster *cluster, const struct host *from, const struc
 }
 
 int local_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
-                      const struct link_rule *rule, bool *ret_passes, struct error *err) {
+                      const struct link_rule *rule, const char *tag, bool *ret_passes,
+                      struct error *err) {
   CLEANUP_CLOSE int from_netns = -1;
   CLEANUP_CLOSE int to_netns = -1;
   char nobody[48];
@@ -181,6 +182,8 @@ int local_link_passes(struct cluster *cluster, const struct host *from, const st
     probe.passes = false;
     if (status == 0 && up) status = local_call_on_network(from_netns, send_and_listen, &probe, err);
   }
+  if (status == 0 && tag && probe.heard && !probe.passes)
+    status = local_link_cut_by_another(cluster, from, to, tag, &probe.passes, err);
   if (status < 0) return error_wrap(err, "probe from %s to %s", from->name, to->name);
   *ret_passes = probe.passes;
   return 0;

@@ -1,11 +1,13 @@
 /* Cut links: rules in the destination host's own network namespace, where no rule of the machine
  * can be in their way and none of them can stay behind on it. What is cut is written down in the
- * world too: a host that is switched on again has a new namespace, and the fault still holds. */
+ * world too: a host that is switched on again has a new namespace, and the fault still holds; and
+ * of two faults that cut the same link each must be known to have its own part in it. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -29,7 +31,15 @@ static int table_of(const char *tag, char table[TABLE_SIZE], struct error *err) 
   return 0;
 }
 
-/* Where the cuts of `tag` at a host are written down. Only servers are ever switched on again. */
+/* Where the cuts at a host are written down: the directory of a server's units, made for others. */
+static int cuts_directory(const struct local_cluster *lc, const struct host *host, char *path,
+                          struct error *err) {
+  int status = local_world_path(lc, path, err, "units/%s", host->name);
+  if (status < 0 || host->kind == HOST_SERVER || mkdir(path, 0755) == 0 || errno == EEXIST)
+    return status;
+  return error_set_errno(err, errno, "%s", path);
+}
+
 static int cuts_path(const struct local_cluster *lc, const struct host *host, const char *tag,
                      char *path, struct error *err) {
   return local_world_path(lc, path, err, "units/%s/" CUT_PREFIX "%s", host->name, tag);
@@ -38,7 +48,8 @@ static int cuts_path(const struct local_cluster *lc, const struct host *host, co
 static int write_down(const struct local_cluster *lc, const struct host *host, const char *tag,
                       const struct buf *batch, struct error *err) {
   char path[PATH_MAX];
-  int status = cuts_path(lc, host, tag, path, err);
+  int status = cuts_directory(lc, host, path, err);
+  if (status == 0) status = cuts_path(lc, host, tag, path, err);
   if (status < 0) return status;
   CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return error_set_errno(err, errno, "%s", path);
@@ -70,7 +81,7 @@ int local_link_cut(struct cluster *cluster, const struct host *const froms[], ui
     status = filter_add_cut(&batch, table, froms, from_count, rules, rule_count, err);
   if (status < 0 || from_count == 0) return status;
   pthread_mutex_lock(&lh->lock);
-  if (to->kind == HOST_SERVER) status = write_down(local_of(cluster), to, tag, &batch, err);
+  status = write_down(local_of(cluster), to, tag, &batch, err);
   if (status == 0) status = local_call_on_network(lh->netns, send_inside, &batch, err);
   pthread_mutex_unlock(&lh->lock);
   return status < 0 ? error_wrap(err, "cut links to %s", to->name) : 0;
@@ -89,8 +100,7 @@ struct mending {
 };
 
 static int mend_locked(struct mending *m) {
-  int status = 0;
-  if (m->lh->host->kind == HOST_SERVER) status = strike_out(m->lc, m->lh->host, m->tag, &m->error);
+  int status = strike_out(m->lc, m->lh->host, m->tag, &m->error);
   if (status < 0) return status;
   if (setns(m->lh->netns, CLONE_NEWNET) < 0)
     return error_set_errno(&m->error, errno, "enter the network of host %s", m->lh->host->name);
@@ -129,24 +139,74 @@ int local_link_mend(struct cluster *cluster, const char *tag, struct error *err)
   return first;
 }
 
+/* --- what is written down */
+
 static void cleanup_closedir(DIR **directory) {
   if (*directory) closedir(*directory);
 }
 
-int local_links_restore(const struct local_cluster *lc, const struct local_host *lh,
-                        struct error *err) {
+typedef int cut_call(void *data, const char *tag, struct buf *batch, struct error *err);
+
+/* Calls it for each cut at the host; under the host's lock. */
+static int each_cut(const struct local_cluster *lc, const struct host *host, cut_call *call,
+                    void *data, struct error *err) {
   char path[PATH_MAX];
-  int status = local_world_path(lc, path, err, "units/%s", lh->host->name);
+  int status = cuts_directory(lc, host, path, err);
   if (status < 0) return status;
   CLEANUP(cleanup_closedir) DIR *directory = opendir(path);
   if (!directory) return error_set_errno(err, errno, "%s", path);
   for (const struct dirent *entry; status == 0 && (entry = readdir(directory)) != NULL;) {
     if (strncmp(entry->d_name, CUT_PREFIX, strlen(CUT_PREFIX)) != 0) continue;
+    const char *tag = entry->d_name + strlen(CUT_PREFIX);
     CLEANUP(buf_release) struct buf batch;
     buf_init(&batch);
-    status = cuts_path(lc, lh->host, entry->d_name + strlen(CUT_PREFIX), path, err);
+    status = cuts_path(lc, host, tag, path, err);
     if (status == 0) status = file_read(path, CUTS_BYTES_MAX, &batch, err);
-    if (status == 0) status = local_call_on_network(lh->netns, send_inside, &batch, err);
+    if (status == 0) status = call(data, tag, &batch, err);
   }
+  return status;
+}
+
+static int cut_again(void *data, const char *tag, struct buf *batch, struct error *err) {
+  const struct local_host *lh = data;
+  (void)tag;
+  return local_call_on_network(lh->netns, send_inside, batch, err);
+}
+
+int local_links_restore(const struct local_cluster *lc, struct local_host *lh, struct error *err) {
+  return each_cut(lc, lh->host, cut_again, lh, err);
+}
+
+struct question {
+  const char *tag, *table, *sender;
+  bool own, other;
+};
+
+static int ask_inside(void *argument, struct error *err) {
+  struct question *question = argument;
+  return filter_has(question->table, &question->own, err);
+}
+
+static int look_at_cut(void *data, const char *tag, struct buf *batch, struct error *err) {
+  struct question *question = data;
+  (void)err;
+  if (strcmp(tag, question->tag) != 0 && filter_cuts(batch, question->sender))
+    question->other = true;
+  return 0;
+}
+
+int local_link_cut_by_another(struct cluster *cluster, const struct host *from,
+                              const struct host *to, const char *tag, bool *ret_another,
+                              struct error *err) {
+  struct local_host *lh = local_host_of(cluster, to);
+  char table[TABLE_SIZE];
+  struct question question = {.tag = tag, .table = table, .sender = from->address};
+  int status = table_of(tag, table, err);
+  if (status < 0) return status;
+  pthread_mutex_lock(&lh->lock);
+  status = local_call_on_network(lh->netns, ask_inside, &question, err);
+  if (status == 0) status = each_cut(local_of(cluster), to, look_at_cut, &question, err);
+  pthread_mutex_unlock(&lh->lock);
+  if (status == 0) *ret_another = question.other && !question.own;
   return status;
 }

@@ -285,10 +285,15 @@ int local_link_cut(struct cluster *cluster, const struct host *const froms[], ui
                    const char *tag, struct error *err);
 int local_link_mend(struct cluster *cluster, const char *tag, struct error *err);
 int local_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
-                      const struct link_rule *rule, bool *ret_passes, struct error *err);
+                      const struct link_rule *rule, const char *tag, bool *ret_passes,
+                      struct error *err);
+/* Of a packet that was refused: whether no cut of `tag` is left at `to`, by the kernel's word, and
+ * one of another tag is of what comes from `from`. */
+int local_link_cut_by_another(struct cluster *cluster, const struct host *from,
+                              const struct host *to, const char *tag, bool *ret_another,
+                              struct error *err);
 /* What is cut at this server, in its new network namespace; before it is plugged in. */
-int local_links_restore(const struct local_cluster *lc, const struct local_host *lh,
-                        struct error *err);
+int local_links_restore(const struct local_cluster *lc, struct local_host *lh, struct error *err);
 
 /* --- probe.c, destroy.c */
 

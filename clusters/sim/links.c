@@ -6,14 +6,15 @@
 
 #include "sim/sim.h"
 
+static bool refuses(const struct link_rule *rule, uint16_t port, bool opening) {
+  return (rule->port == 0 || rule->port == port) && (!rule->new_only || opening);
+}
+
 /* Where several match, the oldest decides: the kernel asks the fault that came first. */
 const struct sim_refusal *sim_link_refusal(const struct sim_link *link, uint16_t port,
                                            bool opening) {
   const struct sim_refusal *refusal = link->refusals;
-  for (; refusal; refusal = refusal->next) {
-    const struct link_rule *rule = &refusal->rule;
-    if ((rule->port == 0 || rule->port == port) && (!rule->new_only || opening)) break;
-  }
+  while (refusal && !refuses(&refusal->rule, port, opening)) refusal = refusal->next;
   return refusal;
 }
 
@@ -93,11 +94,15 @@ int sim_mend_links(struct cluster *cluster, const char *tag, struct error *err) 
 /* A packet of its own would be a process of its own here; the world decides over it in the same
  * place. */
 int sim_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
-                    const struct link_rule *rule, bool *ret_passes, struct error *err) {
+                    const struct link_rule *rule, const char *tag, bool *ret_passes,
+                    struct error *err) {
   struct sim_world *world = &sim_cluster_of(cluster)->world;
   const struct sim_link *link = sim_link(world, from->index, to->index);
+  bool refused = link->cut;
   (void)err;
-  *ret_passes = world->hosts[from->index].on && world->hosts[to->index].on && !link->cut &&
-                !sim_link_refusal(link, rule->port, !rule->established_only);
+  for (const struct sim_refusal *refusal = link->refusals; refusal; refusal = refusal->next)
+    if (!tag || strcmp(refusal->tag, tag) == 0)
+      refused = refused || refuses(&refusal->rule, rule->port, !rule->established_only);
+  *ret_passes = world->hosts[from->index].on && world->hosts[to->index].on && !refused;
   return 0;
 }

@@ -133,7 +133,8 @@ int sim_cut_links(struct cluster *cluster, const struct host *const froms[], uin
                   const char *tag, struct error *err);
 int sim_mend_links(struct cluster *cluster, const char *tag, struct error *err);
 int sim_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
-                    const struct link_rule *rule, bool *ret_passes, struct error *err);
+                    const struct link_rule *rule, const char *tag, bool *ret_passes,
+                    struct error *err);
 int sim_unit_define(struct cluster *cluster, const struct host *host, const struct host_unit *unit,
                     struct error *err);
 int sim_unit_start(struct cluster *cluster, const struct host *host, const char *name,

@@ -215,10 +215,13 @@ struct provider {
    * Fine when there are none, and when hosts are off. */
   int (*link_mend)(struct cluster *cluster, const char *tag, struct error *err);
   /* Whether a packet such as `rule` is about, sent now from `from`, gets to `to` (its action is not
-   * looked at): found out by sending one where that is possible and not by asking for the rules.
-   * The way back is not judged. A host that is off gets nothing. */
+   * looked at) as far as the cuts of `tag` go: found out by sending one where that is possible and
+   * not by asking for the rules. Only of one that is refused it is asked whose doing that is: it
+   * passes when nothing of `tag` is left there and another fault cuts the same link. `tag` NULL:
+   * whoever refuses it. The way back is not judged. A host that is off gets nothing. */
   int (*link_passes)(struct cluster *cluster, const struct host *from, const struct host *to,
-                     const struct link_rule *rule, bool *ret_passes, struct error *err);
+                     const struct link_rule *rule, const char *tag, bool *ret_passes,
+                     struct error *err);
 };
 
 extern const struct provider *const providers[]; /* clusters/clusters.c; NULL-terminated */

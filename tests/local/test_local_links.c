@@ -34,14 +34,19 @@ static void mend(const struct local_test *test) {
   print_message("link_mend: %.2f ms\n", since_ms(begin_ns));
 }
 
-static bool passes(const struct local_test *test, const struct host *from, const struct host *to,
-                   const struct link_rule *rule) {
+static bool passes_but_for(const struct local_test *test, const struct host *from,
+                           const struct host *to, const struct link_rule *rule, const char *tag) {
   bool answer = false;
   uint64_t begin_ns = clock_now_ns(&clock_monotonic);
-  assert_ok(provider_local.link_passes(test->cluster, from, to, rule, &answer, &err), &err);
+  assert_ok(provider_local.link_passes(test->cluster, from, to, rule, tag, &answer, &err), &err);
   print_message("link_passes %s %s: %s, %.2f ms\n", from->name, to->name, answer ? "yes" : "no",
                 since_ms(begin_ns));
   return answer;
+}
+
+static bool passes(const struct local_test *test, const struct host *from, const struct host *to,
+                   const struct link_rule *rule) {
+  return passes_but_for(test, from, to, rule, NULL);
 }
 
 /* What nft(8) says of a host's packet filter. */
@@ -109,6 +114,31 @@ static void faults_do_not_mend_each_others_cuts(void **state) {
   assert_ok(provider_local.link_mend(test.cluster, "fault-2", &err), &err);
   assert_true(passes(&test, test.one, test.two, &everything));
   assert_int_equal(provider_local.link_mend(test.cluster, "no; tag", &err), STATUS_USAGE);
+  check_nothing_left(&test);
+  local_test_end(&test);
+}
+
+/* Of two faults on one link each is in effect, and healed, by itself: whose the refusal is, is told
+ * by whose cut of that sender is left. */
+static void a_cut_is_judged_apart_from_anothers(void **state) {
+  (void)state;
+  struct local_test test;
+  local_test_begin(&test);
+  const struct host *const ends[][2] = {{test.one, test.two}, {test.two, test.client}};
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    const struct host *from = ends[i][0], *to = ends[i][1];
+    cut(&test, from, to, &everything);
+    assert_ok(provider_local.link_cut(test.cluster, &from, 1, to, &everything, 1, "fault-2", &err),
+              &err);
+    assert_false(passes_but_for(&test, from, to, &everything, "fault-1"));
+    assert_false(passes_but_for(&test, from, to, &everything, "fault-2"));
+    mend(&test);
+    assert_false(passes(&test, from, to, &everything));
+    assert_true(passes_but_for(&test, from, to, &everything, "fault-1"));
+    assert_false(passes_but_for(&test, from, to, &everything, "fault-2"));
+    assert_ok(provider_local.link_mend(test.cluster, "fault-2", &err), &err);
+    assert_true(passes_but_for(&test, from, to, &everything, "fault-2"));
+  }
   check_nothing_left(&test);
   local_test_end(&test);
 }
@@ -331,6 +361,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_direction_is_cut_and_the_other_is_not),
       cmocka_unit_test(faults_do_not_mend_each_others_cuts),
+      cmocka_unit_test(a_cut_is_judged_apart_from_anothers),
       cmocka_unit_test(the_action_decides_what_the_sender_learns),
       cmocka_unit_test(a_cut_port_is_that_of_either_end),
       cmocka_unit_test(new_and_established_connections_are_told_apart),

@@ -181,9 +181,10 @@ static int fake_link_mend(struct cluster *cluster, const char *tag, struct error
 }
 
 static int fake_link_passes(struct cluster *cluster, const struct host *from, const struct host *to,
-                            const struct link_rule *rule, bool *ret_passes, struct error *err) {
+                            const struct link_rule *rule, const char *tag, bool *ret_passes,
+                            struct error *err) {
   struct fake *fake = cluster->state;
-  assert_non_null(rule);
+  assert_true(rule && tag);
   int status = enter(cluster, to, "link_passes", CAN_LINKS, err);
   if (status < 0) return status;
   *ret_passes = !fake->off[from->index] && !fake->off[to->index] &&

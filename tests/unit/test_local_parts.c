@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "clusters/local/filter.h"
 #include "clusters/local/local.h"
 
 static struct error err;
@@ -254,6 +255,26 @@ static void a_start_that_died_without_a_word_is_told(void **state) {
   assert_string_equal(err.message, "gameday-host: /bin/false: no");
 }
 
+/* Of every action, with ports and without: as another fault's cuts are told apart. */
+static void a_cut_is_known_by_whom_it_cuts(void **state) {
+  (void)state;
+  static const struct link_rule rules[] = {{.action = LINK_DROP, .established_only = true},
+                                           {.action = LINK_REJECT, .port = 5432},
+                                           {.action = LINK_RESET}};
+  static const struct host hosts[] = {{.address = "10.213.0.11"}, {.address = "fd00::12"}};
+  const struct host *const froms[] = {&hosts[0], &hosts[1]};
+  for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    CLEANUP(buf_release) struct buf batch;
+    buf_init(&batch);
+    assert_ok(filter_add_cut(&batch, "gameday-test", froms, 2, &rules[i], 1, &err), &err);
+    assert_true(filter_cuts(&batch, "10.213.0.11"));
+    assert_true(filter_cuts(&batch, "fd00::12"));
+    assert_false(filter_cuts(&batch, "10.213.0.12"));
+    assert_false(filter_cuts(&batch, "fd00::11"));
+    assert_false(filter_cuts(&batch, "nobody"));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(cgroups_of_version_1_are_found_by_the_freezer),
@@ -272,6 +293,7 @@ int main(void) {
       cmocka_unit_test(a_damaged_state_file_is_refused),
       cmocka_unit_test(probe_refuses_an_image_that_cannot_be_overlaid),
       cmocka_unit_test(a_start_that_died_without_a_word_is_told),
+      cmocka_unit_test(a_cut_is_known_by_whom_it_cuts),
   };
   return cmocka_run_group_tests_name("local_parts", tests, NULL, NULL);
 }

@@ -53,8 +53,10 @@ static bool is_on(const struct lab *lab, const struct host *host) {
 }
 
 static int lab_passes(struct cluster *cluster, const struct host *from, const struct host *to,
-                      const struct link_rule *rule, bool *ret_passes, struct error *err) {
+                      const struct link_rule *rule, const char *tag, bool *ret_passes,
+                      struct error *err) {
   const struct lab *lab = cluster->state;
+  assert_string_equal(tag, "partition-5");
   (void)rule;
   (void)err;
   *ret_passes = is_on(lab, from) && is_on(lab, to) && !(lab->cut[to->index] >> from->index & 1);

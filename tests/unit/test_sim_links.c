@@ -98,14 +98,19 @@ static void mend(struct lab *lab, const char *tag) {
   assert_ok(provider_sim.link_mend(lab->cluster, tag, &err), &err);
 }
 
-static bool passes(const struct lab *lab, uint32_t from, uint32_t to,
-                   const struct link_rule *rule) {
+static bool passes_but_for(const struct lab *lab, uint32_t from, uint32_t to,
+                           const struct link_rule *rule, const char *tag) {
   struct error err = ERROR_INIT;
   bool answer = false;
   assert_ok(provider_sim.link_passes(lab->cluster, &lab->cluster->hosts[from],
-                                     &lab->cluster->hosts[to], rule, &answer, &err),
+                                     &lab->cluster->hosts[to], rule, tag, &answer, &err),
             &err);
   return answer;
+}
+
+static bool passes(const struct lab *lab, uint32_t from, uint32_t to,
+                   const struct link_rule *rule) {
+  return passes_but_for(lab, from, to, rule, NULL);
 }
 
 static void check_heard(const struct lab *lab, uint32_t opened, uint32_t refused,
@@ -204,6 +209,26 @@ static void test_a_cut_holds_over_a_restart_and_until_its_own_fault_is_mended(vo
   lab_end(&lab);
 }
 
+/* Of two faults on one link each is in effect, and healed, by itself. */
+static void test_a_cut_is_judged_apart_from_anothers(void **state) {
+  (void)state;
+  const struct link_rule rule = {.action = LINK_DROP};
+  struct error err = ERROR_INIT;
+  struct lab lab;
+  lab_init(&lab, &kind);
+  const struct host *h1 = &lab.cluster->hosts[0], *h2 = &lab.cluster->hosts[1];
+  cut(&lab, &rule);
+  assert_true(passes_but_for(&lab, 0, 1, &rule, "two"));
+  assert_ok(provider_sim.link_cut(lab.cluster, &h1, 1, h2, &rule, 1, "two", &err), &err);
+  assert_false(passes_but_for(&lab, 0, 1, &rule, "one"));
+  assert_false(passes_but_for(&lab, 0, 1, &rule, "two"));
+  mend(&lab, "one");
+  assert_false(passes(&lab, 0, 1, &rule));
+  assert_true(passes_but_for(&lab, 0, 1, &rule, "one"));
+  assert_false(passes_but_for(&lab, 0, 1, &rule, "two"));
+  lab_end(&lab);
+}
+
 static void test_what_it_does_not_know_is_refused(void **state) {
   (void)state;
   const struct link_rule rule = {.established_only = true};
@@ -223,6 +248,7 @@ int main(void) {
       cmocka_unit_test(test_one_direction_lets_data_arrive_and_no_connection_open),
       cmocka_unit_test(test_ports_and_new_connections),
       cmocka_unit_test(test_a_cut_holds_over_a_restart_and_until_its_own_fault_is_mended),
+      cmocka_unit_test(test_a_cut_is_judged_apart_from_anothers),
       cmocka_unit_test(test_what_it_does_not_know_is_refused),
   };
   return cmocka_run_group_tests_name("sim_links", tests, NULL, NULL);
