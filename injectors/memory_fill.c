@@ -80,6 +80,11 @@ static int memory_fill_fits(const void *data, const struct fault_place *place, s
   const struct memory_fill_config *config = data;
   if (config->until == UNTIL_OOM) return 0;
   const struct service *service = place->service;
+  if (config->target.kind == TARGET_REPLICA)
+    return error_set(err, STATUS_USAGE,
+                     "target: a replica takes no keys but its primary's; expected %s.primary, or "
+                     "until: oom",
+                     service->plugin.name);
   if (!service->memory)
     return error_set(err, STATUS_USAGE,
                      "until: %s has no memory that could be filled; expected oom",
@@ -102,7 +107,7 @@ static const struct service_memory_hooks *hooks_of(const struct injection *in) {
  * read of it: memory that is really used, and no more processor time after that. */
 static int eat(struct injection *in, uint64_t size, struct error *err) {
   char script[256];
-  uint64_t each = size / EATERS > EATER_MIN ? size / EATERS : EATER_MIN;
+  uint64_t part = (size + EATERS - 1) / EATERS, each = part > EATER_MIN ? part : EATER_MIN;
   uint64_t count = (size + each - 1) / each;
   snprintf(script, sizeof script,
            "n=%" PRIu64
@@ -110,8 +115,11 @@ static int eat(struct injection *in, uint64_t size, struct error *err) {
            "(head -c %" PRIu64 " /dev/zero; exec sleep infinity) | tail >/dev/null & done; wait",
            count, each);
   const char *const argv[] = {"/bin/sh", "-c", script, NULL};
-  const struct host_unit unit = {
-      .name = EATER_UNIT, .argv = argv, .memory_processes = (uint32_t)count, .memory_bytes = each};
+  const struct host_unit unit = {.name = EATER_UNIT,
+                                 .argv = argv,
+                                 .by_hand = true,
+                                 .memory_processes = (uint32_t)count,
+                                 .memory_bytes = each};
   const struct provider *provider = in->cluster->provider;
   int status = provider->unit_define(in->cluster, in->host, &unit, err);
   return status < 0 ? status : provider->unit_start(in->cluster, in->host, EATER_UNIT, err);
@@ -144,10 +152,8 @@ static int is_full(const struct injection *in, bool *ret_active, struct error *e
   const struct service_memory_hooks *hooks = hooks_of(in);
   struct service_memory memory = {.used_bytes = 0};
   uint64_t evicted = 0, refused = 0;
-  bool running = false;
-  /* Of a fault that is known from the journal alone nobody can be asked but the host. */
-  int status = hooks ? hooks->look(in->service, in->host, &memory, err)
-                     : in->cluster->provider->host_running(in->cluster, in->host, &running, err);
+  /* Of a fault that is known from the journal alone nobody can be asked. */
+  int status = hooks ? hooks->look(in->service, in->host, &memory, err) : 0;
   if (status < 0) return status;
   bool noted = sscanf(in->note, "%" SCNu64 " evicted, %" SCNu64, &evicted, &refused) == 2;
   bool full = memory.limit_bytes > 0 && memory.used_bytes >= memory.limit_bytes;
@@ -166,6 +172,13 @@ static int is_killed(const struct injection *in, bool *ret_active, struct error 
 
 static int memory_fill_confirm(const struct injection *in, bool *ret_active, struct error *err) {
   const struct memory_fill_config *config = in->config;
+  bool running = false;
+  int status = in->cluster->provider->host_running(in->cluster, in->host, &running, err);
+  if (status < 0) return status;
+  if (!running) { /* its memory is gone, and its processes are for another reason */
+    *ret_active = false;
+    return 0;
+  }
   if (config && config->until == UNTIL_OOM && in->process) return is_killed(in, ret_active, err);
   return is_full(in, ret_active, err);
 }

@@ -109,15 +109,45 @@ static int fill_call(struct service_instance *service, void *data, struct error 
 
 /* --- clearing -------------------------------------------------------------------------------- */
 
+static int clear_one(struct service_instance *service, uint32_t member, struct error *err) {
+  const struct access *access = &service->access;
+  struct redis_info info;
+  int status = redis_ask_info(service, member, "replication", TIMEOUT_NS, &info, err);
+  if (status < 0) return status;
+  if (!info.primary)
+    return error_set(err, STATUS_SERVER, "%s: is a replica", service->members[member]->name);
+  return access->driver->execute(access, &access->endpoints[member], "UNLINK " REDIS_FILLER "*",
+                                 TIMEOUT_NS, err);
+}
+
+/* At all primaries among the servers that had the same keys: one of them may have taken the place
+ * of the one that was filled, and the keys with it. Fails when there is none, for that one's
+ * reason.
+ */
+static int clear_set(struct service_instance *service, uint32_t filled, struct error *err) {
+  const struct redis_config *config = redis_config(service);
+  uint32_t count = redis_data_count(service), cleared = 0;
+  int first = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t member = (filled + i) % count;
+    struct error why = ERROR_INIT;
+    if (redis_first_shard(config, member) != redis_first_shard(config, filled)) continue;
+    int status = clear_one(service, member, &why);
+    cleared += status == 0;
+    if (status == 0 || first < 0) continue;
+    first = status;
+    if (err) *err = why;
+  }
+  return cleared > 0 ? 0 : first;
+}
+
 /* A server that has just been started refuses connections, then commands, until it has its data. */
 static int clear_call(struct service_instance *service, void *data, struct error *err) {
   const struct errand *errand = data;
-  const struct access *access = &service->access;
   const uint64_t deadline_ns = clock_now_ns(&clock_monotonic) + START_TIMEOUT_NS;
   for (;;) {
     struct error why = ERROR_INIT;
-    int status = access->driver->execute(access, &access->endpoints[errand->member],
-                                         "UNLINK " REDIS_FILLER "*", TIMEOUT_NS, &why);
+    int status = clear_set(service, errand->member, &why);
     if (status == 0) return 0;
     if (clock_now_ns(&clock_monotonic) >= deadline_ns) {
       if (err) *err = why;

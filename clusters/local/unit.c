@@ -71,9 +71,9 @@ static int define_locked(struct local_cluster *lc, const struct host *host,
   int status = units_read(lc, host, &units, err);
   if (status < 0) return status;
   CLEANUP(cleanup_json)
-  json_t *entry = json_pack("{s:s, s:s, s:o, s:o}", "name", unit->name, "user",
+  json_t *entry = json_pack("{s:s, s:s, s:o, s:o, s:b}", "name", unit->name, "user",
                             unit->user ? unit->user : "root", "argv", strings_json(unit->argv),
-                            "env", strings_json(unit->env));
+                            "env", strings_json(unit->env), "by_hand", unit->by_hand);
   json_t *known = unit_find(units, unit->name);
   int result = !entry  ? -1
                : known ? json_object_update(known, entry)
@@ -182,6 +182,7 @@ int local_units_start(struct local_cluster *lc, struct local_host *lh, struct er
   size_t i;
   json_t *unit;
   json_array_foreach(units, i, unit) {
+    if (json_is_true(json_object_get(unit, "by_hand"))) continue;
     status = start_wrapped(lc, lh, unit, err);
     if (status < 0) return status;
   }

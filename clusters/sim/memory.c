@@ -10,6 +10,8 @@
 /* A zeroed page that is copied through a pipe: 1 GiB/s, whoever shares it. */
 #define STEP_NS (2 * NS_PER_MS)
 #define STEP_BYTES (UINT64_C(2) << 20)
+/* While they hold it: a server that goes on growing is found out as soon as this. */
+#define WATCH_NS (20 * NS_PER_MS)
 
 static struct sim_eaters *eaters_of(const struct sim_cluster *cluster, uint16_t host) {
   struct sim_eaters *eaters = cluster->eaters;
@@ -60,7 +62,7 @@ static void step(struct sim_process *self, const struct sim_args *args) {
   (void)args;
   eaters->has_bytes += STEP_BYTES / eaters->count;
   if (eaters->has_bytes > eaters->each_bytes) eaters->has_bytes = eaters->each_bytes;
-  if (eaters->has_bytes < eaters->each_bytes) sim_after(self, STEP_NS, step, NULL);
+  sim_after(self, eaters->has_bytes < eaters->each_bytes ? STEP_NS : WATCH_NS, step, NULL);
   kill_if_short(eaters->cluster, self->host);
 }
 
@@ -80,7 +82,7 @@ static void died(struct sim_process *process, bool power) {
 int sim_memory_define(struct sim_cluster *cluster, const struct host *host,
                       const struct host_unit *unit, struct error *err) {
   static const struct sim_process_kind kind = {
-      .name = "memory-fill", .unit = true, .started = started, .died = died};
+      .name = "memory-fill", .unit = true, .by_hand = true, .started = started, .died = died};
   struct sim_eaters *eaters = eaters_of(cluster, host->index);
   if (!cluster->claims[host->index].memory || cluster->memory_bytes[host->index] == 0)
     return error_set(err, STATUS_ENVIRONMENT,

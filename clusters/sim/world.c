@@ -176,7 +176,7 @@ void sim_host_start(struct sim_world *world, uint16_t index) {
   if (host->on) return;
   host->on = true;
   for (struct sim_process *p = host->processes; p; p = p->next)
-    if (p->kind->unit) sim_process_start(p);
+    if (p->kind->unit && !p->kind->by_hand) sim_process_start(p);
 }
 
 void sim_host_freeze(struct sim_world *world, uint16_t index, bool frozen) {

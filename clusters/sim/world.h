@@ -25,9 +25,9 @@ struct sim_args {
 typedef void sim_call(struct sim_process *self, const struct sim_args *args);
 
 struct sim_process_kind {
-  const char *name; /* "postmaster", "patroni", "etcd", "client" */
-  /* Starts by itself when its host boots. */
-  bool unit;
+  const char *name;   /* "postmaster", "patroni", "etcd", "client" */
+  bool unit;          /* known by its name, and starts by itself when its host boots */
+  bool by_hand;       /* a unit that does not */
   uint16_t port;      /* that others connect to; 0: nobody does */
   uint16_t peer_port; /* that its own kind connects to; 0: the same */
   /* It runs from now on. */

@@ -62,6 +62,7 @@ bool schedule_is_allowed(const struct schedule_rules *rules, const struct schedu
   for (uint32_t i = 0; i < schedule->count; i++) {
     const struct schedule_fault *fault = &schedule->faults[i];
     uint32_t service = kind_of(rules, fault)->service;
+    if (kind_of(rules, fault)->primary_only && fault->target != TARGET_PRIMARY) return false;
     if (i > 0 && fault->at_ns < schedule->faults[i - 1].at_ns) return false;
     for (uint32_t j = 0; j < i; j++) {
       const struct schedule_fault *earlier = &schedule->faults[j];

@@ -16,6 +16,7 @@ struct schedule_kind {
   const struct injector *injector;
   uint32_t service;    /* index in the rules */
   const char *process; /* NULL: none, the whole host */
+  bool primary_only;   /* the injector refuses a replica, which any other target may be */
   const char *name; /* "host-crash", "process-kill etcd"; with the service where there are more */
 };
 

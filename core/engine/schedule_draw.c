@@ -49,10 +49,10 @@ struct kinds {
 };
 
 /* Whether the injector takes what the rules choose, with its defaults for the rest. */
-static int try_kind(struct kinds *kinds, bool *ret_valid, struct error *err) {
+static int try_kind(struct kinds *kinds, enum target_kind target, bool *ret_valid,
+                    struct error *err) {
   const struct schedule_rules *rules = kinds->rules;
-  struct schedule one = {.count = 1,
-                         .faults = {{.kind = rules->kind_count - 1, .target = TARGET_PRIMARY}}};
+  struct schedule one = {.count = 1, .faults = {{.kind = rules->kind_count - 1, .target = target}}};
   struct scenario with;
   int status = schedule_apply(rules, &one, 0, kinds->scenario, kinds->arena, &with, err);
   if (status < 0) return status;
@@ -83,8 +83,10 @@ static int add_kind(struct kinds *kinds, const struct injector *injector, uint32
       .name = arena_printf(kinds->arena, "%s%s%s%s%s", injector->plugin.name, *of ? " " : "", of,
                            process ? " " : "", process ? process : "")};
   if (!kind->name) return out_of_memory(err);
-  bool valid = false;
-  int status = try_kind(kinds, &valid, err);
+  bool valid = false, on_replicas = false;
+  int status = try_kind(kinds, TARGET_PRIMARY, &valid, err);
+  if (status == 0 && valid) status = try_kind(kinds, TARGET_REPLICA, &on_replicas, err);
+  kind->primary_only = !on_replicas;
   if (!valid) rules->kind_count--;
   return status;
 }

@@ -91,13 +91,14 @@ struct link_rule {
   bool new_only;         /* new connections; those that were there before live on */
 };
 
-/* A daemon of a host: started with the host and by unit_start(). stdout and stderr go to
- * RUN_DIRECTORY/logs/HOST/NAME.log. */
+/* A daemon of a host: started with the host, unless it is `by_hand`, and by unit_start(). stdout
+ * and stderr go to RUN_DIRECTORY/logs/HOST/NAME.log. */
 struct host_unit {
   const char *name;        /* [a-z0-9-]+ */
   const char *user;        /* a user name inside the host; NULL: root */
   const char *const *argv; /* argv[0] absolute */
   const char *const *env;  /* "KEY=value"; NULL: none */
+  bool by_hand;            /* by unit_start() alone: a fault ends with its host's power */
   /* What it does, where it does nothing but take memory: so many processes as much each, and keep
    * it. A host that runs no programs knows it by that. 0: something else. */
   uint32_t memory_processes;
@@ -167,7 +168,7 @@ struct provider {
   /* Power off, at once: first the host's link goes down, so that no FIN or RST is seen by its
    * peers, then every process is killed. Returns when the last one is gone. Already off is fine. */
   int (*host_stop)(struct cluster *cluster, const struct host *host, struct error *err);
-  /* Power on: link, then the units defined on it. Already on is fine. */
+  /* Power on: link, then the units defined on it that are not by_hand. Already on is fine. */
   int (*host_start)(struct cluster *cluster, const struct host *host, struct error *err);
   /* Whether its init runs and its link is up. Every provider can tell. */
   int (*host_running)(struct cluster *cluster, const struct host *host, bool *ret_running,

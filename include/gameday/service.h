@@ -90,7 +90,8 @@ struct service_memory_hooks {
    * bytes of them, as far as the server takes them. STATUS_USAGE: it has no limit. */
   int (*fill)(struct service_instance *service, const struct host *host, uint64_t more_bytes,
               struct error *err);
-  /* Removes those keys; waits for a server that is starting. Fine when there are none. */
+  /* Removes those keys, from whoever is primary in that server's place by now; waits for one that
+   * is starting. Fine when there are none. */
   int (*clear)(struct service_instance *service, const struct host *host, struct error *err);
 };
 

@@ -223,6 +223,29 @@ static void off_twice_and_on_twice_are_fine_and_off_refuses_the_rest(void **stat
   local_test_end(&test);
 }
 
+/* What a fault has started ends with the power, and does not come back with it. */
+static void a_unit_started_by_hand_does_not_start_with_its_host(void **state) {
+  (void)state;
+  struct local_test test;
+  local_test_begin(&test);
+  static const char *const argv[] = {"/bin/sleep", "1000", NULL};
+  const struct host_unit unit = {.name = "eater", .argv = argv, .by_hand = true};
+  const struct process_match match = {.unit = "eater"};
+  bool running = true;
+  assert_ok(provider_local.unit_define(test.cluster, test.one, &unit, &err), &err);
+  local_test_unit(&test, test.one, "sleeper", "exec sleep 1000");
+  start(&test); /* on already: what does not run is started */
+  await_count(&test, &match, 0);
+  assert_ok(provider_local.unit_start(test.cluster, test.one, "eater", &err), &err);
+  await_count(&test, &match, 1);
+  stop(&test);
+  start(&test);
+  await_count(&test, &(struct process_match){.unit = "sleeper"}, 1);
+  assert_ok(provider_local.unit_running(test.cluster, test.one, "eater", &running, &err), &err);
+  assert_false(running);
+  local_test_end(&test);
+}
+
 static void a_frozen_host_can_be_powered_off(void **state) {
   (void)state;
   struct local_test test;
@@ -420,6 +443,7 @@ int main(void) {
       cmocka_unit_test(without_power_loss_everything_is_kept),
       cmocka_unit_test(data_in_memory_is_kept_over_power_off),
       cmocka_unit_test(off_twice_and_on_twice_are_fine_and_off_refuses_the_rest),
+      cmocka_unit_test(a_unit_started_by_hand_does_not_start_with_its_host),
       cmocka_unit_test(a_frozen_host_can_be_powered_off),
       cmocka_unit_test(processes_are_found_by_program_argument_unit_and_descent),
       cmocka_unit_test(signals_reach_those_that_match_and_no_others),

@@ -77,6 +77,14 @@ static void test_a_limit_is_needed_to_reach_it(void **state) {
   struct fault_place place = {.service = &fake_service, .host_count = 3};
   fill_init(&fill);
   assert_ok(injector_memory_fill.fits(fill.config, &place, &err), &err);
+  ((struct target *)(void *)(fill.config + injector_memory_fill.target_offset))->kind =
+      TARGET_REPLICA;
+  assert_int_equal(injector_memory_fill.fits(fill.config, &place, &err), STATUS_USAGE);
+  assert_non_null(strstr(err.message, "target: a replica takes no keys but its primary's"));
+  set(&fill, "until", "oom");
+  assert_ok(injector_memory_fill.fits(fill.config, &place, &err), &err);
+  set(&fill, "until", "maxmemory");
+  set(&fill, "target", "fakedb.primary");
   place.service = &on_disk;
   assert_int_equal(injector_memory_fill.fits(fill.config, &place, &err), STATUS_USAGE);
   assert_non_null(strstr(err.message, "disk has no memory that could be filled"));
@@ -102,6 +110,40 @@ static void test_it_is_in_effect_while_its_keys_are_there(void **state) {
   assert_true(active(&fill));
   assert_ok(injector_memory_fill.heal(&fill.in, &err), &err);
   assert_false(active(&fill));
+  fill_release(&fill);
+}
+
+/* Whatever its processes are doing, or not, is not this fault's doing then. */
+static void test_nothing_is_in_effect_on_a_host_that_is_off(void **state) {
+  (void)state;
+  struct fill fill;
+  struct error err = ERROR_INIT;
+  fill_init(&fill);
+  assert_ok(injector_memory_fill.inject(&fill.in, &err), &err);
+  assert_true(active(&fill));
+  fill.fake.off[0] = true;
+  assert_false(active(&fill));
+  fill.fake.off[0] = false;
+  set(&fill, "until", "oom");
+  fill.in.process = service_process_find(&fake_service, NULL, "server");
+  fill.fake.processes[0] = 0;
+  assert_true(active(&fill));
+  fill.fake.off[0] = true;
+  assert_false(active(&fill));
+  fill_release(&fill);
+}
+
+/* Sizes that do not divide are taken by no more processes, and hardly more than was asked for. */
+static void test_the_processes_take_what_was_asked_for(void **state) {
+  (void)state;
+  struct fill fill;
+  struct error err = ERROR_INIT;
+  fill_init(&fill);
+  set(&fill, "until", "oom");
+  set(&fill, "size", "100000001B");
+  assert_ok(injector_memory_fill.inject(&fill.in, &err), &err);
+  assert_non_null(strstr(fill.fake.unit_script, "n=16;"));
+  assert_non_null(strstr(fill.fake.unit_script, "head -c 6250001 /dev/zero"));
   fill_release(&fill);
 }
 
@@ -140,6 +182,8 @@ int main(void) {
       cmocka_unit_test(test_what_contradicts_itself_is_refused),
       cmocka_unit_test(test_a_limit_is_needed_to_reach_it),
       cmocka_unit_test(test_it_is_in_effect_while_its_keys_are_there),
+      cmocka_unit_test(test_nothing_is_in_effect_on_a_host_that_is_off),
+      cmocka_unit_test(test_the_processes_take_what_was_asked_for),
       cmocka_unit_test(test_a_host_without_such_a_service_cannot_be_filled),
       cmocka_unit_test(test_oom_is_in_effect_when_the_process_is_gone),
   };

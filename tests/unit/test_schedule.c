@@ -267,6 +267,36 @@ static void test_every_shard_is_aimed_at(void **state) {
   bench_release(&bench);
 }
 
+static int refuses_replicas(const void *config, const struct fault_place *place,
+                            struct error *err) {
+  const struct injector *freeze = fixture_tables.injectors[2];
+  struct target target;
+  (void)place;
+  memcpy(&target, (const char *)config + freeze->target_offset, sizeof target);
+  return target.kind == TARGET_REPLICA ? error_set(err, STATUS_USAGE, "target: no replica") : 0;
+}
+
+static void test_what_takes_no_replica_is_aimed_at_primaries(void **state) {
+  (void)state;
+  struct bench bench;
+  bench_init(&bench, "{store: {}}", "{injectors: [freeze]}");
+  struct injector freeze = *fixture_tables.injectors[2];
+  assert_string_equal(freeze.plugin.name, "freeze");
+  freeze.fits = refuses_replicas;
+  const struct injector *const table[] = {&freeze, NULL};
+  bench.scenario.explore.injectors[0] = &freeze;
+  assert_ok(schedule_rules_init(&bench.rules, &bench.scenario, table, &bench.arena, &bench.err),
+            &bench.err);
+  for (uint64_t seed = 0; seed < 100; seed++) {
+    struct schedule schedule;
+    assert_ok(schedule_draw(&bench.rules, seed, &schedule, &bench.err), &bench.err);
+    assert_true(schedule.count > 0);
+    for (uint32_t i = 0; i < schedule.count; i++)
+      assert_int_equal(schedule.faults[i].target, TARGET_PRIMARY);
+  }
+  bench_release(&bench);
+}
+
 /* --- what contradicts itself ----------------------------------------------------------------- */
 
 static bool allowed(const struct bench *bench, struct schedule_fault first,
@@ -334,6 +364,7 @@ int main(void) {
       cmocka_unit_test(test_bounds_that_leave_no_room_are_an_error),
       cmocka_unit_test(test_all_kinds_and_targets_come_up),
       cmocka_unit_test(test_every_shard_is_aimed_at),
+      cmocka_unit_test(test_what_takes_no_replica_is_aimed_at_primaries),
       cmocka_unit_test(test_contradictions),
       cmocka_unit_test(test_a_schedule_in_words),
   };
