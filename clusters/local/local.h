@@ -30,8 +30,9 @@
 #define LOCAL_PREFIX_BITS 24
 /* Hosts of one cluster, by the plan of addresses, and because each is some ten processes. */
 #define LOCAL_HOSTS_MAX 64
-/* Clients of one run: each has a connection, and a client host has no more ports to one server. */
-#define LOCAL_CLIENTS_MAX 65535
+/* Clients of one client host, which may all be connected to one server: a new network namespace has
+ * 28,232 ports for that (net.ipv4.ip_local_port_range), some of them of connections that end. */
+#define LOCAL_CLIENTS_MAX 28000
 #define LOCAL_WAIT_NS (10 * UINT64_C(1000000000)) /* for what the kernel does by itself */
 
 enum local_storage { LOCAL_STORAGE_AUTO, LOCAL_STORAGE_LOOP, LOCAL_STORAGE_TMPFS };

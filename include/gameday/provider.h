@@ -121,7 +121,7 @@ struct provider {
   struct plugin plugin;
   uint32_t can;         /* enum capability */
   uint32_t hosts_max;   /* of all kinds together; 0: HOSTS_MAX */
-  uint32_t clients_max; /* that one run can drive at its hosts; 0: CLIENTS_MAX */
+  uint32_t clients_max; /* of one client host, each with a connection; 0: no limit of its own */
   /* Hosts exist in memory and in virtual time only: the whole run happens on one loop in one
    * thread, nothing can outlive it, and "blocking" primitives turn that loop. */
   bool virtual_time;

@@ -112,7 +112,8 @@ struct workload {
   size_t payload_offset; /* of the longest payload's size (uint64_t) in config; SIZE_MAX: none */
 
   /* Fills client classes for the members of the service; at most `max`. Depends on env->config and
-   * on the hosts of env->access alone: a scenario is checked with it before there is a server. */
+   * on the hosts and shards of env->access alone: a scenario is checked with it before there is a
+   * server. */
   int (*classes)(const struct workload_env *env, struct client_class *ret_classes, uint32_t max,
                  uint32_t *ret_count, struct error *err);
   /* Client options from the configuration. */

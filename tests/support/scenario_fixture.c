@@ -38,6 +38,7 @@ static const struct provider provider_lab = {
 static const struct provider provider_glass = {
     .plugin = {.name = "glass", .summary = "Hosts behind glass: look, do not touch"},
     .can = CAN_UNITS | CAN_EXEC,
+    .clients_max = 30,
 };
 
 static const char *const topologies[] = {"pair", "chain", NULL};
@@ -180,13 +181,14 @@ static const struct param ledger_params[] = {
      .help = "How long a client waits."},
     {0},
 };
-/* Clients that follow the primary, and one on each host. */
+/* Clients that follow the primary, and one for each host and each shard. */
 static int ledger_classes(const struct workload_env *env, struct client_class *ret_classes,
                           uint32_t max, uint32_t *ret_count, struct error *err) {
   const struct ledger_config *ledger = env->config;
   uint32_t count = 0;
-  if (max < 1 + env->access->endpoint_count) return error_set(err, STATUS_USAGE, "too many");
+  if (max < 2 + env->access->endpoint_count) return error_set(err, STATUS_USAGE, "too many");
   ret_classes[count++] = (struct client_class){.count = ledger->clients, .host = HOST_NONE};
+  ret_classes[count++] = (struct client_class){.count = env->access->shards, .host = HOST_NONE};
   for (uint32_t i = 0; i < env->access->endpoint_count; i++)
     ret_classes[count++] =
         (struct client_class){.count = 1, .host = env->access->endpoints[i].host};

@@ -175,6 +175,38 @@ static void test_more_clients_than_a_host_has_connections_for(void **state) {
                   "limit\n");
 }
 
+/* Of a service with shards those too that each shard has of its own. */
+static void test_clients_of_shards_have_connections_too(void **state) {
+  (void)state;
+  char *found =
+      mistakes_of("lab", "{store: {suite: ring}}", "ledger: {rate: 5/s, clients: 34}", "", BOUND);
+  assert_string_equal(found, "");
+  free(found);
+  found =
+      mistakes_of("lab", "{store: {suite: ring}}", "ledger: {rate: 5/s, clients: 35}", "", BOUND);
+  assert_string_equal(
+      found,
+      "s.yaml:6:5: ledger may open 39 connections to one host, of which store takes "
+      "38 (40, less 2); expected fewer clients or a higher limit\n");
+  free(found);
+}
+
+static void test_more_clients_than_client_hosts_can_have(void **state) {
+  (void)state;
+  char *found = mistakes_of("glass", "{store: {}}", "ledger: {rate: 5/s, clients: 27}", "", BOUND);
+  assert_string_equal(found, "");
+  free(found);
+  found = mistakes_of("glass", "{store: {}}", "ledger: {rate: 5/s, clients: 28}", "", BOUND);
+  assert_string_equal(found,
+                      "s.yaml:2:1: the workloads have 31 clients on 1 client hosts; expected at "
+                      "most 30 on each with the provider glass, or more client hosts\n");
+  free(found);
+  found = mistakes_of("glass\n  client_hosts: 2", "{store: {}}", "ledger: {rate: 5/s, clients: 28}",
+                      "", BOUND);
+  assert_string_equal(found, "");
+  free(found);
+}
+
 static void test_contradictory_timelines(void **state) {
   (void)state;
   check_timeline("  - at: recovery + 5s\n    noise: {}\n",
@@ -358,6 +390,8 @@ int main(void) {
       cmocka_unit_test(test_impossible_scenario_is_refused),
       cmocka_unit_test(test_workload_needs_its_service),
       cmocka_unit_test(test_more_clients_than_a_host_has_connections_for),
+      cmocka_unit_test(test_clients_of_shards_have_connections_too),
+      cmocka_unit_test(test_more_clients_than_client_hosts_can_have),
       cmocka_unit_test(test_contradictory_timelines),
       cmocka_unit_test(test_jitter_makes_overlaps_uncertain),
       cmocka_unit_test(test_entries_name_one_fault),
