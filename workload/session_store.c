@@ -338,6 +338,7 @@ const struct workload workload_session_store = {
                .state_size = sizeof(struct session_store),
                .validate = validate},
     .service = "redis",
+    .keeps_sessions = true,
     .statements = statements,
     .statement_count = sizeof statements / sizeof *statements,
     .payload_offset = SIZE_MAX,

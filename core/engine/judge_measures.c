@@ -173,32 +173,42 @@ const struct measure_info measure_table[] = {
      .help = "rows that are on another shard than the one that owns their key"},
     {.name = "sessions_lost",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_SESSIONS,
      .help = "keys that were missing before their time to live was over"},
     {.name = "session_loss_ratio",
      .unit = UNIT_RATIO,
+     .needs = NEEDS_SESSIONS,
      .help = "share of the sessions asked for that were missing before their time"},
     {.name = "sessions_checked",
      .unit = UNIT_COUNT,
      .at_least = true,
+     .needs = NEEDS_SESSIONS,
      .help = "reads of sessions that were to be there"},
     {.name = "cache_evicted",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_SESSIONS,
      .help = "cache entries that reads found gone before their time"},
     {.name = "hit_ratio",
      .unit = UNIT_RATIO,
      .at_least = true,
+     .needs = NEEDS_SESSIONS,
      .help = "share of the lookups in a cache that found their entry"},
     {.name = "evicted_keys",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_SESSIONS,
      .help = "keys that servers threw away for want of memory, by their own count"},
-    {.name = "oom_errors", .unit = UNIT_COUNT, .help = "operations refused for want of memory"},
+    {.name = "oom_errors",
+     .unit = UNIT_COUNT,
+     .needs = NEEDS_SESSIONS,
+     .help = "operations refused for want of memory"},
     {.name = "memory_recovery_time",
      .unit = UNIT_DURATION,
-     .needs = NEEDS_FAULT,
+     .needs = NEEDS_FAULT | NEEDS_SESSIONS,
      .help = "from a heal until nothing is refused for want of memory and the cache answers as "
              "before"},
     {.name = "snapshot_failures",
      .unit = UNIT_COUNT,
+     .needs = NEEDS_SESSIONS,
      .help = "times a server said that its last snapshot could not be made"},
     {.name = "dual_primary",
      .unit = UNIT_DURATION,
@@ -471,6 +481,12 @@ static bool has_shards(const struct scenario *scenario) {
   return false;
 }
 
+static bool has_sessions(const struct scenario *scenario) {
+  for (uint32_t i = 0; i < scenario->workload_count; i++)
+    if (scenario->workloads[i].workload->keeps_sessions) return true;
+  return false;
+}
+
 static bool has_origin(const struct scenario *scenario) {
   for (uint32_t i = 0; i < scenario->workload_count; i++)
     if (scenario->workloads[i].workload->origin) return true;
@@ -486,5 +502,7 @@ const char *measure_missing(const char *name, const struct scenario *scenario) {
   if ((row->needs & NEEDS_SHARDS) && !has_shards(scenario)) return "no service has shards";
   if ((row->needs & NEEDS_ORIGIN) && !has_origin(scenario))
     return "no workload reads one service through another (cache-aside does)";
+  if ((row->needs & NEEDS_SESSIONS) && !has_sessions(scenario))
+    return "no workload keeps sessions and a cache (session-store does)";
   return NULL;
 }

@@ -109,6 +109,8 @@ struct workload {
   const char *service; /* name of the service it needs */
   const struct statement *statements;
   uint32_t statement_count;
+  bool keeps_sessions;   /* and cache entries, which a server may throw away before their time: asks
+                            for them by READ_KEY and CACHE_READ */
   size_t payload_offset; /* of the longest payload's size (uint64_t) in config; SIZE_MAX: none */
 
   /* Fills client classes for the members of the service; at most `max`. Depends on env->config and
