@@ -16,13 +16,17 @@
 #include "engine/recorder_internal.h"
 #include "gameday/provider.h"
 
-#define EVENTS_QUEUED_MAX 4096
+#define EVENTS_QUEUED 4096u
+/* A client tells of its new identity when a write of it has become unknown, and all clients do at
+ * the same moment when their server dies. */
+#define EVENTS_QUEUED_MAX (1u << 17)
 #define SAMPLES_QUEUED_MAX (1u << 16)
 #define ROWS_BUFFERED 4096
 
 static int queue_init(struct record_queue *queue, size_t element_size, uint32_t capacity,
-                      struct error *err) {
-  *queue = (struct record_queue){.element_size = element_size, .capacity = capacity};
+                      uint32_t most, struct error *err) {
+  *queue = (struct record_queue){
+      .element_size = element_size, .capacity = capacity, .taken_capacity = capacity, .most = most};
   queue->filling = calloc(capacity, element_size);
   queue->taken = calloc(capacity, element_size);
   if (!queue->filling || !queue->taken)
@@ -30,9 +34,20 @@ static int queue_init(struct record_queue *queue, size_t element_size, uint32_t 
   return 0;
 }
 
+/* False: as long as it may be, or no memory. */
+static bool queue_grow(struct record_queue *queue) {
+  if (queue->capacity >= queue->most) return false;
+  uint32_t capacity = queue->capacity * 2 < queue->most ? queue->capacity * 2 : queue->most;
+  unsigned char *larger = realloc(queue->filling, (size_t)capacity * queue->element_size);
+  if (!larger) return false;
+  queue->filling = larger;
+  queue->capacity = capacity;
+  return true;
+}
+
 /* Under the mutex. False: full. */
 static bool queue_push(struct record_queue *queue, const void *element) {
-  if (queue->count == queue->capacity) return false;
+  if (queue->count == queue->capacity && !queue_grow(queue)) return false;
   memcpy(queue->filling + (size_t)queue->count * queue->element_size, element, queue->element_size);
   queue->count++;
   return true;
@@ -86,9 +101,11 @@ static int make_buffers(struct recorder *recorder, uint32_t producers, uint32_t 
     if (status == 0) recorder->producers++;
   }
   if (status == 0)
-    status = queue_init(&recorder->event_queue, sizeof(struct event), EVENTS_QUEUED_MAX, err);
+    status = queue_init(&recorder->event_queue, sizeof(struct event), EVENTS_QUEUED,
+                        EVENTS_QUEUED_MAX, err);
   if (status == 0)
-    status = queue_init(&recorder->sample_queue, sizeof(struct sample), SAMPLES_QUEUED_MAX, err);
+    status = queue_init(&recorder->sample_queue, sizeof(struct sample), SAMPLES_QUEUED_MAX,
+                        SAMPLES_QUEUED_MAX, err);
   return status;
 }
 

@@ -20,11 +20,13 @@ struct record_stream {
   bool failed;
 };
 
-/* A bounded queue under the recorder's mutex; the writer swaps the two halves. */
+/* A bounded queue under the recorder's mutex; the writer swaps the two halves. Each grows by itself
+ * when it is full, up to `most` elements. */
 struct record_queue {
   unsigned char *filling, *taken;
   size_t element_size;
-  uint32_t capacity, count;
+  uint32_t capacity, taken_capacity, most;
+  uint32_t count;
 };
 
 struct recorder {

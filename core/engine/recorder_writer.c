@@ -179,8 +179,11 @@ static void write_operations(struct recorder *recorder, uint64_t cut_ns) {
 /* Takes what is queued; the elements stay in queue->taken until the next call. */
 static uint32_t swap_queue(struct record_queue *queue) {
   unsigned char *filled = queue->filling;
+  uint32_t capacity = queue->capacity;
   queue->filling = queue->taken;
+  queue->capacity = queue->taken_capacity;
   queue->taken = filled;
+  queue->taken_capacity = capacity;
   uint32_t count = queue->count;
   queue->count = 0;
   return count;

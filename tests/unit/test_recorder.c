@@ -174,6 +174,22 @@ static void test_a_full_queue_is_counted(void **state) {
   place_end(&place);
 }
 
+/* Every client of a run tells of a new identity at the moment at which their server dies. */
+static void test_events_of_many_clients_at_once_fit(void **state) {
+  struct error err = ERROR_INIT;
+  struct place place;
+  struct recorder_totals totals;
+  (void)state;
+  place_begin(&place, 1, 16);
+  struct sink *sink = recorder_sink(place.recorder);
+  const struct event event = {.kind = EVENT_IDENTITY, .fault = FAULT_NONE, .host = HOST_NONE};
+  for (int i = 0; i < 100000; i++) sink->event(sink, &event);
+  must(recorder_finish(place.recorder, &totals, &err), &err);
+  assert_int_equal(totals.events, 100000);
+  assert_int_equal(totals.dropped, 0);
+  place_end(&place);
+}
+
 /* --- events ---------------------------------------------------------------------------------- */
 
 static void test_events_are_json_whatever_a_server_says(void **state) {
@@ -407,6 +423,7 @@ int main(void) {
       cmocka_unit_test(test_workers_are_merged_in_the_order_of_completion),
       cmocka_unit_test(test_a_full_ring_is_counted),
       cmocka_unit_test(test_a_full_queue_is_counted),
+      cmocka_unit_test(test_events_of_many_clients_at_once_fit),
       cmocka_unit_test(test_events_are_json_whatever_a_server_says),
       cmocka_unit_test(test_a_time_of_zero_is_stamped),
       cmocka_unit_test(test_rows_of_a_second_workload_are_added),
