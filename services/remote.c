@@ -10,8 +10,6 @@
 
 #include "base/cleanup.h"
 
-#include "base/cleanup.h"
-
 #define RESTART_TIMEOUT_NS (60 * NS_PER_S)
 #define RESTART_POLL_MS 20
 

@@ -7,7 +7,6 @@
 #include "scenario/sections.h"
 #include "scenario/suggest.h"
 
-/* operation.workload is one byte. */
 #define TIMELINE_MAX 1000
 
 static int out_of_memory(struct error *err) {

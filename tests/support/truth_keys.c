@@ -179,7 +179,8 @@ static void compare_memory_recovery(struct keys *keys) {
   for (uint64_t s = fault->healed_ns / NS_PER_S; (s + 1) * NS_PER_S <= end_ns; s++) {
     const struct second *second = &keys->seconds[s];
     double wanted = 0.9 * before * second->lookups, has = second->hits;
-    if (second->refused == 0 && fabs(has - wanted) <= 2) return;
+    bool judged = second->lookups + 2 >= LOOKUPS_MIN;
+    if (second->refused == 0 && judged && fabs(has - wanted) <= 2) return;
     if (second->refused > 0 || (second->lookups >= LOOKUPS_MIN && has < wanted))
       last_ns = (s + 1) * NS_PER_S;
   }
