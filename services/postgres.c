@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "gameday/drivers.h"
+#include "services/certificates.h"
 
 static const char *const topology_choices[] = {"patroni", "streaming", "single", NULL};
 
@@ -274,7 +275,7 @@ static int start(struct service_instance *service, struct error *err) {
                          service->cluster->run_directory);
   if (status == 0) status = secrets_make(&postgres_secret_table, &state->secrets, err);
   if (status == 0)
-    status = postgres_tls_make(tls_path, service->members, service->member_count, err);
+    status = certificates_make(tls_path, service->members, service->member_count, err);
   if (status == 0)
     status = secrets_save(&postgres_secret_table, &state->secrets, secrets_path, err);
   if (status < 0) return status;

@@ -101,13 +101,6 @@ int postgres_write_pgpass(const struct postgres_plan *plan, struct buf *ret, str
 bool postgres_parameter_reserved(const char *name, const struct postgres_config *config,
                                  const char **ret_why);
 
-/* --- postgres_tls.c --- */
-
-/* Makes a CA and a key and certificate for each of the members in `directory` (0700, made here):
- * ca.crt, NAME.crt, NAME.key. The CA's key is removed again: nobody can sign later. */
-int postgres_tls_make(const char *directory, const struct host *const *members, uint32_t count,
-                      struct error *err);
-
 /* --- postgres_secrets.c --- */
 /* Of `struct postgres_secrets`. */
 extern const struct secrets postgres_secret_table;

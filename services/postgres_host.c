@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "services/certificates.h"
 #include "services/postgres.h"
 
 /* Prints "key value" lines and makes the directories; $1 is "patroni" when a manager is
@@ -119,34 +120,12 @@ int postgres_put(struct service_instance *service, uint32_t member, const char *
                                               content->data, content->length, mode, owner, err);
 }
 
-/* Moves one file of the run's secrets to a host; a key does not stay behind. */
-static int put_secret(struct service_instance *service, uint32_t member, const char *name,
-                      const char *to, mode_t mode, struct error *err) {
-  char path[PATH_MAX];
-  CLEANUP(buf_release) struct buf content;
-  buf_init(&content);
-  int status = path_format(path, sizeof path, err, "%s/secrets/tls/%s",
-                           service->cluster->run_directory, name);
-  if (status == 0) status = file_read(path, 1u << 20, &content, err);
-  if (status == 0) status = postgres_put(service, member, to, &content, mode, "postgres", err);
-  if (content.data) explicit_bzero(content.data, content.length);
-  if (status == 0 && strcmp(name, "ca.crt") != 0) unlink(path);
-  return status;
-}
-
 int postgres_put_certificates(struct service_instance *service, uint32_t member,
                               struct error *err) {
-  const char *name = service->members[member]->name;
-  char key[HOST_NAME_SIZE + 8], certificate[HOST_NAME_SIZE + 8];
-  snprintf(key, sizeof key, "%s.key", name);
-  snprintf(certificate, sizeof certificate, "%s.crt", name);
-  int status =
-      put_secret(service, member, "ca.crt", POSTGRES_CONFIG_DIRECTORY "/tls/ca.crt", 0644, err);
-  if (status == 0)
-    status = put_secret(service, member, certificate, POSTGRES_CONFIG_DIRECTORY "/tls/server.crt",
-                        0644, err);
-  if (status == 0)
-    status =
-        put_secret(service, member, key, POSTGRES_CONFIG_DIRECTORY "/tls/server.key", 0600, err);
-  return status;
+  char directory[PATH_MAX];
+  int status = path_format(directory, sizeof directory, err, "%s/secrets/tls",
+                           service->cluster->run_directory);
+  return status < 0 ? status
+                    : certificates_put(service, member, directory, POSTGRES_CONFIG_DIRECTORY "/tls",
+                                       "postgres", err);
 }

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "services/certificates.h"
 #include "services/postgres.h"
 #include "services/postgres_settings.h"
 
@@ -269,7 +270,7 @@ static void test_certificates_name_the_host_and_its_address(void **state) {
   struct error err = ERROR_INIT;
   struct stat info;
   assert_non_null(mkdtemp(directory));
-  assert_ok(postgres_tls_make(directory, members, 2, &err), &err);
+  assert_ok(certificates_make(directory, members, 2, &err), &err);
   verify(directory, "pg1", "-verify_hostname", "pg1");
   verify(directory, "pg1", "-verify_ip", "10.0.0.11");
   verify(directory, "pg2", "-verify_hostname", "localhost");
@@ -290,7 +291,7 @@ static void test_openssl_is_missing(void **state) {
   assert_non_null(path);
   assert_non_null(mkdtemp(directory));
   setenv("PATH", directory, 1);
-  int status = postgres_tls_make(directory, members, 2, &err);
+  int status = certificates_make(directory, members, 2, &err);
   setenv("PATH", path, 1);
   assert_int_equal(status, STATUS_ENVIRONMENT);
   assert_non_null(strstr(err.message, "openssl is missing (Debian: apt-get install openssl)"));

@@ -1,17 +1,21 @@
-/* Certificates of one run: a CA nobody else trusts, and a server certificate a host, made by the
- * `openssl` program. Keys are files in a private directory, never arguments. */
+/* Certificates of one run, made by the `openssl` program. Keys are files in private directories,
+ * never arguments. */
+#include "services/certificates.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/file.h"
-#include "services/postgres.h"
 
 /* Clusters that are kept live for days; a year is long enough for any. */
 #define CERTIFICATE_DAYS "365"
 #define CONFIG_NAME "openssl.cnf"
+#define FILE_MAX (1u << 20)
 
 static int run_openssl(const char *directory, const char *const argv[], struct error *err) {
   const struct process_spec spec = {.argv = argv, .directory = directory};
@@ -63,7 +67,7 @@ static int make_certificate(const char *directory, const char *name, uint32_t se
   return run_openssl(directory, argv, err);
 }
 
-int postgres_tls_make(const char *directory, const struct host *const *members, uint32_t count,
+int certificates_make(const char *directory, const struct host *const *members, uint32_t count,
                       struct error *err) {
   static const char *const ca_argv[] = {"openssl",
                                         "req",
@@ -98,5 +102,39 @@ int postgres_tls_make(const char *directory, const struct host *const *members, 
   static const char *const done_with[] = {"ca.key", CONFIG_NAME};
   for (size_t i = 0; i < sizeof done_with / sizeof done_with[0]; i++)
     if (path_format(path, sizeof path, NULL, "%s/%s", directory, done_with[i]) == 0) unlink(path);
+  return status;
+}
+
+/* Moves one file to a host; what is the host's own does not stay behind. */
+static int put_file(struct service_instance *service, uint32_t member, const char *from,
+                    const char *to, mode_t mode, const char *owner, struct error *err) {
+  CLEANUP(buf_release) struct buf content;
+  buf_init(&content);
+  int status = file_read(from, FILE_MAX, &content, err);
+  if (status == 0)
+    status = service->cluster->provider->file_put(service->cluster, service->members[member], to,
+                                                  content.data, content.length, mode, owner, err);
+  if (content.length > 0) explicit_bzero(content.data, content.length);
+  return status;
+}
+
+int certificates_put(struct service_instance *service, uint32_t member, const char *directory,
+                     const char *to, const char *owner, struct error *err) {
+  const char *name = service->members[member]->name;
+  const struct {
+    const char *from, *suffix, *to;
+    mode_t mode;
+  } files[] = {{"ca", "crt", "ca.crt", 0644},
+               {name, "crt", "server.crt", 0644},
+               {name, "key", "server.key", 0600}};
+  int status = 0;
+  for (size_t i = 0; status == 0 && i < sizeof files / sizeof files[0]; i++) {
+    char here[PATH_MAX], there[PATH_MAX];
+    status =
+        path_format(here, sizeof here, err, "%s/%s.%s", directory, files[i].from, files[i].suffix);
+    if (status == 0) status = path_format(there, sizeof there, err, "%s/%s", to, files[i].to);
+    if (status == 0) status = put_file(service, member, here, there, files[i].mode, owner, err);
+    if (status == 0 && i > 0) unlink(here);
+  }
   return status;
 }
