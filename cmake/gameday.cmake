@@ -75,6 +75,7 @@ gd_require(yaml-0.1 0.2)
 gd_require(libcurl 7.88)
 gd_require(jansson 2.14)
 gd_require(hiredis 0.14)
+gd_require(openssl 3.0)
 
 # What is not a layer but seen by all above base: the plug-in interface.
 set(gd_interface_root "${PROJECT_SOURCE_DIR}/include")

@@ -5,10 +5,12 @@
 #define GAMEDAY_SERVICES_REDIS_H
 
 #include <hiredis/hiredis.h>
+#include <limits.h>
 #include <pthread.h>
 
 #include "base/cleanup.h"
 #include "gameday/service.h"
+#include "plugin/redis_talk.h"
 #include "services/members.h"
 #include "services/redis_info.h"
 #include "services/redis_parameters.h"
@@ -25,6 +27,7 @@
 #define REDIS_ACL REDIS_CONFIG_DIRECTORY "/users.acl"
 #define REDIS_SENTINEL_CONFIG REDIS_CONFIG_DIRECTORY "/sentinel.conf"
 #define REDIS_SENTINEL_ACL REDIS_CONFIG_DIRECTORY "/sentinel-users.acl"
+#define REDIS_TLS_DIRECTORY REDIS_CONFIG_DIRECTORY "/tls"
 #define REDIS_DATA HOST_DATA_DIRECTORY "/redis"
 #define REDIS_CLIENT_USER "gameday"
 #define REDIS_REPLICATION_USER "gameday-replica"
@@ -48,6 +51,8 @@ struct redis_watcher;
 
 struct redis_state {
   struct redis_secrets secrets;
+  char ca_file[PATH_MAX];                                /* "" without TLS */
+  struct tls_trust *trust;                               /* NULL without TLS */
   struct redis_host hosts[REDIS_HOSTS_MAX];              /* by member */
   struct endpoint endpoints[REDIS_INSTANCES_MAX];        /* the data servers, by member */
   struct endpoint sentinels[REDIS_SENTINELS_MAX];        /* by member, from the first */
@@ -113,9 +118,9 @@ int redis_on_monitor(struct service_instance *service, monitor_call *call, void 
 
 /* A connection as the observer's user. The caller's thread stands in the monitor's network. */
 struct redis_console {
-  redisContext *context; /* NULL: not connected */
-  const char *name;      /* of the host, borrowed */
-  uint64_t timeout_ns;   /* of each command */
+  struct redis_talk *talk; /* NULL: not connected */
+  const char *name;        /* of the host, borrowed */
+  uint64_t timeout_ns;     /* of each command */
 };
 void redis_console_close(struct redis_console *console); /* closed is fine */
 /* `port` is that of the server or of the Sentinel. STATUS_SERVER when refused, STATUS_TIMEOUT. */
@@ -150,6 +155,9 @@ int redis_prepare_member(struct service_instance *service, uint32_t member, void
                          struct error *err);
 /* redis_start.c: everything; returns when it is ready. */
 int redis_bring_up(struct service_instance *service, uint64_t deadline_ns, struct error *err);
+/* Where the certificates of the run are until they are on their hosts, and the CA's after that. */
+int redis_tls_directory(const struct service_instance *service, char ret[PATH_MAX],
+                        struct error *err);
 
 /* --- redis_ready.c --- */
 

@@ -41,7 +41,7 @@ static int introduce(struct service_instance *service, uint32_t member, struct m
                      struct error *err) {
   const struct redis_config *config = redis_config(service);
   char text[96];
-  CLEANUP(redis_console_close) struct redis_console link = {.context = NULL};
+  CLEANUP(redis_console_close) struct redis_console link = {.talk = NULL};
   CLEANUP(cleanup_reply) redisReply *id = NULL;
   int status = redis_console_open(service, member, REDIS_PORT, COMMAND_TIMEOUT_NS, &link, err);
   if (status == 0) status = redis_console_say(&link, "CLUSTER MYID", &id, err);
@@ -114,7 +114,7 @@ static bool node_is_right(struct service_instance *service, uint32_t member, cha
   struct redis_cluster_info info = {.ok = false};
   struct redis_node nodes[2 * REDIS_INSTANCES_MAX];
   struct error err = ERROR_INIT;
-  CLEANUP(redis_console_close) struct redis_console link = {.context = NULL};
+  CLEANUP(redis_console_close) struct redis_console link = {.talk = NULL};
   CLEANUP(cleanup_reply) redisReply *state = NULL;
   CLEANUP(cleanup_reply) redisReply *list = NULL;
   if (redis_console_open(service, member, REDIS_PORT, COMMAND_TIMEOUT_NS, &link, &err) < 0 ||

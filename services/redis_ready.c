@@ -116,7 +116,7 @@ static bool sentinel_knows(struct service_instance *service, struct redis_consol
 
 bool redis_sentinels_agree(struct service_instance *service, char *why, size_t size) {
   for (uint32_t i = 0; i < redis_sentinel_count(redis_config(service)); i++) {
-    CLEANUP(redis_console_close) struct redis_console link = {.context = NULL};
+    CLEANUP(redis_console_close) struct redis_console link = {.talk = NULL};
     struct error err = ERROR_INIT;
     if (redis_console_open(service, i, REDIS_SENTINEL_PORT, ATTEMPT_NS, &link, &err) < 0) {
       snprintf(why, size, "the Sentinel on %.*s", (int)size - 20, err.message);

@@ -1,8 +1,6 @@
 /* Blocking talk to servers and Sentinels from the monitor host's network, as the observer's user.
  * Callers may stand in any network: a helper thread enters the right one. */
-#include <errno.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "services/redis.h"
 
@@ -21,39 +19,28 @@ void cleanup_reply(redisReply **reply) {
 }
 
 void redis_console_close(struct redis_console *console) {
-  if (console->context) redisFree(console->context);
-  console->context = NULL;
+  redis_talk_close(console->talk);
+  console->talk = NULL;
 }
 
-static struct timeval timeval_of(uint64_t ns) {
-  return (struct timeval){.tv_sec = (time_t)(ns / NS_PER_S),
-                          .tv_usec = (suseconds_t)(ns % NS_PER_S / NS_PER_US)};
-}
-
-/* What hiredis found wrong with the connection, which is of no more use. */
-static int console_error(struct redis_console *console, struct error *err) {
-  const redisContext *context = console->context;
-  bool late = context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == ETIMEDOUT);
-#ifdef REDIS_ERR_TIMEOUT /* hiredis 1.0 */
-  late = late || context->err == REDIS_ERR_TIMEOUT;
-#endif
-  int status = late ? error_set(err, STATUS_TIMEOUT, "%s: no answer in time", console->name)
-                    : error_set(err, STATUS_SERVER, "%s: %s", console->name, context->errstr);
-  redis_console_close(console);
-  return status;
+/* Nobody ends these before their time. */
+static struct patience patience_of(const struct redis_console *console) {
+  static const struct access steady = {.driver = NULL};
+  return patience_for(&steady, console->timeout_ns);
 }
 
 int redis_console_ask(struct redis_console *console, uint32_t count, const char *const words[],
                       redisReply **ret, struct error *err) {
-  /* hiredis takes pointers that are not const, and does not write. */
-  union {
-    const char *const *given;
-    const char **wanted;
-  } argv = {.given = words};
-  if (!console->context) return error_set(err, STATUS_SERVER, "%s: not connected", console->name);
-  CLEANUP(cleanup_reply)
-  redisReply *reply = redisCommandArgv(console->context, (int)count, argv.wanted, NULL);
-  if (!reply) return console_error(console, err);
+  if (!console->talk) return error_set(err, STATUS_SERVER, "%s: not connected", console->name);
+  const struct patience patience = patience_of(console);
+  CLEANUP(cleanup_reply) redisReply *reply = NULL;
+  int status = redis_talk_put(console->talk, words, count, err);
+  if (status == 0) status = redis_talk_take(console->talk, &patience, &reply, err);
+  if (status < 0) {
+    redis_console_close(console);
+    error_wrap(err, "%s", console->name);
+    return status;
+  }
   if (reply->type == REDIS_REPLY_ERROR)
     return error_set(err, STATUS_SERVER, "%s: %s: %s", console->name, words[0], reply->str);
   if (ret) {
@@ -76,14 +63,17 @@ int redis_console_say(struct redis_console *console, const char *text, redisRepl
 
 int redis_console_open(const struct service_instance *service, uint32_t member, uint16_t port,
                        uint64_t timeout_ns, struct redis_console *ret, struct error *err) {
-  const struct host *host = service->members[member];
-  struct redis_console console = {.name = host->name, .timeout_ns = timeout_ns};
-  console.context = redisConnectWithTimeout(host->address, port, timeval_of(timeout_ns));
-  if (!console.context) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
-  if (console.context->err) return console_error(&console, err);
-  redisSetTimeout(console.context, timeval_of(timeout_ns));
+  const struct endpoint endpoint = service_endpoint(service->members[member], port);
+  struct redis_console console = {.name = endpoint.name, .timeout_ns = timeout_ns};
+  const struct patience patience = patience_of(&console);
+  int status =
+      redis_talk_open(&endpoint, redis_state(service)->trust, &patience, &console.talk, err);
+  if (status < 0) {
+    error_wrap(err, "%s", console.name);
+    return status;
+  }
   const char *const words[] = {"AUTH", REDIS_OBSERVER_USER, redis_state(service)->secrets.observer};
-  int status = redis_console_ask(&console, 3, words, NULL, err);
+  status = redis_console_ask(&console, 3, words, NULL, err);
   if (status < 0) {
     redis_console_close(&console);
     return status;
@@ -94,7 +84,7 @@ int redis_console_open(const struct service_instance *service, uint32_t member, 
 
 int redis_ask_once(const struct service_instance *service, uint32_t member, uint16_t port,
                    const char *text, uint64_t timeout_ns, redisReply **ret, struct error *err) {
-  CLEANUP(redis_console_close) struct redis_console console = {.context = NULL};
+  CLEANUP(redis_console_close) struct redis_console console = {.talk = NULL};
   int status = redis_console_open(service, member, port, timeout_ns, &console, err);
   if (status == 0) status = redis_console_say(&console, text, ret, err);
   return status;

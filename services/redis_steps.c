@@ -125,7 +125,7 @@ static int wait_switched(struct redis_console *sentinel, const struct host *old,
  * waits until that is known. */
 static int switch_by_sentinel(struct service_instance *service, uint32_t old, uint32_t wanted,
                               struct error *err) {
-  CLEANUP(redis_console_close) struct redis_console sentinel = {.context = NULL};
+  CLEANUP(redis_console_close) struct redis_console sentinel = {.talk = NULL};
   int status = open_any_sentinel(service, &sentinel, err);
   if (status == 0 && wanted != UINT32_MAX) {
     status = set_priority(service, wanted, 1, err);

@@ -5,12 +5,13 @@
 #ifndef GAMEDAY_SERVICES_REDIS_WATCH_H
 #define GAMEDAY_SERVICES_REDIS_WATCH_H
 
-#include <hiredis/async.h>
-
+#include "plugin/redis_line.h"
 #include "services/redis.h"
 #include "services/redis_redundancy.h"
 
 /* --- redis_tap.c: a connection that is made again whenever it is lost --- */
+
+#define REDIS_TAP_QUESTIONS 8u
 
 struct redis_tap;
 /* What is done with an answer; const, and outlives the connection. */
@@ -29,9 +30,12 @@ struct redis_tap {
   void (*silent)(struct redis_tap *tap, const char *why);
   void *owner;
   /* its own */
-  redisAsyncContext *context; /* NULL: none */
-  bool connected, ready;
-  uint32_t awaited;     /* answers that are still to come */
+  struct redis_line line;
+  struct watch watch;             /* fd -1: no connection */
+  bool connected, secured, ready; /* TCP; TLS, where there is any; AUTH */
+  uint32_t awaited;               /* answers that are still to come, to: */
+  const struct redis_question *questions[REDIS_TAP_QUESTIONS];
+  const struct redis_question *subscription; /* what comes unasked; NULL: nothing does */
   uint64_t patience_ns; /* until then a host that took the connection may leave it unanswered */
   struct timer deadline, retry;
 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "workload/patience.h"
+#include "plugin/patience.h"
 #include "workload/pg_client.h"
 
 #define COLUMNS_MAX 64u

@@ -33,6 +33,7 @@ static uint64_t link_tick(struct redis_link *link, uint64_t now_ns) {
     case LINK_CLOSED: return TIME_NEVER;
     case LINK_RESOLVING:
     case LINK_CONNECTING:
+    case LINK_SECURING:
     case LINK_SETUP:
       due_ns = link->deadline_ns;
       if (due_ns > now_ns) return due_ns;
@@ -87,6 +88,17 @@ uint32_t redis_find_endpoint(const struct access *access, const char *host, size
   return REDIS_NO_ENDPOINT;
 }
 
+int redis_trust(const struct access *access, const struct tls_trust **ret_trust,
+                struct error *err) {
+  const struct redis_access *redis = access->context;
+  const struct tls_trust *trust = redis ? redis->trust : NULL;
+  if (access->ca_file && !trust) {
+    return error_set(err, STATUS_INTERNAL, "TLS is asked for, and no authority to trust was read");
+  }
+  *ret_trust = trust;
+  return 0;
+}
+
 static int check_spec(const struct session_spec *spec, struct error *err) {
   if (spec->statement_count > REDIS_STATEMENTS_MAX) {
     return error_set(err, STATUS_INTERNAL, "%u statements are more than a session prepares (%u)",
@@ -97,10 +109,8 @@ static int check_spec(const struct session_spec *spec, struct error *err) {
     return error_set(err, STATUS_USAGE, "a pipeline depth of %u is not within 1 to %u",
                      (unsigned)depth, REDIS_PIPELINE_MAX);
   }
-  if (!spec->access->ca_file) return 0;
-  return error_set(err, STATUS_ENVIRONMENT,
-                   "TLS to Redis is not there: hiredis %d.%d.%d is used without it", HIREDIS_MAJOR,
-                   HIREDIS_MINOR, HIREDIS_PATCH);
+  const struct tls_trust *trust = NULL; /* links find it by themselves */
+  return redis_trust(spec->access, &trust, err);
 }
 
 static enum redis_mode mode_of(const struct session_spec *spec, const struct redis_access *redis) {
@@ -135,8 +145,7 @@ static int init_links(struct redis_session *session, struct error *err) {
         redis_link_init(&session->links[i], session, &redis_server_events, session->base.loop,
                         &session->cork, spec->options->pipeline_depth, err);
     if (status < 0) return status;
-    redis_link_use(&session->links[i], session->redis ? session->redis->transport : NULL,
-                   spec->from_host);
+    redis_link_use(&session->links[i], session->redis, spec->from_host);
   }
   return 0;
 }

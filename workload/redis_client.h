@@ -1,8 +1,8 @@
 /* The parts of the Redis driver (driver_redis) among themselves; redis_client.c is the way in.
  *
- * Connecting. An attempt is the name's resolution (where access->resolve), TCP, then one round
- * trip: AUTH and `INFO replication` in one pipeline, which says the role and the history. The
- * modes:
+ * Connecting. An attempt is the name's resolution (where access->resolve), TCP, TLS (where
+ * redis_access.trust), then one round trip: AUTH and `INFO replication` in one pipeline, which says
+ * the role and the history. The modes:
  *
  * ONE, every route that is not to a primary behind Sentinel or in a cluster: one endpoint after the
  * other, as the other drivers do. ROUTE_PRIMARY refuses a replica, ROUTE_REPLICA without a host
@@ -107,6 +107,9 @@ void redis_wake_at(struct redis_session *session, uint64_t at_ns);
 /* The index of the endpoint with this address or name, and port; REDIS_NO_ENDPOINT. */
 uint32_t redis_find_endpoint(const struct access *access, const char *host, size_t length,
                              uint16_t port);
+/* Whom connections trust; NULL: they are no TLS. STATUS_INTERNAL when the access names a CA, but
+ * its redis_access has none: nothing is to be said in the clear then. */
+int redis_trust(const struct access *access, const struct tls_trust **ret_trust, struct error *err);
 /* Formats the request into `link`, which is open, and adds its flight. The caller flushes. False:
  * out of memory. */
 bool redis_send_on(struct redis_session *session, struct redis_link *link, struct request *request,

@@ -1,22 +1,19 @@
-/* The blocking helpers of driver_redis, for preparing and for the final read: connections of
- * hiredis' own. */
-#include <errno.h>
-#include <poll.h>
+/* The blocking helpers of driver_redis, for preparing and for the final read. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "workload/patience.h"
+#include "plugin/patience.h"
+#include "plugin/redis_talk.h"
 #include "workload/redis_client.h"
 
 #define WORDS_MAX 64u
 #define TEXT_MAX 4096u
 #define SCAN_COUNT "1000" /* keys a call: some 100 us of the server's time */
 
-static void cleanup_context(redisContext **context) {
-  if (*context) redisFree(*context);
+static void cleanup_talk(struct redis_talk **talk) {
+  redis_talk_close(*talk);
 }
 static void cleanup_reply(redisReply **reply) {
   if (*reply) freeReplyObject(*reply);
@@ -24,49 +21,13 @@ static void cleanup_reply(redisReply **reply) {
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-static int context_error(const redisContext *context, struct error *err) {
-  return error_set(err, STATUS_SERVER, "%s", context->err ? context->errstr : "no answer");
-}
-
-/* Puts a command into the context's buffer; take_reply() sends what is there. */
-static int put_words(redisContext *context, const char *const words[], uint32_t count,
-                     struct error *err) {
-  size_t length = redis_command_words(words, count, NULL);
-  CLEANUP_FREE char *bytes = malloc(length);
-  if (!bytes) return error_set(err, STATUS_MEMORY, "out of memory for a command");
-  redis_command_words(words, count, bytes);
-  if (redisAppendFormattedCommand(context, bytes, length) == REDIS_OK) return 0;
-  return error_set(err, STATUS_MEMORY, "out of memory for a command");
-}
-
-static int take_reply(redisContext *context, const struct patience *patience,
-                      redisReply **ret_reply, struct error *err) {
-  for (int done = 0; !done;) {
-    if (redisBufferWrite(context, &done) != REDIS_OK) return context_error(context, err);
-    if (done) break;
-    int status = patience_wait_socket(patience, context->fd, POLLOUT, err);
-    if (status < 0) return status;
-  }
-  for (;;) {
-    void *reply = NULL;
-    if (redisGetReplyFromReader(context, &reply) != REDIS_OK) return context_error(context, err);
-    if (reply) {
-      *ret_reply = reply;
-      return 0;
-    }
-    int status = patience_wait_socket(patience, context->fd, POLLIN, err);
-    if (status < 0) return status;
-    if (redisBufferRead(context) != REDIS_OK) return context_error(context, err);
-  }
-}
-
 /* Runs one command; an error reply is a failure. */
-static int run_words(redisContext *context, const struct patience *patience,
+static int run_words(struct redis_talk *talk, const struct patience *patience,
                      const char *const words[], uint32_t count, redisReply **ret_reply,
                      struct error *err) {
   CLEANUP(cleanup_reply) redisReply *reply = NULL;
-  int status = put_words(context, words, count, err);
-  if (status == 0) status = take_reply(context, patience, &reply, err);
+  int status = redis_talk_put(talk, words, count, err);
+  if (status == 0) status = redis_talk_take(talk, patience, &reply, err);
   if (status == 0) status = redis_reply_check(reply, words[0], err);
   if (status < 0) return status;
   if (ret_reply) {
@@ -88,50 +49,40 @@ static bool is_cluster(const struct access *access) {
   return redis && redis->topology == REDIS_CLUSTER;
 }
 
-static int introduce(redisContext *context, const struct patience *patience, struct error *err) {
+static int introduce(struct redis_talk *talk, const struct patience *patience, struct error *err) {
   const struct access *access = patience->access;
   int status = 0;
   if (access->password && access->user) {
     const char *const words[] = {"AUTH", access->user, access->password};
-    status = run_words(context, patience, words, 3, NULL, err);
+    status = run_words(talk, patience, words, 3, NULL, err);
   } else if (access->password) {
     const char *const words[] = {"AUTH", access->password};
-    status = run_words(context, patience, words, 2, NULL, err);
+    status = run_words(talk, patience, words, 2, NULL, err);
   }
   if (status == 0 && is_cluster(access)) {
-    status = run_words(context, patience, (const char *[]){"READONLY"}, 1, NULL, err);
+    status = run_words(talk, patience, (const char *[]){"READONLY"}, 1, NULL, err);
   }
   return status;
 }
 
 static int connect_one(const struct endpoint *endpoint, const struct patience *patience,
-                       redisContext **ret_context, struct error *err) {
-  if (patience->access->ca_file) {
-    return error_set(err, STATUS_ENVIRONMENT, "TLS to Redis is not there");
-  }
-  CLEANUP(cleanup_context)
-  redisContext *context = redisConnectNonBlock(endpoint->address, endpoint->port);
-  if (!context) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
-  if (context->err) return context_error(context, err);
-  int status = patience_wait_socket(patience, context->fd, POLLOUT, err);
+                       struct redis_talk **ret_talk, struct error *err) {
+  const struct tls_trust *trust = NULL;
+  CLEANUP(cleanup_talk) struct redis_talk *talk = NULL;
+  int status = redis_trust(patience->access, &trust, err);
+  if (status == 0) status = redis_talk_open(endpoint, trust, patience, &talk, err);
+  if (status == 0) status = introduce(talk, patience, err);
   if (status < 0) return status;
-  int errnum = 0;
-  socklen_t size = sizeof errnum;
-  if (getsockopt(context->fd, SOL_SOCKET, SO_ERROR, &errnum, &size) < 0) errnum = errno;
-  if (errnum != 0) return error_set_errno(err, errnum, "cannot connect");
-  status = introduce(context, patience, err);
-  if (status < 0) return status;
-  *ret_context = context;
-  context = NULL;
+  *ret_talk = talk;
+  talk = NULL;
   return 0;
 }
 
-static int ask_primary(redisContext *context, const struct patience *patience, bool *ret_primary,
+static int ask_primary(struct redis_talk *talk, const struct patience *patience, bool *ret_primary,
                        struct error *err) {
   CLEANUP(cleanup_reply) redisReply *reply = NULL;
   struct redis_identity identity = {.replica = true};
-  int status =
-      run_words(context, patience, (const char *[]){"INFO", "replication"}, 2, &reply, err);
+  int status = run_words(talk, patience, (const char *[]){"INFO", "replication"}, 2, &reply, err);
   if (status == 0) status = redis_identity_read(NULL, reply, &identity, err);
   if (status == 0) *ret_primary = !identity.replica;
   return status;
@@ -156,22 +107,22 @@ static int split_words(char *text, const char *ret_words[], uint32_t *ret_count,
 }
 
 /* Calls `found` with the keys of each step of a SCAN. */
-typedef int scan_step(redisContext *context, const struct patience *patience,
+typedef int scan_step(struct redis_talk *talk, const struct patience *patience,
                       const redisReply *keys, void *data, struct error *err);
-static int scan(redisContext *context, const struct patience *patience, const char *pattern,
+static int scan(struct redis_talk *talk, const struct patience *patience, const char *pattern,
                 scan_step *found, void *data, struct error *err) {
   char cursor[24] = "0";
   do {
     CLEANUP(cleanup_reply) redisReply *reply = NULL;
     const char *const words[] = {"SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT};
-    int status = run_words(context, patience, words, 6, &reply, err);
+    int status = run_words(talk, patience, words, 6, &reply, err);
     if (status < 0) return status;
     bool sound = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
                  reply->element[0]->str && reply->element[1]->type == REDIS_REPLY_ARRAY;
     if (!sound) return error_set(err, STATUS_SERVER, "SCAN: an answer that is not understood");
     snprintf(cursor, sizeof cursor, "%s", reply->element[0]->str);
     if (reply->element[1]->elements == 0) continue;
-    status = found(context, patience, reply->element[1], data, err);
+    status = found(talk, patience, reply->element[1], data, err);
     if (status != 0) return status;
   } while (strcmp(cursor, "0") != 0);
   return 0;
@@ -179,30 +130,30 @@ static int scan(redisContext *context, const struct patience *patience, const ch
 
 /* One command for each key, all in one go: in a cluster one command may not have keys of several
  * slots. */
-static int put_each(redisContext *context, const char *command, const redisReply *keys,
+static int put_each(struct redis_talk *talk, const char *command, const redisReply *keys,
                     struct error *err) {
   for (size_t i = 0; i < (size_t)keys->elements; i++) {
     const char *const words[] = {command, keys->element[i]->str};
     if (!words[1]) return error_set(err, STATUS_SERVER, "SCAN: a key that is no text");
-    int status = put_words(context, words, 2, err);
+    int status = redis_talk_put(talk, words, 2, err);
     if (status < 0) return status;
   }
   return 0;
 }
 
-static int unlink_found(redisContext *context, const struct patience *patience,
+static int unlink_found(struct redis_talk *talk, const struct patience *patience,
                         const redisReply *keys, void *data, struct error *err) {
   (void)data;
-  int status = put_each(context, "UNLINK", keys, err);
+  int status = put_each(talk, "UNLINK", keys, err);
   for (size_t i = 0; status == 0 && i < (size_t)keys->elements; i++) {
     CLEANUP(cleanup_reply) redisReply *reply = NULL;
-    status = take_reply(context, patience, &reply, err);
+    status = redis_talk_take(talk, patience, &reply, err);
     if (status == 0) status = redis_reply_check(reply, "UNLINK", err);
   }
   return status;
 }
 
-static int run_text(redisContext *context, const struct patience *patience, const char *text,
+static int run_text(struct redis_talk *talk, const struct patience *patience, const char *text,
                     struct error *err) {
   char copy[TEXT_MAX];
   const char *words[WORDS_MAX];
@@ -213,9 +164,9 @@ static int run_text(redisContext *context, const struct patience *patience, cons
   if (status < 0) return status;
   size_t last = strlen(words[count - 1]);
   if (count == 2 && strcasecmp(words[0], "UNLINK") == 0 && words[1][last - 1] == '*') {
-    return scan(context, patience, words[1], unlink_found, NULL, err);
+    return scan(talk, patience, words[1], unlink_found, NULL, err);
   }
-  return run_words(context, patience, words, count, NULL, err);
+  return run_words(talk, patience, words, count, NULL, err);
 }
 
 /* --- execute --------------------------------------------------------------------------------- */
@@ -229,12 +180,12 @@ static int execute_on_primaries(const struct patience *patience, const char *tex
   for (uint32_t i = 0; i < access->endpoint_count; i++) {
     if (done[i]) continue;
     const struct patience attempt = patience_for_attempt(patience);
-    CLEANUP(cleanup_context) redisContext *context = NULL;
+    CLEANUP(cleanup_talk) struct redis_talk *talk = NULL;
     bool primary = false;
-    status = connect_one(&access->endpoints[i], &attempt, &context, err);
-    if (status == 0) status = ask_primary(context, &attempt, &primary, err);
+    status = connect_one(&access->endpoints[i], &attempt, &talk, err);
+    if (status == 0) status = ask_primary(talk, &attempt, &primary, err);
     if (status == 0 && !primary) status = error_set(err, STATUS_SERVER, "is a replica");
-    if (status == 0) status = run_text(context, patience, text, err);
+    if (status == 0) status = run_text(talk, patience, text, err);
     if (status < 0) {
       error_wrap(err, "%s", access->endpoints[i].name);
       if (status == STATUS_INTERRUPTED || status == STATUS_MEMORY) return status;
@@ -265,10 +216,10 @@ int redis_execute(const struct access *access, const struct endpoint *endpoint, 
   if (transport) return transport->execute(access, endpoint, text, timeout_ns, err);
   struct patience patience = patience_for(access, timeout_ns);
   if (!endpoint) return execute_everywhere(&patience, text, err);
-  CLEANUP(cleanup_context) redisContext *context = NULL;
-  int status = connect_one(endpoint, &patience, &context, err);
+  CLEANUP(cleanup_talk) struct redis_talk *talk = NULL;
+  int status = connect_one(endpoint, &patience, &talk, err);
   if (status < 0) return error_wrap(err, "cannot connect to %s", endpoint->name);
-  return run_text(context, &patience, text, err);
+  return run_text(talk, &patience, text, err);
 }
 
 /* --- read_rows ------------------------------------------------------------------------------- */
@@ -278,13 +229,13 @@ struct row_reader {
   void *data;
 };
 
-static int read_found(redisContext *context, const struct patience *patience,
+static int read_found(struct redis_talk *talk, const struct patience *patience,
                       const redisReply *keys, void *data, struct error *err) {
   const struct row_reader *reader = data;
-  int status = put_each(context, "GET", keys, err);
+  int status = put_each(talk, "GET", keys, err);
   for (size_t i = 0; status == 0 && i < (size_t)keys->elements; i++) {
     CLEANUP(cleanup_reply) redisReply *reply = NULL;
-    status = take_reply(context, patience, &reply, err);
+    status = redis_talk_take(talk, patience, &reply, err);
     if (status == 0) status = redis_reply_check(reply, "GET", err);
     if (status < 0) return status;
     if (reply->type == REDIS_REPLY_NIL) continue; /* gone since */
@@ -304,8 +255,8 @@ int redis_read_rows(const struct access *access, const struct endpoint *endpoint
   if (!endpoint) {
     return error_set(err, STATUS_INTERNAL, "keys of Redis are read from one host at a time");
   }
-  CLEANUP(cleanup_context) redisContext *context = NULL;
-  int status = connect_one(endpoint, &patience, &context, err);
+  CLEANUP(cleanup_talk) struct redis_talk *talk = NULL;
+  int status = connect_one(endpoint, &patience, &talk, err);
   if (status < 0) return error_wrap(err, "cannot connect to %s", endpoint->name);
-  return scan(context, &patience, text, read_found, &reader, err);
+  return scan(talk, &patience, text, read_found, &reader, err);
 }

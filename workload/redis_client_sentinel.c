@@ -268,7 +268,7 @@ int redis_sentinel_init(struct redis_session *session, struct error *err) {
     int status = redis_link_init(&session->sentinels[i], session, &sentinel_events,
                                  session->base.loop, &session->cork, 1, err);
     if (status < 0) return status;
-    redis_link_use(&session->sentinels[i], session->redis->transport, session->base.spec.from_host);
+    redis_link_use(&session->sentinels[i], session->redis, session->base.spec.from_host);
   }
   return 0;
 }

@@ -326,20 +326,3 @@ int64_t redis_command_wait(const struct redis_command *command,
   assert(command->wait_parameter <= arguments->number_count);
   return arguments->numbers[command->wait_parameter - 1];
 }
-
-size_t redis_command_words(const char *const words[], uint32_t count, char *out) {
-  char frame[FRAME_MAX + 2];
-  size_t length = (size_t)snprintf(frame, sizeof frame, "*%u\r\n", (unsigned)count);
-  if (out) memcpy(out, frame, length);
-  for (uint32_t i = 0; i < count; i++) {
-    size_t word = strlen(words[i]);
-    size_t added = (size_t)snprintf(frame, sizeof frame, "$%zu\r\n", word);
-    if (out) {
-      memcpy(out + length, frame, added);
-      memcpy(out + length + added, words[i], word);
-      memcpy(out + length + added + word, "\r\n", 2);
-    }
-    length += added + word + 2;
-  }
-  return length;
-}

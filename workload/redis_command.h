@@ -59,7 +59,4 @@ struct redis_shape redis_command_format(const struct redis_command *command,
 int64_t redis_command_wait(const struct redis_command *command,
                            const struct redis_arguments *arguments);
 
-/* "*2\r\n$3\r\nGET\r\n..." of `count` words into `out`, or only its length when `out` is NULL. */
-size_t redis_command_words(const char *const words[], uint32_t count, char *out);
-
 #endif

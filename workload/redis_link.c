@@ -1,17 +1,12 @@
 /* A connection of a Redis session: connecting, sending, receiving. */
 #include "workload/redis_link.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
-#include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "workload/redis_command.h"
+#include "plugin/redis_words.h"
 
 #define RECEIVE_SIZE (16u * 1024u)
 #define OUT_SIZE 1024u
@@ -92,6 +87,11 @@ static void set_interest(struct redis_link *link, unsigned interest) {
   }
 }
 
+/* Also takes LOOP_WRITE away, of the connect or of a send. */
+static void await_more(struct redis_link *link) {
+  set_interest(link, link->connection.send_wants | link->connection.receive_wants);
+}
+
 static void send_on_wire(struct redis_link *link) {
   size_t length = link->out_end - link->out_start;
   if (length == 0) return;
@@ -106,33 +106,28 @@ void redis_link_flush(struct redis_link *link) {
     send_on_wire(link);
     return;
   }
-  unsigned interest = LOOP_READ; /* also takes LOOP_WRITE away, of the connect or of a send */
   while (link->out_start < link->out_end && !link->broken) {
-    size_t length = link->out_end - link->out_start;
-    ssize_t sent = send(link->watch.fd, link->out + link->out_start, length, MSG_NOSIGNAL);
-    if (sent >= 0) {
-      link->sent += (uint64_t)sent;
-      link->out_start += (size_t)sent;
-      continue;
-    }
-    if (errno == EINTR) continue;
+    size_t sent = 0;
+    int status = tcp_send(&link->connection, link->out + link->out_start,
+                          link->out_end - link->out_start, &sent, NULL);
+    link->sent += sent;
+    link->out_start += sent;
     /* A broken connection is found by the next receive: the server may have said why. */
-    link->broken = errno != EAGAIN && errno != EWOULDBLOCK;
-    if (!link->broken) interest |= LOOP_WRITE;
-    break;
+    link->broken = status < 0;
+    if (sent == 0) break;
   }
   if (link->out_start == link->out_end) link->out_start = link->out_end = 0;
-  set_interest(link, interest);
+  await_more(link);
 }
 
 bool redis_link_ask(struct redis_link *link, redis_question *answered, const char *const words[],
                     uint32_t count) {
-  size_t length = redis_command_words(words, count, NULL);
+  size_t length = redis_words(words, count, NULL);
   struct redis_flight *flight = NULL;
   char *out = redis_link_reserve(link, length);
   if (out) flight = redis_link_add(link);
   if (!flight) return false;
-  redis_command_words(words, count, out);
+  redis_words(words, count, out);
   flight->answered = answered;
   flight->end = redis_link_commit(link, length) + length;
   return true;
@@ -245,73 +240,34 @@ static void received(struct redis_link *link, const char *bytes, size_t size) {
 
 static void receive(struct redis_link *link) {
   char bytes[RECEIVE_SIZE];
-  ssize_t size = recv(link->watch.fd, bytes, sizeof bytes, 0);
-  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-  if (size < 0) {
-    struct error err = ERROR_INIT;
-    error_set_errno(&err, errno, "the connection broke");
-    redis_link_lose(link, err.message);
-  } else if (size == 0) {
-    redis_link_lose(link, "the server closed the connection");
-  } else {
-    received(link, bytes, (size_t)size);
-  }
+  uint64_t epoch = link->epoch;
+  do {
+    struct error err; /* written when it fails, and large */
+    size_t size = 0;
+    if (tcp_receive(&link->connection, bytes, sizeof bytes, &size, &err) < 0) {
+      redis_link_lose(link, err.message);
+      return;
+    }
+    if (size > 0) received(link, bytes, size);
+  } while (link->epoch == epoch && tcp_pending(&link->connection));
+  if (link->epoch == epoch) await_more(link);
 }
 
 /* --- connecting ------------------------------------------------------------------------------ */
-
-static int make_socket(const char *address, uint16_t port, struct sockaddr_storage *ret_to,
-                       socklen_t *ret_size, struct error *err) {
-  memset(ret_to, 0, sizeof *ret_to);
-  struct sockaddr_in *four = (struct sockaddr_in *)(void *)ret_to;
-  struct sockaddr_in6 *six = (struct sockaddr_in6 *)(void *)ret_to;
-  if (inet_pton(AF_INET, address, &four->sin_addr) == 1) {
-    four->sin_family = AF_INET;
-    four->sin_port = htons(port);
-    *ret_size = sizeof *four;
-  } else if (inet_pton(AF_INET6, address, &six->sin6_addr) == 1) {
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons(port);
-    *ret_size = sizeof *six;
-  } else {
-    return error_set(err, STATUS_SERVER, "'%.60s' is no numeric address", address);
-  }
-  int fd = socket(ret_to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  return fd >= 0 ? fd : error_set_errno(err, errno, "cannot make a socket");
-}
-
-static void set_options(const struct redis_link *link, int fd) {
-  const int on = 1;
-  /* These cannot fail on a TCP socket, and without them it works as well. */
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  if (link->tcp_user_timeout_ns == 0) return;
-  uint64_t timeout_ms = (link->tcp_user_timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
-  unsigned value = timeout_ms > INT32_MAX ? INT32_MAX : (unsigned)timeout_ms;
-  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
-}
 
 static int dial_wire(struct redis_link *link, struct error *err);
 
 /* Begins to connect to the next of the addresses. */
 static int dial(struct redis_link *link, struct error *err) {
   if (link->transport) return dial_wire(link, err);
-  struct sockaddr_storage to;
-  socklen_t size = 0;
   const char *address = link->addresses[link->address_next++];
-  int fd = make_socket(address, link->endpoint->port, &to, &size, err);
-  if (fd < 0) return fd;
-  set_options(link, fd);
-  if (connect(fd, (const struct sockaddr *)&to, size) < 0 && errno != EINPROGRESS) {
-    int errnum = errno;
-    close(fd);
-    return error_set_errno(err, errnum, "cannot connect to %s port %u", address,
-                           (unsigned)link->endpoint->port);
-  }
+  int status =
+      tcp_dial(&link->connection, address, link->endpoint->port, link->tcp_user_timeout_ns, err);
+  if (status < 0) return status;
   link->phase = LINK_CONNECTING;
-  int status = loop_watch_renew(link->loop, &link->watch, fd, LOOP_WRITE, err);
+  status = loop_watch_renew(link->loop, &link->watch, link->connection.fd, LOOP_WRITE, err);
   if (status < 0) {
-    close(fd);
+    tcp_close(&link->connection);
     link->watch.fd = -1;
   }
   return status;
@@ -323,7 +279,7 @@ static void close_socket(struct redis_link *link) {
   if (link->watch.fd < 0) return;
   /* Taking a descriptor away cannot fail in a way that matters: it is closed next. */
   loop_watch_set(link->loop, &link->watch, 0, NULL);
-  close(link->watch.fd);
+  tcp_close(&link->connection);
   link->watch.fd = -1;
 }
 
@@ -340,25 +296,39 @@ static void dial_next(struct redis_link *link, const char *why) {
 }
 
 static void set_up(struct redis_link *link) {
-  link->connected_ns = loop_now_ns(link->loop);
   link->phase = LINK_SETUP;
   link->events->opened(link);
   redis_link_flush(link);
 }
 
+/* Begins the handshake, or goes on with it. */
+static void secure(struct redis_link *link) {
+  struct error err = ERROR_INIT;
+  unsigned wants = 0;
+  link->phase = LINK_SECURING;
+  if (tcp_secure(&link->connection, link->trust, link->endpoint->name, &wants, &err) < 0) {
+    redis_link_lose(link, err.message);
+  } else if (wants) {
+    set_interest(link, wants);
+  } else {
+    set_up(link);
+  }
+}
+
 static void connected(struct redis_link *link) {
-  int errnum = 0;
-  socklen_t size = sizeof errnum;
-  if (getsockopt(link->watch.fd, SOL_SOCKET, SO_ERROR, &errnum, &size) < 0) errnum = errno;
-  if (errnum != 0) {
-    struct error err = ERROR_INIT;
-    error_set_errno(&err, errnum, "cannot connect to %s port %u",
-                    link->addresses[link->address_next - 1], (unsigned)link->endpoint->port);
+  const char *address = link->addresses[link->address_next - 1];
+  struct error err = ERROR_INIT;
+  if (tcp_check(&link->connection, address, link->endpoint->port, &err) < 0) {
     close_socket(link);
     dial_next(link, err.message);
     return;
   }
-  set_up(link);
+  link->connected_ns = loop_now_ns(link->loop);
+  if (link->trust) {
+    secure(link);
+  } else {
+    set_up(link);
+  }
 }
 
 /* --- by a transport -------------------------------------------------------------------------- */
@@ -366,6 +336,7 @@ static void connected(struct redis_link *link) {
 static void wire_connected(void *owner, const char *why) {
   struct redis_link *link = owner;
   if (!why) {
+    link->connected_ns = loop_now_ns(link->loop);
     set_up(link);
     return;
   }
@@ -402,9 +373,13 @@ static void socket_ready(struct watch *watch, unsigned events) {
     connected(link);
     return;
   }
+  if (link->phase == LINK_SECURING) {
+    secure(link);
+    return;
+  }
   uint64_t epoch = link->epoch;
-  if (events & LOOP_WRITE && watch->interest & LOOP_WRITE) redis_link_flush(link);
-  if (link->epoch == epoch && events & LOOP_READ) receive(link);
+  if (events & link->connection.send_wants) redis_link_flush(link);
+  if (link->epoch == epoch && events & link->connection.receive_wants) receive(link);
 }
 
 static void name_answered(struct resolver_request *request, const struct resolver_answer *answer) {
@@ -466,6 +441,9 @@ void redis_link_lose(struct redis_link *link, const char *why) {
 
 void redis_link_expire(struct redis_link *link) {
   const char *why = "connected, but no answer until the connect timeout";
+  if (link->phase == LINK_SECURING) {
+    why = "connected, but the TLS handshake was not done until the connect timeout";
+  }
   if (link->phase == LINK_CONNECTING) why = "no connection until the connect timeout";
   if (link->phase == LINK_RESOLVING) why = "this name was not resolved until the connect timeout";
   redis_link_lose(link, why);
@@ -478,6 +456,7 @@ int redis_link_init(struct redis_link *link, void *owner, const struct redis_lin
   link->cork = cork;
   link->events = events;
   link->loop = loop;
+  link->connection = TCP_NO_CONNECTION;
   link->watch = (struct watch){.ready = socket_ready, .owner = link, .fd = -1};
   link->name = (struct resolver_request){.answered = name_answered, .owner = link};
   link->retry_ns = link->ping_ns = TIME_NEVER;
@@ -486,9 +465,9 @@ int redis_link_init(struct redis_link *link, void *owner, const struct redis_lin
   return link->flights ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a session");
 }
 
-void redis_link_use(struct redis_link *link, const struct redis_transport *transport,
-                    uint16_t from_host) {
-  link->transport = transport;
+void redis_link_use(struct redis_link *link, const struct redis_access *redis, uint16_t from_host) {
+  link->transport = redis ? redis->transport : NULL;
+  link->trust = redis ? redis->trust : NULL;
   link->from_host = from_host;
 }
 

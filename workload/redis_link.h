@@ -1,6 +1,6 @@
 /* One connection of a Redis session: the socket, what is to be sent, what is waited for.
  *
- * Why not hiredis' asynchronous context, which the watcher of the service uses. Measured at a
+ * Why not hiredis' asynchronous context. Measured at a
  * pipeline depth of 16, sending and receiving with it alone costs 0.3 us of user time an operation:
  * it allocates a callback for each command and two objects for each "+OK". All that a client of
  * redis-ledger does, payload, checksum and record included, costs about that without it, and all of
@@ -8,7 +8,8 @@
  * how much of its buffer the kernel has taken, which here decides between FAIL (the end of the
  * command was never sent) and UNKNOWN. So the socket is ours and the protocol is hiredis' reader's,
  * but for the three answers that nearly every operation gets, which are read in place when they
- * have arrived whole. Works the same with hiredis 0.14 and 1.x. All in the loop's thread. */
+ * have arrived whole. Works the same with hiredis 0.14 and 1.x, TLS included, which is OpenSSL's
+ * (plugin/tls.h). All in the loop's thread. */
 #ifndef GAMEDAY_WORKLOAD_REDIS_LINK_H
 #define GAMEDAY_WORKLOAD_REDIS_LINK_H
 
@@ -16,11 +17,13 @@
 
 #include "base/resolver.h"
 #include "gameday/redis_access.h"
+#include "plugin/tcp.h"
 
 enum redis_link_phase {
   LINK_CLOSED,
   LINK_RESOLVING,  /* the name */
   LINK_CONNECTING, /* TCP */
+  LINK_SECURING,   /* the TLS handshake, where there is TLS */
   LINK_SETUP,      /* the owner asks who is there */
   LINK_OPEN,       /* takes requests */
 };
@@ -61,7 +64,7 @@ struct redis_flight {
 
 /* What happens on a link; any of them may close it. */
 struct redis_link_events {
-  void (*opened)(struct redis_link *link); /* TCP is connected; the phase is LINK_SETUP */
+  void (*opened)(struct redis_link *link); /* connected; the phase is LINK_SETUP */
   /* The oldest flight that waits has an answer; there may be no such flight. */
   void (*answered)(struct redis_link *link, const struct redis_answer *answer);
   /* It could not be connected, or broke, and is closed; its flights are still there. */
@@ -75,7 +78,8 @@ struct redis_link {
   const struct redis_link_events *events;
   struct loop *loop;
   struct redis_cork *cork;
-  struct watch watch;
+  struct tcp_connection connection;
+  struct watch watch; /* of the connection's descriptor */
   struct resolver_request name;
   enum redis_link_phase phase;
   uint64_t epoch;                  /* grows with every close: a callback may have done it */
@@ -91,6 +95,7 @@ struct redis_link {
   char addresses[RESOLVER_ADDRESSES_MAX][RESOLVER_ADDRESS_SIZE]; /* numeric */
   uint32_t address_count, address_next;
   uint64_t tcp_user_timeout_ns;
+  const struct tls_trust *trust;           /* NULL: no TLS */
   const struct redis_transport *transport; /* NULL: a socket */
   uint16_t from_host;                      /* for the transport */
   void *wire;                              /* the transport's; NULL: not open */
@@ -99,7 +104,7 @@ struct redis_link {
   bool reading;        /* the reader holds a part of an answer */
   char *out;           /* bytes not sent yet: [out_start, out_end) */
   size_t out_start, out_end, out_capacity;
-  uint64_t sent; /* stream position: what the kernel has taken */
+  uint64_t sent; /* stream position: what the kernel has taken, of TLS in whole records */
   bool broken;   /* a send failed; the next receive says why */
 
   /* Oldest first; the first `held` are answered and wait for the timeline. */
@@ -111,9 +116,8 @@ struct redis_link {
 int redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
                     struct loop *loop, struct redis_cork *cork, uint32_t flights,
                     struct error *err);
-/* Connections of it are made by `transport` (NULL: sockets), as of a client on `from_host`. */
-void redis_link_use(struct redis_link *link, const struct redis_transport *transport,
-                    uint16_t from_host);
+/* Connections of it are made as `redis` says (NULL: plain sockets), by a client on `from_host`. */
+void redis_link_use(struct redis_link *link, const struct redis_access *redis, uint16_t from_host);
 void redis_link_release(struct redis_link *link); /* closes; a zeroed one is fine */
 
 /* Begins to connect: to `address` (numeric) when it is not NULL, else by the endpoint's name

@@ -53,6 +53,7 @@ struct redis_transport {
                    uint64_t timeout_ns, row_callback *row, void *data, struct error *err);
 };
 
+struct tls_trust;
 struct redis_access {
   enum redis_topology topology;
   /* REDIS_SENTINEL: */
@@ -65,6 +66,7 @@ struct redis_access {
   uint16_t shards;
   struct redis_histories *histories;
   const struct redis_transport *transport; /* NULL: sockets */
+  const struct tls_trust *trust;           /* of plugin/tls.h, for sockets; NULL: no TLS */
 };
 
 /* The hash slot of a key, hash tags ({...}) respected: CRC16 (XMODEM) modulo 16384, as in the

@@ -9,7 +9,7 @@ import sys
 SOURCE = os.environ["GAMEDAY_SOURCE"]
 BUILD = os.path.dirname(os.path.dirname(os.environ["GAMEDAY"]))
 
-# Folder -> prefixes of includes that it may use. `plugin` holds no header.
+# Folder -> prefixes of includes that it may use.
 PLUG_IN = {"base", "version", "plugin", "gameday"}
 ALLOWED = {
     "core/base": {"base", "version"},

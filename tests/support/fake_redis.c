@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,15 +13,22 @@
 static void close_connection(struct fake_redis_connection *connection) {
   if (connection->watch.fd < 0) return;
   loop_watch_set(connection->fake->loop, &connection->watch, 0, NULL);
+  SSL_free(connection->ssl); /* no farewell: as one that was killed */
+  connection->ssl = NULL;
   close(connection->watch.fd);
   redisReaderFree(connection->reader);
   connection->watch.fd = -1;
   connection->subscribed = false;
 }
 
+static void say_bytes(struct fake_redis_connection *connection, const char *bytes, size_t length) {
+  ssize_t said = connection->ssl ? SSL_write(connection->ssl, bytes, (int)length)
+                                 : send(connection->watch.fd, bytes, length, MSG_NOSIGNAL);
+  assert_int_equal(said, (ssize_t)length);
+}
+
 static void say(struct fake_redis_connection *connection, const char *text) {
-  size_t length = strlen(text);
-  assert_int_equal(send(connection->watch.fd, text, length, MSG_NOSIGNAL), (ssize_t)length);
+  say_bytes(connection, text, strlen(text));
 }
 
 static void say_bulk(struct fake_redis_connection *connection, const char *text) {
@@ -101,16 +109,28 @@ static void take_command(struct fake_redis_connection *connection, const redisRe
   free(command);
 }
 
-static void connection_ready(struct watch *watch, unsigned events) {
-  (void)events;
-  struct fake_redis_connection *connection = watch->owner;
+/* The handshake is a part of it. 0: nothing yet; -1: the other end has closed, or is refused. */
+static ssize_t receive_tls(struct fake_redis_connection *connection, char *bytes, int size) {
+  ERR_clear_error();
+  int received = SSL_read(connection->ssl, bytes, size);
+  if (received > 0) return received;
+  return SSL_get_error(connection->ssl, received) == SSL_ERROR_WANT_READ ? 0 : -1;
+}
+
+static ssize_t receive_plain(const struct fake_redis_connection *connection, char *bytes,
+                             size_t size) {
+  ssize_t received = recv(connection->watch.fd, bytes, size, MSG_DONTWAIT);
+  if (received < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+  return received > 0 ? received : -1;
+}
+
+/* False: there is nothing more now. */
+static bool take_commands(struct fake_redis_connection *connection) {
   char bytes[4096];
-  ssize_t size = recv(watch->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (size <= 0) {
-    close_connection(connection);
-    return;
-  }
+  ssize_t size = connection->ssl ? receive_tls(connection, bytes, sizeof bytes)
+                                 : receive_plain(connection, bytes, sizeof bytes);
+  if (size < 0) close_connection(connection);
+  if (size <= 0) return false;
   assert_int_equal(redisReaderFeed(connection->reader, bytes, (size_t)size), REDIS_OK);
   while (connection->watch.fd >= 0) {
     void *words = NULL;
@@ -119,12 +139,26 @@ static void connection_ready(struct watch *watch, unsigned events) {
     take_command(connection, words);
     freeReplyObject(words);
   }
+  return connection->ssl && SSL_pending(connection->ssl) > 0;
+}
+
+static void connection_ready(struct watch *watch, unsigned events) {
+  (void)events;
+  while (take_commands(watch->owner)) continue;
+}
+
+static SSL *accept_tls(SSL_CTX *tls, int fd) {
+  SSL *ssl = SSL_new(tls);
+  assert_non_null(ssl);
+  assert_int_equal(SSL_set_fd(ssl, fd), 1);
+  SSL_set_accept_state(ssl);
+  return ssl;
 }
 
 static void accept_ready(struct watch *watch, unsigned events) {
   (void)events;
   struct fake_redis *fake = watch->owner;
-  int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
+  int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | (fake->tls ? SOCK_NONBLOCK : 0));
   if (fd < 0) return;
   fake->accepted++;
   for (uint32_t i = 0; i < FAKE_REDIS_CONNECTIONS; i++) {
@@ -133,6 +167,7 @@ static void accept_ready(struct watch *watch, unsigned events) {
     *connection = (struct fake_redis_connection){
         .fake = fake,
         .watch = {.ready = connection_ready, .owner = connection, .fd = fd},
+        .ssl = fake->tls ? accept_tls(fake->tls, fd) : NULL,
         .reader = redisReaderCreate()};
     assert_non_null(connection->reader);
     assert_int_equal(loop_watch_set(fake->loop, &connection->watch, LOOP_READ, NULL), 0);
@@ -195,6 +230,12 @@ void fake_redis_reply_to(struct fake_redis *fake, const char *prefix, const char
 void fake_redis_rule(struct fake_redis *fake, const char *prefix, enum fake_redis_action action,
                      uint32_t times) {
   *new_rule(fake) = (struct fake_redis_rule){.prefix = prefix, .action = action, .times = times};
+}
+
+void fake_redis_say(struct fake_redis *fake, const char *bytes, size_t length) {
+  for (uint32_t i = 0; i < FAKE_REDIS_CONNECTIONS; i++) {
+    if (fake->connections[i].watch.fd >= 0) say_bytes(&fake->connections[i], bytes, length);
+  }
 }
 
 void fake_redis_publish(struct fake_redis *fake, const char *channel, const char *text) {

@@ -4,6 +4,7 @@
 #define GAMEDAY_TESTS_SUPPORT_FAKE_REDIS_H
 
 #include <hiredis/hiredis.h>
+#include <openssl/ssl.h>
 
 #include "base/buf.h"
 #include "base/loop.h"
@@ -31,6 +32,7 @@ struct fake_redis;
 struct fake_redis_connection {
   struct fake_redis *fake;
   struct watch watch; /* fd -1: none */
+  SSL *ssl;           /* NULL: plain */
   redisReader *reader;
   bool subscribed;
 };
@@ -43,6 +45,7 @@ struct fake_redis {
   const char *history;            /* master_replid */
   const struct endpoint *primary; /* that SENTINEL names; NULL: none */
   const char *slots;              /* the answer to CLUSTER SLOTS in the protocol's form */
+  SSL_CTX *tls;                   /* borrowed; NULL: connections are plain */
   struct fake_redis_rule rules[FAKE_REDIS_RULES];
   uint32_t rule_count;
   struct fake_redis_connection connections[FAKE_REDIS_CONNECTIONS];
@@ -61,6 +64,8 @@ void fake_redis_kill(struct fake_redis *fake);
 void fake_redis_reply_to(struct fake_redis *fake, const char *prefix, const char *reply);
 void fake_redis_rule(struct fake_redis *fake, const char *prefix, enum fake_redis_action action,
                      uint32_t times);
+/* Says these bytes on all connections. */
+void fake_redis_say(struct fake_redis *fake, const char *bytes, size_t length);
 /* Says it on all connections that subscribed. */
 void fake_redis_publish(struct fake_redis *fake, const char *channel, const char *text);
 /* How many commands that begin with `prefix` came. */

@@ -1,8 +1,6 @@
 /* Sessions of driver_redis on a bench. */
 #include "support/redis_bench.h"
 
-#include <sys/socket.h>
-
 #include "support/test.h"
 
 #define PATIENCE_NS (20 * NS_PER_S)
@@ -120,10 +118,7 @@ void redis_bench_close(struct redis_bench *bench) {
 }
 
 void redis_bench_say(struct redis_bench *bench, uint32_t fake, const char *bytes, size_t length) {
-  for (uint32_t i = 0; i < FAKE_REDIS_CONNECTIONS; i++) {
-    int fd = bench->fakes[fake].connections[i].watch.fd;
-    if (fd >= 0) assert_int_equal(send(fd, bytes, length, MSG_NOSIGNAL), (ssize_t)length);
-  }
+  fake_redis_say(&bench->fakes[fake], bytes, length);
 }
 
 static void complete(struct request *request, const struct reply *reply) {

@@ -292,17 +292,6 @@ static void test_answers_to_nothing_end_the_session(void **state) {
   redis_bench_release(&bench);
 }
 
-static void test_tls_is_refused(void **state) {
-  (void)state;
-  struct redis_bench bench;
-  redis_bench_init(&bench, 1);
-  bench.access.ca_file = "ca.pem";
-  struct error err = ERROR_INIT;
-  assert_int_equal(redis_bench_try_session(&bench, ROUTE_PRIMARY, 1, &err), STATUS_ENVIRONMENT);
-  assert_non_null(strstr(err.message, "TLS"));
-  redis_bench_release(&bench);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_connects_and_writes),
@@ -322,7 +311,6 @@ int main(void) {
       cmocka_unit_test(test_promotion_is_seen_with_the_first_success),
       cmocka_unit_test(test_promotion_that_cannot_be_asked_for_is_acknowledged_all_the_same),
       cmocka_unit_test(test_answers_to_nothing_end_the_session),
-      cmocka_unit_test(test_tls_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

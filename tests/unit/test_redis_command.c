@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "plugin/redis_words.h"
 #include "support/test.h"
 
 static void check(const char *text, uint32_t parameters, const struct redis_arguments *arguments,
@@ -123,8 +124,8 @@ static void test_words(void **state) {
   const char *const words[] = {"AUTH", "", "a b"};
   char out[64];
   static const char expected[] = "*3\r\n$4\r\nAUTH\r\n$0\r\n\r\n$3\r\na b\r\n";
-  assert_int_equal(redis_command_words(words, 3, NULL), strlen(expected));
-  assert_int_equal(redis_command_words(words, 3, out), strlen(expected));
+  assert_int_equal(redis_words(words, 3, NULL), strlen(expected));
+  assert_int_equal(redis_words(words, 3, out), strlen(expected));
   assert_memory_equal(out, expected, strlen(expected));
 }
 

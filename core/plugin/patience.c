@@ -1,5 +1,5 @@
 /* Deadlines and poll() for threads that may block. */
-#include "workload/patience.h"
+#include "plugin/patience.h"
 
 #include <errno.h>
 #include <poll.h>

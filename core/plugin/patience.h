@@ -1,7 +1,7 @@
 /* Waiting in the drivers' blocking helpers: poll() instead of a loop, and one deadline for
  * everything. */
-#ifndef GAMEDAY_WORKLOAD_PATIENCE_H
-#define GAMEDAY_WORKLOAD_PATIENCE_H
+#ifndef GAMEDAY_PLUGIN_PATIENCE_H
+#define GAMEDAY_PLUGIN_PATIENCE_H
 
 #include "gameday/driver.h"
 
