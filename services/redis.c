@@ -8,11 +8,35 @@
 
 #include "base/file.h"
 #include "gameday/drivers.h"
+#include "services/certificates.h"
 
 uint32_t redis_member_at(const struct service_instance *service, const char *address) {
   for (uint32_t i = 0; i < redis_data_count(service) && i < service->member_count; i++)
     if (strcmp(service->members[i]->address, address) == 0) return i;
   return UINT32_MAX;
+}
+
+int redis_tls_directory(const struct service_instance *service, char ret[PATH_MAX],
+                        struct error *err) {
+  return path_format(ret, PATH_MAX, err, "%s/secrets/redis-tls", service->cluster->run_directory);
+}
+
+/* Reads whom everybody is to trust, where there is TLS. */
+static int read_trust(struct service_instance *service, struct error *err) {
+  struct redis_state *state = redis_state(service);
+  char directory[PATH_MAX];
+  if (!redis_config(service)->tls) return 0;
+  int status = redis_tls_directory(service, directory, err);
+  if (status == 0) status = path_format(state->ca_file, PATH_MAX, err, "%s/ca.crt", directory);
+  return status < 0 ? status : tls_trust_new(state->ca_file, &state->trust, err);
+}
+
+static int make_certificates(struct service_instance *service, struct error *err) {
+  char directory[PATH_MAX];
+  if (!redis_config(service)->tls) return 0;
+  int status = redis_tls_directory(service, directory, err);
+  return status < 0 ? status
+                    : certificates_make(directory, service->members, service->member_count, err);
 }
 
 /* What start() and attach() have in common: state, endpoints, paths. */
@@ -51,12 +75,14 @@ static void fill_access(struct service_instance *service) {
                                         .sentinel_user = REDIS_CLIENT_USER,
                                         .sentinel_password = state->secrets.client,
                                         .shards = redis_shards(config),
-                                        .histories = &state->histories};
+                                        .histories = &state->histories,
+                                        .trust = state->trust};
   service->access = (struct access){.driver = &driver_redis,
                                     .endpoints = state->endpoints,
                                     .endpoint_count = redis_instances(config),
                                     .user = REDIS_CLIENT_USER,
                                     .password = state->secrets.client,
+                                    .ca_file = state->trust ? state->ca_file : NULL,
                                     .resolve = service->cluster->provider->can & CAN_NETWORK,
                                     .context = &state->access,
                                     .shards = redis_shards(config)};
@@ -73,6 +99,8 @@ static int start(struct service_instance *service, struct error *err) {
   if (status == 0) status = directory_make(directory, 0700, err);
   if (status == 0) status = secrets_make(&redis_secret_table, &state->secrets, err);
   if (status == 0) status = secrets_save(&redis_secret_table, &state->secrets, secrets_path, err);
+  if (status == 0) status = make_certificates(service, err);
+  if (status == 0) status = read_trust(service, err);
   if (status == 0) status = redis_bring_up(service, deadline_ns, err);
   if (status == 0) fill_access(service);
   return status;
@@ -83,6 +111,7 @@ static int attach(struct service_instance *service, struct error *err) {
   int status = prepare_state(service, secrets_path, err);
   if (status == 0)
     status = secrets_load(&redis_secret_table, secrets_path, &redis_state(service)->secrets, err);
+  if (status == 0) status = read_trust(service, err);
   if (status == 0) fill_access(service);
   return status;
 }
@@ -93,6 +122,7 @@ static void release(struct service_instance *service) {
   redis_unwatch(service);
   if (state->view_mutex_ready) pthread_mutex_destroy(&state->view_mutex);
   if (state->histories_ready) redis_histories_release(&state->histories);
+  tls_trust_free(state->trust);
   explicit_bzero(state, sizeof *state);
   service->access = (struct access){.driver = NULL};
 }

@@ -17,8 +17,23 @@ static unsigned long long milliseconds(uint64_t ns) {
   return (unsigned long long)(ns / NS_PER_MS);
 }
 
-static void write_network(const struct host *host, unsigned port, struct buf *ret) {
-  buf_printf(ret, "bind %s 127.0.0.1\nport %u\n", host->address, port);
+/* With TLS nothing is said in the clear: not to clients, not between servers, not on a cluster's
+ * bus, and not by Sentinels, for which tls-replication speaks too. Clients show no certificate,
+ * they have passwords; servers show each other theirs. */
+static void write_tls(unsigned port, struct buf *ret) {
+  buf_printf(ret, "port 0\ntls-port %u\ntls-replication yes\ntls-cluster yes\n", port);
+  buf_puts(ret, "tls-auth-clients no\ntls-ca-cert-file " REDIS_TLS_DIRECTORY "/ca.crt\n");
+  buf_puts(ret, "tls-cert-file " REDIS_TLS_DIRECTORY "/server.crt\n");
+  buf_puts(ret, "tls-key-file " REDIS_TLS_DIRECTORY "/server.key\n");
+}
+
+static void write_network(const struct redis_plan *plan, uint32_t member, unsigned port,
+                          struct buf *ret) {
+  buf_printf(ret, "bind %s 127.0.0.1\n", plan->members[member]->address);
+  if (plan->config->tls)
+    write_tls(port, ret);
+  else
+    buf_printf(ret, "port %u\n", port);
   /* Strangers are kept out by the users' passwords, and by the network that the hosts are on. */
   buf_puts(ret, "protected-mode no\ndaemonize no\nsupervised no\nlogfile \"\"\n");
 }
@@ -77,7 +92,7 @@ static void write_cluster(const struct redis_plan *plan, uint32_t member, struct
 int redis_write_conf(const struct redis_plan *plan, uint32_t member, struct buf *ret,
                      struct error *err) {
   const struct redis_config *config = plan->config;
-  write_network(plan->members[member], REDIS_PORT, ret);
+  write_network(plan, member, REDIS_PORT, ret);
   buf_printf(ret, "aclfile %s\n", REDIS_ACL);
   write_data(config, ret);
   write_replication(plan, member, ret);
@@ -135,7 +150,7 @@ int redis_write_sentinel_conf(const struct redis_plan *plan, uint32_t member, st
   const struct redis_config *config = plan->config;
   const struct host *host = plan->members[member];
   static const char name[] = REDIS_MASTER_NAME;
-  write_network(host, REDIS_SENTINEL_PORT, ret);
+  write_network(plan, member, REDIS_SENTINEL_PORT, ret);
   buf_printf(ret, "dir %s\naclfile %s\n", REDIS_CONFIG_DIRECTORY, REDIS_SENTINEL_ACL);
   buf_printf(ret, "sentinel myid %s\n", plan->sentinel_ids[member]);
   buf_printf(ret, "sentinel announce-ip %s\nsentinel announce-port %d\n", host->address,

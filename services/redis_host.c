@@ -1,6 +1,7 @@
 /* Preparing one host: what is installed on it, directories, configuration files, units. */
 #include <string.h>
 
+#include "services/certificates.h"
 #include "services/redis.h"
 
 /* Prints "key value" lines and makes the directories; $1 is the user's choice of program. One
@@ -120,10 +121,20 @@ static int prepare_sentinel(struct service_instance *service, uint32_t member, s
   return status;
 }
 
+static int put_certificates(struct service_instance *service, uint32_t member, struct error *err) {
+  char directory[PATH_MAX];
+  if (!redis_config(service)->tls) return 0;
+  int status = redis_tls_directory(service, directory, err);
+  return status < 0 ? status
+                    : certificates_put(service, member, directory, REDIS_TLS_DIRECTORY,
+                                       redis_state(service)->hosts[member].user, err);
+}
+
 int redis_prepare_member(struct service_instance *service, uint32_t member, void *data,
                          struct error *err) {
   (void)data;
   int status = probe(service, member, err);
+  if (status == 0) status = put_certificates(service, member, err);
   if (status == 0 && member < redis_data_count(service))
     status = prepare_server(service, member, err);
   if (status == 0 && redis_has_sentinel(redis_config(service), member))

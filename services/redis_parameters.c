@@ -172,7 +172,8 @@ const struct param redis_params[] = {
      .type = PARAM_BOOL,
      .offset = FIELD(tls),
      .default_text = "false",
-     .help = "Connections are TLS; needs a client library that can."},
+     .help = "All connections are TLS, with certificates made for the run: of clients, between "
+             "servers, of Sentinels and on a cluster's bus (default: Redis's)."},
     {.key = "memory",
      .type = PARAM_SIZE,
      .offset = FIELD(memory_bytes),

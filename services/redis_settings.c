@@ -61,6 +61,13 @@ static const char *const setting_names[] = {
     "hz",
     "dynamic-hz",
     "io-threads",
+    "tls-port",
+    "tls-replication",
+    "tls-cluster",
+    "tls-auth-clients",
+    "tls-protocols",
+    "tls-ciphers",
+    "tls-ciphersuites",
 };
 
 static bool wanted(const struct redis_config *config, const char *name) {

@@ -46,6 +46,15 @@ static const struct reserved reserved_settings[] = {
     {"tls-port", "it is a parameter of the service: tls"},
     {"tls-replication", "it is a parameter of the service: tls"},
     {"tls-cluster", "it is a parameter of the service: tls"},
+    {"tls-auth-clients", "clients have passwords, and no certificates"},
+    {"tls-cert-file", "certificates are made for the run"},
+    {"tls-key-file", "certificates are made for the run"},
+    {"tls-key-file-pass", "certificates are made for the run"},
+    {"tls-client-cert-file", "certificates are made for the run"},
+    {"tls-client-key-file", "certificates are made for the run"},
+    {"tls-client-key-file-pass", "certificates are made for the run"},
+    {"tls-ca-cert-file", "certificates are made for the run"},
+    {"tls-ca-cert-dir", "certificates are made for the run"},
     {"cluster-node-timeout", "it is a parameter of the service: node_timeout"},
     {"cluster-replica-validity-factor",
      "it is a parameter of the service: replica_validity_factor"},
@@ -163,9 +172,5 @@ int redis_validate(const void *data, struct error *err) {
                        "\"\" for no snapshots, not '%s'",
                        config->save);
   if (status == 0) status = check_settings(&config->settings, err);
-  if (status == 0 && config->tls)
-    status = error_set(err, STATUS_USAGE,
-                       "tls cannot be had: the client library that gameday is built with, hiredis, "
-                       "has no TLS before 1.0, and this service does not use that of later ones");
   return status;
 }

@@ -84,6 +84,22 @@ def check_minority(checks, place):
         checks.check(one.value("dual_primary") == 0, "minority: never two", one.said)
 
 
+def check_tls(checks, place):
+    """With TLS everybody finds the new primary, and everything is read back."""
+    short = {"cluster.services.redis.down_after": "2s", "cluster.services.redis.failover_timeout":
+             "6s", "timeline": "[{at: 2s, for: 8s, host-crash: {target: redis.primary}}]"}
+    one = Outcome(place, "sentinel-primary-crash-tls", short)
+    if one.ended(checks, MET):
+        checks.check(one.result["writes"]["ok"] > 0, "tls: there were writes", one.said)
+        checks.check(one.value("failover_time", 0), "tls: there was a failover", one.said)
+    one = Outcome(place, "cluster-master-crash", {
+        "cluster.services.redis.tls": "true", "cluster.services.redis.node_timeout": "2s",
+        "timeline": "[{at: 2s, for: 8s, host-crash: {target: 'redis.primary[0]'}}]"})
+    if one.ended(checks, MET):
+        checks.check(one.value("failover_time", 0), "tls: there was one in the cluster", one.said)
+        checks.check(one.value("slots_unserved") is not None, "tls: coverage", one.said)
+
+
 def check_eviction(checks, place):
     """A policy that knows no sessions evicts them; without one nobody logs in any more."""
     sets = {"load.warmup": "8s", "timeline": "[{at: 1s, for: 4s, memory-fill: "
@@ -127,5 +143,5 @@ def check_stampede(checks, place):
 
 if __name__ == "__main__":
     need_local_hosts()
-    run_checks(check_kill, check_empty, check_split, check_minority, check_eviction, check_kernel,
-               check_stampede)
+    run_checks(check_kill, check_empty, check_split, check_minority, check_tls, check_eviction,
+               check_kernel, check_stampede)

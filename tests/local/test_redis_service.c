@@ -65,7 +65,8 @@ static void find_no_secret(struct service_fixture *f) {
   static const char *const argv[] = {
       "/bin/sh", "-c",
       "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n';"
-      "stat -c '%a %n' /etc/gameday/redis/*",
+      "stat -c '%a %n' /etc/gameday/redis/*;"
+      "cd /etc/gameday/redis/tls 2>/dev/null && stat -c '%a %n' *.key",
       NULL};
   const struct process_spec spec = {.argv = argv};
   const struct redis_secrets *s = &redis_state(&f->service)->secrets;
@@ -77,6 +78,7 @@ static void find_no_secret(struct service_fixture *f) {
     assert_ok(f->cluster->provider->exec(f->cluster, host, NULL, &spec, &result, &err), &err);
     assert_non_null(strstr(result.out.data, "600 /etc/gameday/redis/users.acl"));
     assert_null(strstr(result.out.data, "644 /etc"));
+    if (config_of(f)->tls) assert_non_null(strstr(result.out.data, "600 server.key"));
     static const char *const units[] = {REDIS_UNIT, REDIS_SENTINEL_UNIT};
     for (size_t u = 0; u < 2; u++) {
       CLEANUP(buf_release) struct buf log;
@@ -95,12 +97,13 @@ static void find_no_secret(struct service_fixture *f) {
 /* What the clients' user may do and what not. */
 static void try_rights(struct service_fixture *f) {
   char line[1024];
+  const char *tls = config_of(f)->tls ? "--tls --cacert /etc/gameday/redis/tls/ca.crt" : "";
   snprintf(line, sizeof line,
-           "export REDISCLI_AUTH=%s; R='redis-cli --user %s --no-auth-warning';"
+           "export REDISCLI_AUTH=%s; R='redis-cli %s --user %s --no-auth-warning';"
            "$R set a 1; $R get a; $R eval 'return redis.call(\"incr\",KEYS[1])' 1 a;"
            "$R wait 0 1; $R config get maxmemory; $R keys '*'; $R flushall; $R acl list;"
-           "unset REDISCLI_AUTH; redis-cli ping",
-           redis_state(&f->service)->secrets.client, REDIS_CLIENT_USER);
+           "unset REDISCLI_AUTH; redis-cli %s ping",
+           redis_state(&f->service)->secrets.client, tls, REDIS_CLIENT_USER, tls);
   const char *const argv[] = {"/bin/sh", "-c", line, NULL};
   const struct process_spec spec = {.argv = argv};
   CLEANUP(process_result_release) struct process_result result;
@@ -114,6 +117,29 @@ static void try_rights(struct service_fixture *f) {
   for (const char *at = out; (at = strstr(at, "NOPERM")); at++) refused++;
   assert_int_equal(refused, 3); /* config, keys, acl */
   assert_non_null(strstr(out, "NOAUTH"));
+}
+
+/* Neither servers nor Sentinels take a connection that is not TLS, nor a TLS that is too old. */
+static void try_in_the_clear(struct service_fixture *f) {
+  static const char *const argv[] = {
+      "/bin/sh", "-c",
+      "for p in 6379 26379; do timeout 5 redis-cli -p $p ping 2>&1; echo ended $?;"
+      " echo | timeout 5 openssl s_client -connect 127.0.0.1:$p -tls1_1 -cipher DEFAULT@SECLEVEL=0"
+      " 2>&1 | grep -c 'Cipher is (NONE)'; done",
+      NULL};
+  const struct process_spec spec = {.argv = argv};
+  CLEANUP(process_result_release) struct process_result result;
+  process_result_init(&result);
+  assert_ok(f->cluster->provider->exec(f->cluster, f->members[0], NULL, &spec, &result, &err),
+            &err);
+  const char *out = result.out.data;
+  if (getenv("GAMEDAY_TEST_VERBOSE")) print_message("%s", out);
+  assert_null(strstr(out, "PONG"));
+  assert_null(strstr(out, "NOAUTH"));
+  assert_null(strstr(out, "ended 0"));
+  uint32_t too_old = 0;
+  for (const char *at = out; (at = strstr(at, "\n1\n")); at++) too_old++;
+  assert_int_equal(too_old, 2);
 }
 
 static void wait_event(struct service_fixture *f, uint32_t *from, enum event_kind kind,
@@ -164,6 +190,25 @@ static void test_sentinel(void **state) {
   assert_true(service_redis.step(&f.service, STEP_SWITCHOVER, f.members[(old + 1) % 3], &err) < 0);
   assert_true(f.samples[METRIC_MEMORY_USED] > 0 && f.samples[METRIC_KEYSPACE_HITS] > 0);
   assert_true(f.samples[METRIC_LAG_BYTES] > 0 && f.samples[METRIC_STREAMING] > 0);
+  service_fixture_down(&f);
+}
+
+static void test_sentinel_tls(void **state) {
+  (void)state;
+  static struct service_fixture f;
+  begin(&f, REDIS_SENTINEL);
+  config_of(&f)->down_after_ns = 5 * NS_PER_S; /* longer than the freeze, and a busy machine */
+  config_of(&f)->tls = true;
+  service_fixture_start(&f, "3 servers, 3 Sentinels, TLS");
+  service_fixture_watch(&f);
+  read_settings(&f, "sentinel", true);
+  try_rights(&f);
+  try_in_the_clear(&f);
+  find_no_secret(&f);
+  service_fixture_freeze(&f, 0, &service_redis.processes_for(f.config)[0].match);
+  crash(&f, service_fixture_primary(&f));
+  switchover(&f, service_fixture_primary(&f), NULL);
+  service_fixture_attach(&f);
   service_fixture_down(&f);
 }
 
@@ -226,6 +271,23 @@ static void test_cluster(void **state) {
   service_fixture_down(&f);
 }
 
+static void test_cluster_tls(void **state) {
+  (void)state;
+  static struct service_fixture f;
+  begin(&f, REDIS_CLUSTER);
+  config_of(&f)->node_timeout_ns = 2 * NS_PER_S;
+  config_of(&f)->tls = true;
+  service_fixture_start(&f, "cluster of 3 masters and 3 replicas, TLS");
+  service_fixture_watch(&f);
+  assert_true(service_fixture_wait_converged(&f, 5 * NS_PER_S));
+  read_settings(&f, "cluster", true);
+  find_no_secret(&f);
+  crash(&f, primary_of_shard(&f, 2));
+  assert_int_equal(primary_of_shard(&f, 2), f.members[4]->index);
+  switchover(&f, f.members[0]->index, NULL);
+  service_fixture_down(&f);
+}
+
 static void test_single(void **state) {
   (void)state;
   static struct service_fixture f;
@@ -270,8 +332,12 @@ static void test_bad_setting(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]); /* one test by name: test_single */
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_sentinel),    cmocka_unit_test(test_sentinel_on_its_own_host),
-      cmocka_unit_test(test_cluster),     cmocka_unit_test(test_single),
+      cmocka_unit_test(test_sentinel),
+      cmocka_unit_test(test_sentinel_tls),
+      cmocka_unit_test(test_sentinel_on_its_own_host),
+      cmocka_unit_test(test_cluster),
+      cmocka_unit_test(test_cluster_tls),
+      cmocka_unit_test(test_single),
       cmocka_unit_test(test_bad_setting),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,7 @@ const struct simulated_case simulated_cases[SIMULATED_CASES] = {
     {.path = "scenarios/redis/sentinel-empty-restart.yaml", .verdict = VERDICT_FAIL},
     {.path = "scenarios/redis/sentinel-loss.yaml", .verdict = VERDICT_PASS},
     {.path = "scenarios/redis/sentinel-primary-crash.yaml", .verdict = VERDICT_PASS},
+    {.path = "scenarios/redis/sentinel-primary-crash-tls.yaml", .verdict = VERDICT_PASS},
     {.path = "scenarios/redis/sentinel-primary-freeze.yaml", .verdict = VERDICT_PASS},
     {.path = "scenarios/redis/sentinel-split-min-replicas.yaml", .verdict = VERDICT_PASS},
     {.path = "scenarios/redis/sentinel-split-wait.yaml", .verdict = VERDICT_PASS},

@@ -22,7 +22,7 @@ struct simulated_case {
   enum verdict verdict;
   bool no_ledger; /* nothing is written that the simulator's truth knows of: only judged */
 };
-#define SIMULATED_CASES 37
+#define SIMULATED_CASES 38
 extern const struct simulated_case simulated_cases[SIMULATED_CASES];
 
 /* A scenario with its overrides; `provider` is sim whatever the file says. */

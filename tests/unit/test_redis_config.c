@@ -90,6 +90,36 @@ static void test_server_behind_sentinels(void **state) {
   HAS(&second, "proc-title-template \"\"");
 }
 
+/* Nobody listens in the clear, and nobody asks in the clear. */
+static void test_tls(void **state) {
+  (void)state;
+  struct redis_config config = config_of(REDIS_SENTINEL);
+  struct error err = ERROR_INIT;
+  config.tls = true;
+  const struct redis_plan plan = plan_of(&config);
+  CLEANUP(buf_release) struct buf server;
+  CLEANUP(buf_release) struct buf sentinel;
+  buf_init(&server);
+  buf_init(&sentinel);
+  assert_ok(redis_write_conf(&plan, 1, &server, &err), &err);
+  assert_ok(redis_write_sentinel_conf(&plan, 1, &sentinel, &err), &err);
+  HAS(&server, "tls-port 6379");
+  HAS(&sentinel, "tls-port 26379");
+  static const char *const lines[] = {"port 0",
+                                      "tls-replication yes",
+                                      "tls-cluster yes",
+                                      "tls-auth-clients no",
+                                      "tls-ca-cert-file /etc/gameday/redis/tls/ca.crt",
+                                      "tls-cert-file /etc/gameday/redis/tls/server.crt",
+                                      "tls-key-file /etc/gameday/redis/tls/server.key"};
+  for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    HAS(&server, lines[i]);
+    HAS(&sentinel, lines[i]);
+  }
+  assert_false(has(&server, "port 6379"));
+  assert_false(has(&sentinel, "port 26379"));
+}
+
 static void test_node_of_a_cluster(void **state) {
   (void)state;
   const struct redis_config config = config_of(REDIS_CLUSTER);
@@ -188,6 +218,7 @@ static void test_long_lines_of_a_log(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_server_behind_sentinels),
+      cmocka_unit_test(test_tls),
       cmocka_unit_test(test_node_of_a_cluster),
       cmocka_unit_test(test_sentinel_knows_all_from_the_start),
       cmocka_unit_test(test_users),

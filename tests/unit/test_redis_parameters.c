@@ -72,9 +72,6 @@ static void test_contradictions(void **state) {
   config.masters = 6;
   config.replicas = 2;
   expect_mistake(&config, "18 data servers, 12 is the most");
-  config = defaults(REDIS_SENTINEL);
-  config.tls = true;
-  expect_mistake(&config, "tls cannot be had");
 }
 
 static void test_snapshots_come_in_pairs(void **state) {
@@ -111,6 +108,8 @@ static void test_settings_of_the_service_are_refused(void **state) {
   expect_setting("replicaof", "a 1", "the topology sets it");
   expect_setting("slaveof", "a 1", "the topology sets it");
   expect_setting("requirepass", "x", "users are made for the run");
+  expect_setting("tls-port", "1", "it is a parameter of the service: tls");
+  expect_setting("tls-auth-clients", "yes", "clients have passwords, and no certificates");
   expect_setting("maxmemory", "1gb", "it is a parameter of the service: maxmemory");
   expect_setting("hz", "10\nport 1", "has a line break");
   expect_setting("hz 10\nport", "1", "is no name of a setting");
