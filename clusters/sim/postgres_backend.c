@@ -296,7 +296,7 @@ void backend_release_commits(struct sim_postgres *server) {
   uint64_t done = replicate_synchronous(server);
   while (commits->count > 0) {
     struct sim_query *query = commit_at(commits, 0);
-    if (query->entry->index > done) break;
+    if (query->entry->index > done || guilt_delays(server, query)) break;
     commits->head = (commits->head + 1) & (commits->capacity - 1);
     commits->count--;
     server->acknowledged = query->entry->index;

@@ -13,6 +13,8 @@
  * flapping        when clients have come back to a new primary it serves them for 300 ms, answers
  *                 nothing for 5 s, then serves.
  * blink           a primary answers nothing for 30 to 80 ms, every 2 to 5 s.
+ * slow            for 15 s after a promotion commits are acknowledged 25 ms after they are safe.
+ * unsynced        a primary that was promoted takes no note of which standbys are synchronous.
  * loss at heal    when a former primary comes back as a standby, all servers go back to where the
  *                 present primary was promoted: as if they had been copied from the wrong one. */
 #include <assert.h>
@@ -25,6 +27,8 @@
 #define REIGN_ON_NS (3 * NS_PER_S)
 #define STALE_NS (10 * NS_PER_S)
 #define NOTE_NS (100 * NS_PER_MS)
+#define SLOW_NS (25 * NS_PER_MS)
+#define SLOW_FOR_NS (15 * NS_PER_S)
 #define FLAP_ROWS 3 /* over one connection: whose client has come back, and is no probe */
 #define FLAP_AFTER_NS (300 * NS_PER_MS)
 #define FLAP_NS (5 * NS_PER_S)
@@ -130,7 +134,25 @@ bool guilt_refuses_stop(struct sim_postgres *server, bool immediate) {
   return true;
 }
 
-/* --- commits: early ack ---------------------------------------------------------------------- */
+/* --- commits: slow, early ack, unsynced ------------------------------------------------------ */
+
+/* Commits are held in their order; the first that waits wakes them all. */
+bool guilt_delays(struct sim_postgres *primary, const struct sim_query *query) {
+  struct sim_guilt_state *guilt = &primary->cluster->guilt;
+  uint64_t now_ns = server_now_ns(primary), due_ns = query->ready_ns + SLOW_NS;
+  if (!guilty(primary, GUILTY_SLOW) || guilt->promoted_ns == 0 || due_ns <= now_ns ||
+      now_ns > guilt->promoted_ns + SLOW_FOR_NS)
+    return false;
+  if (guilt->next_ns != due_ns) {
+    guilt->next_ns = due_ns;
+    sim_after(&primary->process, due_ns - now_ns, speak_again, NULL);
+  }
+  return true;
+}
+
+bool guilt_waits_for_none(const struct sim_postgres *primary) {
+  return guilty(primary, GUILTY_UNSYNCED) && primary->timeline > 1;
+}
 
 bool guilt_acknowledges_early(const struct sim_postgres *primary) {
   return guilty(primary, GUILTY_EARLY_ACK);

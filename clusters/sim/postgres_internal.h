@@ -295,6 +295,10 @@ void backend_append(struct sim_postgres *server, struct sim_entry *entry);
 uint64_t guilt_silence_ns(const struct sim_postgres *server);
 /* Commits need not wait for standbys. */
 bool guilt_acknowledges_early(const struct sim_postgres *primary);
+/* Whether a commit is not to be acknowledged yet, though it is safe. */
+bool guilt_delays(struct sim_postgres *primary, const struct sim_query *query);
+/* Whether the server does not take note of which standbys are to be synchronous. */
+bool guilt_waits_for_none(const struct sim_postgres *primary);
 /* How many of the flushed records a walsender may send. */
 uint64_t guilt_send_limit(const struct sim_postgres *upstream);
 void guilt_flushed(struct sim_postgres *server);

@@ -493,6 +493,7 @@ bool replicate_all_confirmed(const struct sim_postgres *primary) {
 
 void sim_postgres_set_synchronous(struct sim_postgres *server, uint32_t mask, uint32_t count,
                                   bool strict) {
+  if (guilt_waits_for_none(server)) mask = count = 0;
   if (server->synchronous_mask == mask && server->synchronous_count == count &&
       server->strict == strict)
     return;

@@ -57,13 +57,13 @@ static uint64_t resident(void *data, const struct sim_process *process) {
 static int check_guilt(const struct sim_redis_service *service, struct error *err) {
   int guilt = service->cluster->config->guilty;
   bool cluster = redis_service_config(service)->topology == REDIS_CLUSTER;
-  if (guilt != GUILTY_DUPLICATE && guilt != GUILTY_LOSS_AT_HEAL &&
-      (guilt != GUILTY_TWO_PRIMARIES || cluster))
+  if (guilt != GUILTY_DUPLICATE && guilt != GUILTY_LOSS_AT_HEAL && guilt != GUILTY_SLOW &&
+      guilt != GUILTY_UNSYNCED && (guilt != GUILTY_TWO_PRIMARIES || cluster))
     return 0;
   return error_set(err, STATUS_USAGE,
                    "the simulated redis cannot have this bug: guilty may be early-ack, stale-read, "
-                   "resurrected, corrupt, flapping, blink or evict-any, and two-primaries in a "
-                   "cluster");
+                   "resurrected, corrupt, flapping, blink, evict-any or immune, and two-primaries "
+                   "in a cluster");
 }
 
 /* Replicas and Sentinels find each other in a moment. */

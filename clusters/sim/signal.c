@@ -82,6 +82,7 @@ static void deliver(struct sim_cluster *sim, struct sim_process *process, int si
     case SIGSTOP: sim_process_freeze(process, true); break;
     case SIGCONT: sim_process_freeze(process, false); break;
     case SIGKILL:
+      if (sim->config->guilty == GUILTY_IMMUNE) break;
       sim_truth_note(sim->truth, SIM_TRUTH_KILLED, process->host, 0);
       sim_process_kill(process);
       break;

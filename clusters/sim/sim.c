@@ -10,8 +10,9 @@
 
 static const char *const patroni_choices[] = {"3.0", "3.2", NULL};
 static const char *const guilty_choices[] = {
-    "no",        "early-ack", "two-primaries", "stale-read",   "resurrected", "corrupt",
-    "duplicate", "flapping",  "blink",         "loss-at-heal", "evict-any",   NULL};
+    "no",        "early-ack", "two-primaries", "stale-read", "resurrected",
+    "corrupt",   "duplicate", "flapping",      "blink",      "loss-at-heal",
+    "evict-any", "slow",      "unsynced",      "immune",     NULL};
 
 #define FIELD(name) offsetof(struct sim_config, name)
 static const struct param params[] = {

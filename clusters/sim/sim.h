@@ -24,6 +24,9 @@ enum sim_guilt {
   GUILTY_BLINK,         /* outages shorter than any sampling of roles */
   GUILTY_LOSS_AT_HEAL,  /* what was acknowledged since the fault is lost when it is healed */
   GUILTY_EVICT_ANY,     /* keys go for want of memory that the policy keeps */
+  GUILTY_SLOW,          /* a new primary's commits take long, and none fails */
+  GUILTY_UNSYNCED,      /* a new primary waits for no standby, whatever its manager says */
+  GUILTY_IMMUNE,        /* a killed process lives on */
 };
 
 struct sim_config {
