@@ -195,7 +195,7 @@ static void draw_target(struct prng *prng, const struct schedule_rules *rules,
   const struct schedule_service *service = &rules->services[kind->service];
   bool promotes =
       (kind->injector->flags & INJECTOR_PLANNED) && kind->injector->step != STEP_RESTART;
-  uint64_t choice = promotes ? 1 : prng_below(prng, 3);
+  uint64_t choice = promotes ? 1 : kind->primary_only ? 0 : prng_below(prng, 3);
   uint32_t primaries = service->shards > 0 ? service->shards : 1;
   if (choice == 1 && service->host_count > primaries) {
     fault->target = TARGET_REPLICA;
