@@ -109,8 +109,9 @@ static void objective_cell(struct comparison *comparison, const struct objective
 /* Of a run whose scenario bounds something else: what it measured, if there is but one of it. */
 static void unbound_cell(struct comparison *comparison, uint32_t run,
                          const struct objective_result *like, struct compared_cell *cell) {
+  struct measure worst;
   if (comparison->runs[run].input.repeat_count < 2 && strcmp(statistic_of(like), "max") == 0)
-    measure_cell(comparison, facts_worst(result_of(comparison, run), like->name), cell);
+    measure_cell(comparison, facts_worst(result_of(comparison, run), like->name, &worst), cell);
 }
 
 static int add_objective(struct comparison *comparison, const struct objective_result *like,
@@ -248,7 +249,8 @@ int compared_measure(struct comparison *comparison, enum compared_group group, c
   enum unit unit = UNIT_COUNT;
   bool any = false;
   for (uint32_t i = 0; cells && i < comparison->run_count; i++) {
-    const struct measure *measure = facts_worst(result_of(comparison, i), name);
+    struct measure worst;
+    const struct measure *measure = facts_worst(result_of(comparison, i), name, &worst);
     measure_cell(comparison, measure, &cells[i]);
     if (!measure) continue;
     unit = measure->unit;

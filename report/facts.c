@@ -50,20 +50,27 @@ static bool has_value(const struct measure *measure) {
   return measure->known || measure->floor;
 }
 
-const struct measure *facts_worst(const struct run_result *result, const char *name) {
-  const struct measure *worst = NULL;
+const struct measure *facts_worst(const struct run_result *result, const char *name,
+                                  struct measure *ret) {
+  const struct measure *largest = NULL, *unknown = NULL, *none = NULL;
   for (uint32_t i = 0; i < result->finding_count; i++) {
     const struct finding *finding = &result->findings[i];
     for (uint32_t j = 0; j < finding->measure_count; j++) {
       const struct measure *measure = &finding->measures[j];
       if (strcmp(measure->name, name) != 0) continue;
-      bool worse = !worst || (has_value(measure) && !has_value(worst)) ||
-                   (has_value(measure) && measure->value > worst->value) ||
-                   (worst->not_applicable && !measure->not_applicable);
-      if (worse) worst = measure;
+      if (has_value(measure) && (!largest || measure->value > largest->value)) largest = measure;
+      if (measure->known) continue;
+      if (measure->not_applicable && !none) none = measure;
+      if (!measure->not_applicable && !unknown) unknown = measure;
     }
   }
-  return worst;
+  if (!largest) return unknown ? unknown : none;
+  if (!unknown || !largest->known) return largest;
+  *ret = *largest; /* what is not known may be worse */
+  ret->known = false;
+  ret->floor = true;
+  ret->why = unknown->why;
+  return ret;
 }
 
 const struct measure *facts_phase(const struct run_result *result, uint32_t fault,
@@ -200,7 +207,9 @@ const char *facts_fault(const struct run_result *result, int32_t fault) {
 }
 
 double facts_span_s(const struct run_result *result, const struct interval *interval) {
-  uint64_t end_ns = interval->end_ns == TIME_NEVER ? result->info.end_ns : interval->end_ns;
+  uint64_t end_ns = interval->end_ns;
+  if (end_ns == TIME_NEVER) end_ns = result->info.load_end_ns;
+  if (end_ns == TIME_NEVER) end_ns = result->info.end_ns;
   if (end_ns <= interval->begin_ns) return 0.0;
   return (double)(end_ns - interval->begin_ns) / (double)NS_PER_S;
 }

@@ -15,9 +15,12 @@ const struct measure *facts_measure(const struct run_result *result, const char 
 /* As facts_measure(), of one host (HOST_NONE: of none). */
 const struct measure *facts_host_measure(const struct run_result *result, const char *name,
                                          int32_t fault, uint16_t host);
-/* The largest value (known, or a floor) of this name over faults and hosts; when there is none, one
- * that says why; NULL when no checker gave the name at all. */
-const struct measure *facts_worst(const struct run_result *result, const char *name);
+/* The largest value (known, or a floor) of this name over faults and hosts: a floor where another
+ * one is not known, and may be larger. When there is none, one that says why; NULL when no checker
+ * gave the name at all. `ret` is room for it: what is returned lives as long as that and `result`.
+ */
+const struct measure *facts_worst(const struct run_result *result, const char *name,
+                                  struct measure *ret);
 
 /* The milestones of one recovery, in the order in which they are expected. */
 enum phase {
@@ -75,7 +78,8 @@ uint32_t facts_faults(const struct run_result *result, uint32_t max, uint32_t *r
 const char *facts_host(const struct run_result *result, uint16_t host);
 /* What the fault is called: its name, else its injector. */
 const char *facts_fault(const struct run_result *result, int32_t fault);
-/* The span of an interval in seconds; one still open ends with the run. */
+/* The span of an interval in seconds; one still open is seen until the load ends, as in the
+ * measures of it. */
 double facts_span_s(const struct run_result *result, const struct interval *interval);
 /* ok / scheduled; false when nothing was scheduled. */
 bool facts_availability(const struct operation_counts *counts, double *ret_ratio);

@@ -208,7 +208,8 @@ void html_outages(struct html_page *page) {
     html_table_end(page);
   } else {
     char text[FACTS_TEXT_SIZE];
-    const struct measure *measure = facts_worst(page->result, "dual_primary");
+    struct measure worst;
+    const struct measure *measure = facts_worst(page->result, "dual_primary", &worst);
     facts_text(measure, text);
     html_note(page, measure && measure->known
                         ? "No interval in which two hosts acknowledged writes."

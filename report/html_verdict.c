@@ -150,6 +150,7 @@ void html_repeats(struct html_page *page) {
   for (uint32_t i = 0; i < page->input->repeat_count && i < REPEATS_SHOWN; i++) {
     const struct run_result *repeat = &page->input->repeats[i];
     char text[FORMAT_SIZE];
+    struct measure worst;
     html_row(page);
     snprintf(text, sizeof text, "%" PRIu32, repeat->repeat);
     html_cell(page, text);
@@ -157,9 +158,9 @@ void html_repeats(struct html_page *page) {
     snprintf(text, sizeof text, "%" PRIu64, repeat->seed);
     html_number(page, text);
     for (enum phase phase = 0; phase < PHASE_COUNT; phase++) {
-      html_measure(page, facts_worst(repeat, phase_table[phase].measure));
+      html_measure(page, facts_worst(repeat, phase_table[phase].measure, &worst));
     }
-    html_measure(page, facts_worst(repeat, "data_loss"));
+    html_measure(page, facts_worst(repeat, "data_loss", &worst));
     html_cell(page, repeat->why);
     html_row_end(page);
   }

@@ -132,7 +132,8 @@ static json_t *writes_json(struct maker *maker, const struct run_result *result)
   json_t *object = counts_json(maker, &result->writes, reasons);
   maker_put(maker, object, "rows_of", text_json(DATA_POPULATION));
   for (size_t i = 0; i < sizeof data / sizeof data[0]; i++) {
-    put_measure(maker, object, reasons, data[i].key, facts_worst(result, data[i].measure));
+    struct measure worst;
+    put_measure(maker, object, reasons, data[i].key, facts_worst(result, data[i].measure, &worst));
   }
   maker_put(maker, object, "reasons", reasons);
   return object;
@@ -196,7 +197,8 @@ static json_t *lag_kind_json(struct maker *maker, const struct run_result *resul
       if (strncmp(have, name, length) != 0 || have[length] != '.') continue;
       const char *statistic = have + length + 1; /* "bytes.p99": of another kind */
       if (strchr(statistic, '.') || json_object_get(object, statistic)) continue;
-      put_measure(maker, object, reasons, statistic, facts_worst(result, have));
+      struct measure worst;
+      put_measure(maker, object, reasons, statistic, facts_worst(result, have, &worst));
     }
   }
   if (json_object_size(object) == 0) {

@@ -38,10 +38,11 @@ static const struct {
 };
 
 void data_values(const struct run_result *result, data_value *each, void *data) {
-  const struct measure *loss = facts_worst(result, "data_loss");
+  struct measure worst;
+  const struct measure *loss = facts_worst(result, "data_loss", &worst);
   bool any_loss = loss && loss->known && loss->value > 0;
   for (size_t i = 0; i < sizeof data_value_table / sizeof data_value_table[0]; i++) {
-    const struct measure *measure = facts_worst(result, data_value_table[i].measure);
+    const struct measure *measure = facts_worst(result, data_value_table[i].measure, &worst);
     if (!measure && data_value_table[i].optional) continue;
     if (data_value_table[i].of_loss && (!measure || !measure->known || !any_loss)) continue;
     each(data, data_value_table[i].label, measure);

@@ -295,7 +295,7 @@ static void outage(void *data, const struct interval *interval) {
   columns_cell(list->out, list->name, 9, false);
   columns_cell(list->out, span, 14, true);
   buf_printf(list->out, "   from %s to %s", begin,
-             interval->end_ns == TIME_NEVER ? "the end of the run" : end);
+             interval->end_ns == TIME_NEVER ? "the end of the load" : end);
   if (interval->of) {
     buf_puts(list->out, ", ");
     escape_plain(list->out, interval->of);

@@ -227,16 +227,29 @@ static void test_floors_are_worse_than_what_is_known(void **state) {
       {.name = "failover_time", .floor = true, .value = 60, .host = HOST_NONE, .why = "never"},
       {.name = "failover_time", .not_applicable = true, .host = HOST_NONE, .why = "no fault"},
   };
-  measures[1].unit = UNIT_DURATION;
+  measures[0].unit = measures[1].unit = UNIT_DURATION;
   struct finding finding = {.measures = measures, .measure_count = 3};
   struct run_result result = {.findings = &finding, .finding_count = 1};
+  struct measure worst;
   char text[FACTS_TEXT_SIZE];
-  facts_text(facts_worst(&result, "failover_time"), text);
+  facts_text(facts_worst(&result, "failover_time", &worst), text);
   assert_string_equal(text, "at least 60.0 s: never");
   facts_text(&measures[2], text);
   assert_string_equal(text, "does not apply: no fault");
   facts_text(NULL, text);
   assert_string_equal(text, "not measured: no checker measured it");
+  /* 80 s were told, beside a failover that did not end within 60 s. */
+  measures[0].value = 80;
+  facts_text(facts_worst(&result, "failover_time", &worst), text);
+  assert_string_equal(text, "at least 80.0 s: never");
+  measures[1].floor = false;
+  facts_text(facts_worst(&result, "failover_time", &worst), text);
+  assert_string_equal(text, "at least 80.0 s: never");
+  measures[1].known = true;
+  facts_text(facts_worst(&result, "failover_time", &worst), text);
+  assert_string_equal(text, "80.0 s");
+  finding.measure_count = 0;
+  assert_null(facts_worst(&result, "failover_time", &worst));
 }
 
 int main(void) {

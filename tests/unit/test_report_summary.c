@@ -162,6 +162,30 @@ static void test_a_fault_without_failover_is_told_in_short(void **state) {
   report_fixture_release(&fixture);
 }
 
+/* It was listed as long as the run went on after its load, and so longer than it was measured. */
+static void test_an_open_outage_is_seen_until_the_load_ends(void **state) {
+  struct interval outage = {.what = "write_outage",
+                            .end_ns = TIME_NEVER,
+                            .host = HOST_NONE,
+                            .other_host = HOST_NONE,
+                            .fault = 0};
+  struct finding finding = {.intervals = &outage, .interval_count = 1};
+  struct report_fixture fixture;
+  struct run_result result;
+  struct error err = ERROR_INIT;
+  struct buf text;
+  (void)state;
+  begin_with(&fixture, &result, &finding);
+  outage.begin_ns = result.info.load_end_ns - 7 * NS_PER_S;
+  assert_true(result.info.end_ns > result.info.load_end_ns);
+  assert_float_equal((float)facts_span_s(&result, &outage), 7, 1e-6F);
+  buf_init(&text);
+  assert_ok(summary_text(&fixture.input, &text, &err), &err);
+  assert_non_null(strstr(text.data, " to the end of the load, "));
+  buf_release(&text);
+  report_fixture_release(&fixture);
+}
+
 /* Counts of unknown writes differ between the two: they are not of the same clients. */
 static void test_summary_says_whose_operations_it_counts(void **state) {
   struct report_fixture fixture;
@@ -229,6 +253,7 @@ int main(void) {
       cmocka_unit_test(test_the_longest_outages_are_listed),
       cmocka_unit_test(test_waterfall_counts_all_outages),
       cmocka_unit_test(test_a_fault_without_failover_is_told_in_short),
+      cmocka_unit_test(test_an_open_outage_is_seen_until_the_load_ends),
       cmocka_unit_test(test_summary_shows_the_longest_and_says_so),
       cmocka_unit_test(test_a_bound_is_told_where_there_was_a_failover),
       cmocka_unit_test(test_faults_stand_in_the_order_of_time),
