@@ -16,8 +16,10 @@
 #include "report/escape.h"
 #include "report/output.h"
 #include "report/prediction.h"
+#include "report/staging.h"
 #include "scenario/sweep.h"
 #include "simulating.h"
+#include "stopping.h"
 
 #define SEEDS_DEFAULT 200
 #define SEEDS_MAX 100000
@@ -272,24 +274,53 @@ static int write_file(const struct prediction *prediction, prediction_writer *wr
 }
 
 /* Pictures that cannot be drawn here take nothing from the rest. */
-static int write_files(struct work *work, const struct prediction *prediction, struct error *err) {
-  char directory[PATH_MAX];
-  int status = choose_directory(work, prediction, directory, sizeof directory, err);
-  if (status < 0 || !directory[0]) return status;
-  if (status == 0) status = directory_make(directory, 0755, err);
+static int draw(struct work *work, const struct prediction *prediction, const char *directory,
+                int cancel_fd, struct error *err) {
+  if (!prediction->parameter) return 0;
+  int status = prediction_draw(prediction, directory, cancel_fd, err);
+  if (status != STATUS_ENVIRONMENT) return status;
+  (void)cli_fail(work->cli, err);
+  return 0;
+}
+
+/* All files are of this prediction afterwards, or as they were. */
+static int replace_files(struct work *work, const struct prediction *prediction,
+                         const char *directory, struct stopping *stopping, struct error *err) {
+  CLEANUP(staging_remove) struct staging staging = {.directory = ""};
+  struct error undrawn = ERROR_INIT;
+  (void)stopping_enter(stopping, STOPPING_BY_FD);
+  int status = staging_make(directory, &staging, err);
   if (status == 0)
-    status = write_file(prediction, prediction_json, directory, PREDICTION_JSON, err);
-  if (status == 0) status = write_file(prediction, prediction_csv, directory, PREDICTION_CSV, err);
-  if (status == 0 && prediction->parameter) {
-    status = prediction_draw(prediction, directory, err);
-    if (status == STATUS_ENVIRONMENT) {
-      (void)cli_fail(work->cli, err);
-      status = 0;
-    }
-  }
+    status = write_file(prediction, prediction_json, staging.directory, PREDICTION_JSON, err);
+  if (status == 0)
+    status = write_file(prediction, prediction_csv, staging.directory, PREDICTION_CSV, err);
+  if (status < 0) return status;
+  int drawn = draw(work, prediction, staging.directory, stopping->fd, &undrawn);
+  if (stopping_enter(stopping, STOPPING_LATER)) return 0;
+  status = prediction_remove_pictures(directory, err);
+  if (status == 0) status = directory_move_files(staging.directory, directory, err);
   if (status < 0) return status;
   log_print(&work->cli->log, LOG_INFO, "written to %s", directory);
-  return 0;
+  if (drawn < 0) *err = undrawn;
+  return drawn;
+}
+
+static int write_files(struct work *work, const struct prediction *prediction, int *ret_signal,
+                       struct error *err) {
+  static const char kept[] = "the files are as they were";
+  char directory[PATH_MAX];
+  struct stopping stopping;
+  int status = choose_directory(work, prediction, directory, sizeof directory, err);
+  if (status < 0 || !directory[0]) return status;
+  status = directory_make(directory, 0755, err);
+  if (status == 0) status = stopping_begin(&stopping, &work->cli->log, kept, err);
+  if (status < 0) return status;
+  status = replace_files(work, prediction, directory, &stopping, err);
+  bool complete = stopping.phase == STOPPING_LATER;
+  *ret_signal = stopping_end(&stopping);
+  if (*ret_signal == 0) return status;
+  return error_set(err, STATUS_INTERRUPTED, "interrupted: %s",
+                   complete ? "the files are complete" : kept);
 }
 
 static int print(const struct prediction *prediction, prediction_writer *writer,
@@ -317,13 +348,13 @@ static int predict_and_tell(struct work *work) {
   struct prediction prediction;
   int number = 0;
   int status = predict(work, &prediction, &number, &err);
+  if (status == 0)
+    status = print(&prediction, work->options->json ? prediction_json : prediction_text, &err);
+  if (status == 0) status = write_files(work, &prediction, &number, &err);
   if (status == STATUS_INTERRUPTED) {
     (void)cli_fail(work->cli, &err);
     return (int)cli_exit_code(STATUS_INTERRUPTED, number);
   }
-  if (status == 0)
-    status = print(&prediction, work->options->json ? prediction_json : prediction_text, &err);
-  if (status == 0) status = write_files(work, &prediction, &err);
   return status < 0 ? cli_fail(work->cli, &err) : exit_code(&prediction);
 }
 

@@ -21,8 +21,12 @@ int prediction_json(const struct prediction *prediction, struct buf *out, struct
 int prediction_csv(const struct prediction *prediction, struct buf *out, struct error *err);
 
 /* Draws a sweep into the directory: failover time, recovery point, and shares of runs against the
- * parameter. STATUS_ENVIRONMENT: gnuplot is missing, and the message says how to get it. */
-int prediction_draw(const struct prediction *prediction, const char *directory, struct error *err);
+ * parameter. STATUS_ENVIRONMENT: gnuplot is missing, and the message says how to get it. Once
+ * `cancel_fd` (0: none) is readable, it fails with STATUS_INTERRUPTED. */
+int prediction_draw(const struct prediction *prediction, const char *directory, int cancel_fd,
+                    struct error *err);
+/* Removes from a directory what prediction_draw() put there. */
+int prediction_remove_pictures(const char *directory, struct error *err);
 
 /* The value of that name at a point, or NULL. */
 const struct predicted_value *prediction_value(const struct prediction_point *point,

@@ -1,9 +1,13 @@
 /* The picture of a sweep: failover time, recovery point and shares of runs against the parameter.
  * Numbers are drawn as curves with a band, a choice as one bar a value. */
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "report/escape.h"
 #include "report/format.h"
 #include "report/output.h"
@@ -363,16 +367,29 @@ static void draw_script(const struct prediction *prediction, struct buf *script)
   buf_puts(script, "unset multiplot\n");
 }
 
-int prediction_draw(const struct prediction *prediction, const char *directory, struct error *err) {
-  static const struct {
-    enum plot_format format;
-    const char *name;
-  } files[] = {{PLOT_SVG, PREDICTION_PLOT ".svg"}, {PLOT_PNG, PREDICTION_PLOT ".png"}};
+static const struct {
+  enum plot_format format;
+  const char *name;
+} files[] = {{PLOT_SVG, PREDICTION_PLOT ".svg"}, {PLOT_PNG, PREDICTION_PLOT ".png"}};
+
+int prediction_remove_pictures(const char *directory, struct error *err) {
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    char path[PATH_MAX];
+    int status = path_format(path, sizeof path, err, "%s/%s", directory, files[i].name);
+    if (status < 0) return status;
+    if (unlink(path) != 0 && errno != ENOENT)
+      return error_set_errno(err, errno, "cannot remove %s", path);
+  }
+  return 0;
+}
+
+int prediction_draw(const struct prediction *prediction, const char *directory, int cancel_fd,
+                    struct error *err) {
   CLEANUP(plotter_release) struct plotter plotter = {.png_by_gnuplot = false};
   CLEANUP(buf_release) struct buf script;
   buf_init(&script);
   draw_script(prediction, &script);
-  int status = plotter_init(directory, 0, &plotter, err);
+  int status = plotter_init(directory, cancel_fd, &plotter, err);
   for (size_t i = 0; i < sizeof files / sizeof *files && status == 0; i++) {
     CLEANUP(buf_release) struct buf picture;
     buf_init(&picture);

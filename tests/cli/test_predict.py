@@ -10,7 +10,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from gameday import GAMEDAY, SOURCE, Checks, Place, plain_environment, run  # noqa: E402
+from gameday import (  # noqa: E402
+    GAMEDAY, SOURCE, Checks, Place, end, plain_environment, run, wait_for_file)
 
 SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
 CRASH = os.path.join(SOURCE, "scenarios/postgres/primary-crash.yaml")
@@ -174,6 +175,59 @@ def check_interrupted(checks, place):
     checks.check(out == "" and "interrupted" in err, "interrupted: what is said", out + err)
 
 
+# Draws what looks like pictures, or, where it is asked to, nothing for a minute.
+GNUPLOT = """#!/bin/sh
+case "$*" in *.gp) ;; *) exit 0;; esac
+if [ -n "$SLOW" ]; then : > "$SLOW"; exec sleep 60; fi
+echo drawn > sweep.svg; echo drawn > sweep.png
+"""
+
+
+def read_all(directory):
+    found = {}
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        found[name] = None
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                found[name] = file.read()
+    return found
+
+
+def check_files_agree(checks, place):
+    """The files are of one prediction: those of an earlier one stay until the new ones are
+    complete, and nothing of it stays then."""
+    programs, out = os.path.join(place, "drawing"), os.path.join(place, "agree")
+    os.mkdir(programs)
+    with open(os.path.join(programs, "gnuplot"), "w", encoding="ascii") as file:
+        file.write(GNUPLOT)
+    os.chmod(os.path.join(programs, "gnuplot"), 0o755)
+    path = programs + ":" + os.environ["PATH"]
+
+    def sweep(values, **more):
+        return subprocess.Popen(
+            [GAMEDAY, "predict", CRASH, "--seeds", "1", "--sweep", f"{TTL}={values}", "--out", out],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=plain_environment(**more))
+
+    code, told = end(sweep("30s,35s", PATH=path))
+    first = read_all(out)
+    checks.check(code in (MET, MISSED) and sorted(first) == [
+        "predict.csv", "predict.json", "sweep.png", "sweep.svg"], f"files: {sorted(first)}", told)
+    marker = os.path.join(place, "drawing-now")
+    child = sweep("40s,45s", PATH=path, SLOW=marker)
+    wait_for_file(child, marker)
+    code, told = end(child, signal.SIGINT)
+    checks.check(code == 130 and "the files are as they were" in told,
+                 f"interrupted while drawing: exit {code}", told)
+    checks.check(read_all(out) == first, f"interrupted while drawing: {sorted(os.listdir(out))}")
+    os.unlink(os.path.join(programs, "gnuplot"))
+    code, told = end(sweep("40s,45s", PATH=programs))
+    checks.check(code in (MET, MISSED) and "gnuplot is missing" in told, f"exit {code}", told)
+    checks.check(sorted(os.listdir(out)) == ["predict.csv", "predict.json"],
+                 f"without gnuplot: {sorted(os.listdir(out))}")
+
+
 def main():
     checks = Checks()
     with Place() as place:
@@ -186,6 +240,7 @@ def main():
         check_choices(checks, place)
         check_installed(checks, place)
         check_interrupted(checks, place)
+        check_files_agree(checks, place)
     checks.finish()
 
 

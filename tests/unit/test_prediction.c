@@ -302,7 +302,7 @@ static void draws(const struct made *made) {
   struct error err = ERROR_INIT;
   struct stat file;
   temporary_make(directory);
-  assert_ok(prediction_draw(&made->prediction, directory, &err), &err);
+  assert_ok(prediction_draw(&made->prediction, directory, 0, &err), &err);
   snprintf(path, sizeof path, "%s/" PREDICTION_PLOT ".png", directory);
   assert_int_equal(stat(path, &file), 0);
   assert_true(file.st_size > 1000);
