@@ -1,9 +1,11 @@
 /* Opens records and judges them. */
 #include "judged.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -27,6 +29,10 @@ static int load_recorded_scenario(struct cli *cli, const char *run_directory, st
   if (!file_exists(path))
     return error_set(err, STATUS_USAGE, "%s is not there: %s is no run directory", path,
                      run_directory);
+  struct stat file;
+  if (stat(path, &file) < 0) return error_set_errno(err, errno, "cannot stat %s", path);
+  if (!S_ISREG(file.st_mode)) /* a FIFO would hang */
+    return error_set(err, STATUS_USAGE, "%s is not a regular file", path);
   CLEANUP_FREE struct scenario_errors *errors = calloc(1, sizeof *errors);
   if (!errors) return error_set(err, STATUS_MEMORY, "out of memory");
   status = scenario_load(path, &cli->tables, NULL, 0, &judged->scenario, errors, err);

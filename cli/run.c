@@ -113,19 +113,16 @@ static void *signals_main(void *data) {
   return NULL;
 }
 
+/* The signals are blocked, in the thread that is made too. */
 static int signals_begin(struct signals *signals, struct error *err) {
-  sigset_t set = signal_set();
   interrupt_init(&signals->interrupt);
-  pthread_sigmask(SIG_BLOCK, &set, NULL);
   int errnum = pthread_create(&signals->thread, NULL, signals_main, signals);
   return errnum ? error_set_errno(err, errnum, "cannot start a thread") : 0;
 }
 
 static void signals_end(struct signals *signals) {
-  sigset_t set = signal_set();
   pthread_kill(signals->thread, SIGUSR1);
   pthread_join(signals->thread, NULL);
-  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* A run that broke off may have failed to remove its cluster, too, and told only the first of its
@@ -139,8 +136,9 @@ static void end_guard(struct cli *cli, const struct guard_spec *guarded, bool in
     (void)cli_fail(cli, &err);
 }
 
-/* One run into an existing empty directory. Returns an exit code; `ret_record`: the measured time
- * had begun, so that there is a record to judge, whatever became of the run. */
+/* One run into an existing empty directory; the signals are blocked. Returns an exit code;
+ * `ret_record`: the measured time had begun, so that there is a record to judge, whatever became of
+ * the run. */
 static int run_once(struct cli *cli, const struct scenario *scenario, uint64_t seed,
                     const char *directory, bool *ret_record) {
   char id[16];
@@ -248,7 +246,31 @@ static int report_repeats(struct cli *cli, const char *const *made, uint32_t cou
   return cli_worse(code, reported);
 }
 
-/* All repeats of one scenario. One that ends without a record ends the series. */
+/* Runs the repeats, and tells which were made. One that ends without a record ends the series.
+ * Returns the exit code of the last. */
+static int run_repeats(struct cli *cli, const struct scenario *scenario, uint64_t seed,
+                       uint64_t repeat, const char *out, struct arena *arena, const char **ret_made,
+                       uint32_t *ret_count) {
+  int code = EXIT_MET;
+  uint32_t count = 0;
+  while (code == EXIT_MET && count < repeat) {
+    struct error err = ERROR_INIT;
+    int status = repeat_directory(out, repeat, count, arena, &ret_made[count], &err);
+    if (status < 0) { /* those that were run are judged all the same */
+      code = cli_fail(cli, &err);
+      break;
+    }
+    log_print(&cli->log, LOG_INFO, "%s: seed %llu, record in %s", scenario->name,
+              (unsigned long long)(seed + count), ret_made[count]);
+    bool record = false;
+    code = run_once(cli, scenario, seed + count, ret_made[count], &record);
+    if (record && code < EXIT_SIGHUP) count++;
+  }
+  *ret_count = count;
+  return code;
+}
+
+/* All repeats of one scenario, and their reports. */
 static int run_scenario(struct cli *cli, const struct run_options *options,
                         const struct scenario *scenario, const char *out) {
   CLEANUP(arena_release) struct arena arena;
@@ -267,24 +289,16 @@ static int run_scenario(struct cli *cli, const struct run_options *options,
     return cli_fail(cli, &err);
   }
   simulating_compare_installed(cli, scenario);
-  int code = EXIT_MET;
+  /* A signal that comes between two runs waits for the next, or for the reports: it would end the
+   * process, and what was run would not be judged. */
+  sigset_t set = signal_set(), before;
+  pthread_sigmask(SIG_BLOCK, &set, &before);
   uint32_t count = 0;
-  while (code == EXIT_MET && count < repeat) {
-    status = repeat_directory(out, repeat, count, &arena, &made[count], &err);
-    if (status < 0) { /* those that were run are judged all the same */
-      code = cli_fail(cli, &err);
-      break;
-    }
-    log_print(&cli->log, LOG_INFO, "%s: seed %llu, record in %s", scenario->name,
-              (unsigned long long)(seed + count), made[count]);
-    bool record = false;
-    code = run_once(cli, scenario, seed + count, made[count], &record);
-    if (record && code < EXIT_SIGHUP) count++;
-  }
-  if (count == 0) return code;
-  code = report_repeats(cli, made, count, repeat, out, &arena, code);
+  int code = run_repeats(cli, scenario, seed, repeat, out, &arena, made, &count);
+  if (count > 0) code = report_repeats(cli, made, count, repeat, out, &arena, code);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
   const char *page = arena_printf(&arena, "%s/report.html", out);
-  if (page && file_exists(page)) log_print(&cli->log, LOG_INFO, "report: %s", page);
+  if (count > 0 && page && file_exists(page)) log_print(&cli->log, LOG_INFO, "report: %s", page);
   return code;
 }
 

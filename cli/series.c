@@ -91,7 +91,7 @@ static json_t *read_json(const char *directory, const char *name, size_t limit, 
   CLEANUP(buf_release) struct buf text;
   buf_init(&text);
   if (path_format(path, sizeof path, err, "%s/%s", directory, name) < 0) return NULL;
-  if (file_read(path, limit, &text, err) < 0) return NULL;
+  if (file_read_regular(path, limit, &text, err) < 0) return NULL;
   json_t *root = json_loadb(text.data, text.length, 0, NULL);
   if (!root) (void)error_set(err, STATUS_UNTRUSTED, "%s is damaged", path);
   return root;

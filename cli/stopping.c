@@ -42,10 +42,10 @@ int stopping_begin(struct stopping *stopping, struct log *log, const char *said,
   stopping->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (stopping->fd < 0) return error_set(err, STATUS_SYSTEM, "cannot make an event descriptor");
   pthread_mutex_init(&stopping->mutex, NULL);
-  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  pthread_sigmask(SIG_BLOCK, &set, &stopping->before);
   int errnum = pthread_create(&stopping->thread, NULL, stopping_main, stopping);
   if (errnum == 0) return 0;
-  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  pthread_sigmask(SIG_SETMASK, &stopping->before, NULL);
   pthread_mutex_destroy(&stopping->mutex);
   close(stopping->fd);
   return error_set_errno(err, errnum, "cannot start a thread");
@@ -67,10 +67,9 @@ bool stopping_now(struct stopping *stopping) {
 }
 
 int stopping_end(struct stopping *stopping) {
-  sigset_t set = signal_set();
   pthread_kill(stopping->thread, SIGUSR1);
   pthread_join(stopping->thread, NULL);
-  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  pthread_sigmask(SIG_SETMASK, &stopping->before, NULL);
   pthread_mutex_destroy(&stopping->mutex);
   close(stopping->fd);
   return stopping->signal;

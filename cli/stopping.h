@@ -4,6 +4,7 @@
 #define GAMEDAY_CLI_STOPPING_H
 
 #include <pthread.h>
+#include <signal.h>
 
 #include "cli.h"
 
@@ -18,6 +19,7 @@ enum stopping_phase {
 struct stopping {
   int fd; /* readable once a signal came while it was to be told so */
   pthread_t thread;
+  sigset_t before; /* the calling thread's mask */
   pthread_mutex_t mutex;
   enum stopping_phase phase;
   int signal; /* the first; 0: none */

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -98,6 +99,13 @@ def check_refused(checks, place):
         stay = pictures(out)
         checks.check(stay == [], f"without {name} pictures of the old verdict stay: {stay}")
         checks.check(done.stderr.count("is not there") == 1, "said once", done.stderr)
+    out = os.path.join(place, "refused-fifo")
+    make(out)
+    os.unlink(os.path.join(out, "scenario.yaml"))
+    os.mkfifo(os.path.join(out, "scenario.yaml"))
+    done = run(["report", out])
+    checks.check(done.returncode == USAGE and "is not a regular file" in done.stderr,
+                 f"scenario.yaml is a FIFO: exit {done.returncode}", done.stderr)
     mine = os.path.join(place, "mine")
     os.mkdir(mine)
     with open(os.path.join(mine, "summary.md"), "w", encoding="utf-8") as file:
@@ -113,6 +121,20 @@ def check_interrupted(checks, out):
     checks.check(code == INTERRUPTED, f"exit {code}", told)
     checks.check(" of 900 repeats" in told and "PASS     switchover" not in told, "text", told)
     check_told(checks, out, " of 900 repeats", "an interrupted series")
+
+
+def check_signals_wait(checks, out):
+    """Between two runs a signal ended the process, and nothing of the series was judged."""
+    child = start(["run", SWITCHOVER, "--provider", "sim", "--repeat", "40", "--out", out])
+    wait_for_file(child, out, "repeat-1")
+    blocked = []
+    while child.poll() is None and not os.path.exists(os.path.join(out, "repeat-40")):
+        mask = re.search(r"^SigBlk:\t(\w+)", read("/proc", str(child.pid), "status"), re.MULTILINE)
+        blocked.append(int(mask.group(1), 16) >> (signal.SIGINT - 1) & 1)
+    code, told = end(child)
+    checks.check(code == MET, f"a series in peace: exit {code}", told)
+    checks.check(blocked and all(blocked),
+                 f"SIGINT would end it at {blocked.count(0)} of {len(blocked)} looks")
 
 
 def check_no_room(checks, out):
@@ -133,6 +155,7 @@ def main():
         check_strangers(checks, out, place)
         check_refused(checks, place)
         check_interrupted(checks, os.path.join(place, "interrupted"))
+        check_signals_wait(checks, os.path.join(place, "in-peace"))
         check_no_room(checks, os.path.join(place, "no-room"))
     checks.finish()
 
