@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "engine/record.h"
 #include "judged.h"
 #include "report/output.h"
 #include "report/staging.h"
@@ -150,7 +151,11 @@ static int judge_and_write(struct cli *cli, const char *const *run_directories, 
   struct error err = ERROR_INIT;
   int status = judged_load(cli, run_directories, count, missing, &judged, &err);
   if (status < 0) {
-    reporting_remove(directory);
+    /* What the gameday that wrote them said of its records stands. */
+    bool others = false;
+    for (uint32_t i = 0; i < count; i++)
+      others = others || record_is_of_other_version(run_directories[i]);
+    if (!others) reporting_remove(directory);
     return cli_fail(cli, &err);
   }
   struct run_result *result = &judged.result;

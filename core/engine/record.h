@@ -38,6 +38,8 @@ struct record {
  * damaged one. Torn last elements are dropped. Faults' times come from events.jsonl. */
 int record_open(const char *run_directory, struct record *ret, struct error *err);
 void record_close(struct record *record);
+/* Whether its files are of a version that this reader refuses: nothing is wrong with the record. */
+bool record_is_of_other_version(const char *run_directory);
 
 /* Calls `item` for everything wanted (enum checker_wants) in the order of time; final rows last,
  * host by host (WANTS_ROWS_FIRST: first, and not again). STATUS_UNTRUSTED when operations are

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/file.h"
 #include "engine/record_internal.h"
 #include "engine/recorder.h"
 
@@ -28,6 +31,11 @@ static ssize_t read_fully(int fd, void *bytes, size_t length, uint64_t offset) {
   return (ssize_t)have;
 }
 
+/* Such a file, but of another version. */
+static bool is_of_other_version(const char found[8], const char magic[8]) {
+  return memcmp(found, magic, 7) == 0 && found[7] != magic[7];
+}
+
 static int check_head(const char *path, int fd, const char magic[8], size_t size,
                       struct error *err) {
   struct record_head head;
@@ -35,12 +43,11 @@ static int check_head(const char *path, int fd, const char magic[8], size_t size
   if (got < 0) return error_set_errno(err, errno, "cannot read %s", path);
   if (got < (ssize_t)sizeof head)
     return error_set(err, STATUS_USAGE, "%s is damaged: it ends within its head", path);
-  size_t last = sizeof head.magic - 1;
-  if (memcmp(head.magic, magic, last) == 0 && head.magic[last] != magic[last])
+  if (is_of_other_version(head.magic, magic))
     return error_set(err, STATUS_USAGE,
                      "%s is of version %d of this file, and this gameday reads version %d; judge "
                      "it with the gameday that wrote it (gameday_version in run.json)",
-                     path, head.magic[last], magic[last]);
+                     path, head.magic[7], magic[7]);
   if (memcmp(head.magic, magic, sizeof head.magic) != 0)
     return error_set(err, STATUS_USAGE, "%s is damaged: it does not begin as such a file must",
                      path);
@@ -74,6 +81,21 @@ int record_elements_open(struct record *record, const char *name, const char mag
       .count = ((uint64_t)stat.st_size - sizeof(struct record_head)) / size,
       .path = path};
   return 0;
+}
+
+bool record_is_of_other_version(const char *run_directory) {
+  static const struct {
+    const char *name, *magic;
+  } files[] = {{"operations.bin", RECORD_OPERATIONS}, {"samples.bin", RECORD_SAMPLES}};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    char path[PATH_MAX], magic[8];
+    if (path_format(path, sizeof path, NULL, "%s/%s", run_directory, files[i].name) < 0) continue;
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && read_fully(fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic &&
+        is_of_other_version(magic, files[i].magic))
+      return true;
+  }
+  return false;
 }
 
 int record_pass_begin(struct record_pass *pass, const struct record_elements *elements,

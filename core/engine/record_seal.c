@@ -20,7 +20,6 @@
 
 #define SEAL_NAME "seal.json"
 #define SEAL_SCHEMA "gameday/seal/v1"
-#define SEAL_BYTES_MAX 65536
 #define PIECE_BYTES ((size_t)1 << 20)
 
 /* scenario.yaml is not among them: to judge a record by other objectives is nobody's accident. */
@@ -28,6 +27,7 @@ static const char *const fixed_names[] = {"run.json", "events.jsonl", "operation
                                           "samples.bin"};
 #define FIXED_COUNT (sizeof fixed_names / sizeof *fixed_names)
 #define FILES_MAX (FIXED_COUNT + HOSTS_MAX)
+#define SEAL_BYTES_MAX (FILES_MAX * 1024) /* a row is shorter, however its name is escaped */
 
 struct sealed_file {
   char name[HOST_NAME_SIZE + 16];
@@ -205,7 +205,7 @@ static int check_seal(const char *directory, bool *ret_absent, char *text, size_
   *ret_absent = !file_exists(path);
   if (*ret_absent) return 0;
   struct seal sealed, found;
-  status = file_read(path, SEAL_BYTES_MAX, &content, err);
+  status = file_read_regular(path, SEAL_BYTES_MAX, &content, err);
   if (status < 0 && status != STATUS_USAGE) return status;
   if (status == STATUS_USAGE || !parse_seal(&content, &sealed)) {
     snprintf(text, size, SEAL_NAME " is damaged itself");

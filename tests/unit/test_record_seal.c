@@ -180,6 +180,36 @@ static void test_a_bad_line_has_its_place(void **state) {
   synthetic_release(&it);
 }
 
+/* A seal of as many hosts as a record can have: it was called damaged itself. */
+static void test_a_seal_of_many_hosts(void **state) {
+  struct synthetic it;
+  struct error err = ERROR_INIT;
+  char text[512], name[80], path[128];
+  (void)state;
+  begin(&it);
+  for (int i = SYNTHETIC_HOSTS; i < 1024; i++) {
+    snprintf(name, sizeof name, "final-a-host-with-a-long-name-%d.bin", i);
+    CLEANUP_CLOSE int fd = open(path_of(&it, name, path), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+  }
+  assert_ok(record_seal(it.directory, &err), &err);
+  assert_string_equal(reason(&it, text), "");
+  unlink(path);
+  assert_non_null(strstr(reason(&it, text), "long-name-1023.bin is not there any more"));
+  synthetic_release(&it);
+}
+
+static void test_a_seal_that_is_no_regular_file(void **state) {
+  struct synthetic it;
+  char text[512], path[128];
+  (void)state;
+  begin(&it);
+  assert_int_equal(unlink(path_of(&it, "seal.json", path)), 0);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  assert_non_null(strstr(reason(&it, text), "seal.json is damaged itself"));
+  synthetic_release(&it);
+}
+
 /* Reading them would hang, or never end. */
 static void test_what_is_no_regular_file_is_refused(void **state) {
   static const char *const names[] = {"events.jsonl", "run.json", "operations.bin"};
@@ -211,6 +241,8 @@ int main(void) {
       cmocka_unit_test(test_a_run_that_did_not_finish_needs_no_seal),
       cmocka_unit_test(test_an_unreadable_record_that_was_sealed),
       cmocka_unit_test(test_a_bad_line_has_its_place),
+      cmocka_unit_test(test_a_seal_of_many_hosts),
+      cmocka_unit_test(test_a_seal_that_is_no_regular_file),
       cmocka_unit_test(test_what_is_no_regular_file_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

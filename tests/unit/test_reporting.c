@@ -120,6 +120,29 @@ static void test_a_missed_objective_stays_one(void **state) {
   end(&f);
 }
 
+/* Nothing is wrong with such a record, and nobody here could make its reports again: they were
+ * removed, as those of a damaged one are. */
+static void test_reports_of_another_version_stay(void **state) {
+  struct fixture f;
+  struct error err = ERROR_INIT;
+  char path[128];
+  (void)state;
+  begin(&f, "<= 45s");
+  assert_int_equal(report(&f), EXIT_MET);
+  snprintf(path, sizeof path, "%s/operations.bin", f.it.directory);
+  CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+  assert_true(fd >= 0);
+  assert_int_equal(pwrite(fd, "\1", 1, 7), 1);
+  assert_ok(record_seal(f.it.directory, &err), &err);
+  assert_int_equal(report(&f), EXIT_BAD_USAGE);
+  assert_true(holds(&f, "result.json", "\"verdict\": \"pass\""));
+  assert_int_equal(pwrite(fd, "X", 1, 0), 1);
+  assert_ok(record_seal(f.it.directory, &err), &err);
+  assert_int_equal(report(&f), EXIT_BAD_USAGE);
+  assert_false(holds(&f, "result.json", ""));
+  end(&f);
+}
+
 /* Once for the page and once for the files, as errors; and the page was there all the same. */
 static void test_missing_gnuplot_is_one_warning(void **state) {
   struct fixture f;
@@ -195,6 +218,7 @@ int main(void) {
       cmocka_unit_test(test_no_pass_is_printed_when_a_report_cannot_be_written),
       cmocka_unit_test(test_the_summary_is_printed_that_cannot_be_written),
       cmocka_unit_test(test_a_missed_objective_stays_one),
+      cmocka_unit_test(test_reports_of_another_version_stay),
       cmocka_unit_test(test_missing_gnuplot_is_one_warning),
       cmocka_unit_test(test_a_changed_record_is_no_pass),
       cmocka_unit_test(test_export_ends_quietly_when_nobody_reads),
