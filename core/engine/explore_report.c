@@ -31,7 +31,10 @@ int explore_write_schedule(const struct explore *explore, const struct schedule 
   scenario.name = arena_printf(&arena, "%.*s%s", NAME_MAX_LENGTH - length, scenario.name, tail);
   if (!scenario.name) return error_set(err, STATUS_MEMORY, "out of memory for a scenario");
   /* Without any fault, objectives on faults are for what is explored only. */
-  if (schedule->count == 0) scenario.explore.given = true;
+  if (schedule->count == 0) {
+    scenario.explore = spec->scenario->explore;
+    scenario.explore.given = true;
+  }
   buf_puts(&text, comment);
   status = scenario_print(&scenario, &text, err);
   if (status == 0)

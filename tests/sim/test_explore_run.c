@@ -58,15 +58,25 @@ static int deadly_begin(void *state, const struct record_info *info, struct erro
   return picky_begin(state, info, err);
 }
 
-#define CHECKER(named, begins)                                                            \
+/* Nothing is good enough. */
+static int bitter_finish(void *state, struct finding *finding, struct error *err) {
+  int status = picky_finish(state, finding, err);
+  finding->verdict = VERDICT_FAIL;
+  finding->why = "it is as it is";
+  return status;
+}
+
+#define CHECKER(named, begins, finishes)                                                  \
   {                                                                                       \
     .plugin = {.name = named, .summary = "A test's", .state_size = sizeof(struct picky)}, \
-    .wants = WANTS_EVENTS, .begin = begins, .item = picky_item, .finish = picky_finish    \
+    .wants = WANTS_EVENTS, .begin = begins, .item = picky_item, .finish = finishes        \
   }
-static const struct checker picky = CHECKER("picky", picky_begin);
-static const struct checker deadly = CHECKER("deadly", deadly_begin);
+static const struct checker picky = CHECKER("picky", picky_begin, picky_finish);
+static const struct checker deadly = CHECKER("deadly", deadly_begin, picky_finish);
+static const struct checker bitter = CHECKER("bitter", picky_begin, bitter_finish);
 static const struct checker *const picky_table[] = {&picky, NULL};
 static const struct checker *const deadly_table[] = {&deadly, NULL};
+static const struct checker *const bitter_table[] = {&bitter, NULL};
 
 struct bench {
   struct simulated_scenario simulated;
@@ -117,6 +127,13 @@ static void assert_says(const struct buf *summary, const char *text) {
   if (!strstr(summary->data, text)) fail_msg("no '%s' in\n%s", text, summary->data);
 }
 
+/* The path of the first file that the summary names; to be freed. */
+static char *first_path(const struct bench *bench, const struct buf *summary) {
+  const char *path = strstr(summary->data, bench->directory);
+  assert_non_null(path);
+  return strndup(path, strcspn(path, "\n"));
+}
+
 static void test_what_a_checker_convicts_is_made_small(void **state) {
   struct bench bench;
   struct buf summary, file;
@@ -136,15 +153,35 @@ static void test_what_a_checker_convicts_is_made_small(void **state) {
   assert_says(&summary, "not known:\n");
   assert_says(&summary, ": picky: two pauses\n");
 
-  char *path = strstr(summary.data, bench.directory);
-  assert_non_null(path);
-  path = strndup(path, strcspn(path, "\n"));
+  CLEANUP_FREE char *path = first_path(&bench, &summary);
   assert_ok(file_read(path, 1u << 20, &file, &err), &err);
   assert_says(&file, "# Violates checker picky: a crash and a kill\n");
-  free(path);
   bench_release(&bench);
   buf_release(&summary);
   buf_release(&file);
+}
+
+/* What needs no fault at all is shrunk to none; its file could not be read. */
+static void test_what_needs_no_fault_can_be_run_again(void **state) {
+  struct bench bench;
+  struct simulated_scenario again;
+  struct buf summary;
+  struct error err = ERROR_INIT;
+  (void)state;
+  buf_init(&summary);
+  bench_init(&bench, bitter_table);
+  bench.spec.seed_count = 2;
+  (void)explore(&bench, &summary);
+  assert_says(&summary, "violated: checker bitter in ");
+  assert_says(&summary, ", 0 faults, shrunk from ");
+  CLEANUP_FREE char *path = first_path(&bench, &summary);
+  assert_ok(simulated_load(&again, path, NULL, 0, &err), &err);
+  assert_int_equal(again.scenario.timeline_count, 0);
+  assert_true(again.scenario.explore.given);
+  assert_int_equal(again.scenario.explore.faults.high, 3);
+  simulated_release(&again);
+  bench_release(&bench);
+  buf_release(&summary);
 }
 
 static void test_a_simulation_that_dies_is_a_result(void **state) {
@@ -198,6 +235,7 @@ static void test_jobs_leave_nothing_behind(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_what_a_checker_convicts_is_made_small),
+      cmocka_unit_test(test_what_needs_no_fault_can_be_run_again),
       cmocka_unit_test(test_a_simulation_that_dies_is_a_result),
       cmocka_unit_test(test_jobs_leave_nothing_behind),
   };

@@ -73,7 +73,9 @@ int simulated_load(struct simulated_scenario *it, const char *path,
   if (count + 1 > sizeof all / sizeof *all)
     return error_set(err, STATUS_INTERNAL, "%u overrides are too many", count);
   for (uint32_t i = 0; i < count; i++) all[i + 1] = sets[i];
-  int status = path_format(full, sizeof full, err, "%s/%s", root ? root : ".", path);
+  int status = path[0] == '/'
+                   ? path_format(full, sizeof full, err, "%s", path)
+                   : path_format(full, sizeof full, err, "%s/%s", root ? root : ".", path);
   if (status == 0) status = measure_names(&it->measure_names, err);
   if (status < 0) return status;
   const struct scenario_tables tables = {.providers = providers,
@@ -81,6 +83,7 @@ int simulated_load(struct simulated_scenario *it, const char *path,
                                          .workloads = workloads,
                                          .injectors = injectors,
                                          .measure = measure_lookup,
+                                         .measure_missing = measure_missing,
                                          .measure_names = it->measure_names};
   struct scenario_errors *mistakes = calloc(1, sizeof *mistakes);
   if (!mistakes) return error_set(err, STATUS_MEMORY, "out of memory");

@@ -30,7 +30,8 @@ struct simulated_scenario {
   struct scenario scenario;
   const char **measure_names;
 };
-/* `path` is below the source's root. Returns a status; the mistakes of the file are printed. */
+/* `path` is absolute, or below the source's root. Returns a status; the mistakes of the file are
+ * printed. */
 int simulated_load(struct simulated_scenario *it, const char *path,
                    const struct scenario_override *sets, uint32_t count, struct error *err);
 void simulated_release(struct simulated_scenario *it);
