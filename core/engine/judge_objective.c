@@ -75,11 +75,11 @@ struct gathering {
   enum scope scope;
 };
 
-/* Whether more of the run could have made it smaller: a share, or a percentile. */
+/* Whether more of the run could have made it smaller: a share, so many a piece, a percentile. */
 static bool may_shrink(const struct measure *measure) {
   const char *suffix = strrchr(measure->name, '.');
   bool percentile = suffix && suffix[1] == 'p' && isdigit((unsigned char)suffix[2]);
-  return percentile || measure->unit == UNIT_RATIO;
+  return percentile || measure->unit == UNIT_RATIO || measure->unit == UNIT_NONE;
 }
 
 static void gather_measure(void *data, const struct measure *measure, bool whole) {

@@ -124,8 +124,9 @@ static bool is_never_above(const char *low, const char *high) {
   double rank[2];
   for (int i = 0; i < 2; i++) {
     if (strcmp(both[i], "mean") == 0) return false;
+    /* Of an even number of values the median lies between p50 and the next one. */
     rank[i] = both[i][0] == 'p'                ? strtod(both[i] + 1, NULL)
-              : strcmp(both[i], "median") == 0 ? 50
+              : strcmp(both[i], "median") == 0 ? (i == 0 ? 50.0005 : 50)
               : strcmp(both[i], "min") == 0    ? 0
                                                : 100;
   }

@@ -50,11 +50,41 @@ static const struct history histories[] = {
                   {"lost_after_fault", FAULT_NONE, 0},
                   {"recovery_point", 0, 0},
                   {"recovery_point", 1, 55 - 54.492}}},
+    /* The same, and it is pg1 that loses what it acknowledges on its old timeline: by the first
+     * fault, which had replaced it, and not by the second. */
+    {.name = "what_an_old_primary_acknowledges_is_not_the_new_ones",
+     .spans = {KEPT_ON(0, PG1, 1), DOWN(20), KEPT_ON(25, PG2, 2), OK_ON(40.2, PG1, 1), DOWN(41),
+               KEPT_ON(50, PG3, 3)},
+     .promotions = {{5, PG1, 1}, {24, PG2, 2}, {40.1, PG1, 1}, {49, PG3, 3}},
+     .faults = {{PG1, 20, 40}, {PG2, 41, 60}},
+     .expected = {{"data_loss", FAULT_NONE, 80},
+                  {"lost_after_fault", 0, 80},
+                  {"lost_after_fault", 1, 0},
+                  {"recovery_point", 1, 0}}},
+    /* A failover follows the first fault, and nothing that was sent later survived until the
+     * second: what was acknowledged between the fault and the promotion is lost by the first. */
+    {.name = "what_is_acknowledged_until_the_promotion_is_lost_by_the_fault_before_it",
+     .spans = {KEPT_ON(0, PG1, 1), OK_ON(20, PG1, 1), DOWN(22), KEPT_ON(32, PG2, 2)},
+     .promotions = {{5, PG1, 1}, {24, PG2, 2}},
+     .faults = {{PG1, 20, 45}, {PG3, 26, 60}},
+     .expected = {{"data_loss", FAULT_NONE, 200},
+                  {"lost_after_fault", 0, 200},
+                  {"recovery_point", 0, 0},
+                  {"lost_after_fault", 1, 0},
+                  {"recovery_point", 1, 0}}},
     /* A failover of the cluster's own before the first fault: what it lost reaches back before that
      * fault all the same. */
     {.name = "what_was_lost_before_any_fault_is_the_first_ones",
      .spans = {KEPT_ON(0, PG1, 1), OK_ON(14.9, PG1, 1), KEPT_ON(15, PG2, 2)},
      .promotions = {{16, PG2, 2}},
+     .faults = {{PG3, 30, 60}},
+     .expected = {{"data_loss", FAULT_NONE, 10},
+                  {"recovery_point", 0, 30 - 14.892},
+                  {"lost_after_fault", FAULT_NONE, 0}}},
+    /* The same, and pg1 went on after pg2 had been promoted. */
+    {.name = "what_a_replaced_primary_lost_before_any_fault_is_the_first_ones",
+     .spans = {KEPT_ON(0, PG2, 2), OK_ON(14.9, PG1, 1), KEPT_ON(15, PG2, 2)},
+     .promotions = {{5, PG1, 1}, {8, PG2, 2}},
      .faults = {{PG3, 30, 60}},
      .expected = {{"data_loss", FAULT_NONE, 10},
                   {"recovery_point", 0, 30 - 14.892},

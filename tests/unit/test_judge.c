@@ -126,6 +126,7 @@ static void test_a_broken_off_record_passes_nothing(void **state) {
   add(&made, 0, "write_outage", FAULT_NONE, 40);
   add(&made, 0, "write_latency.p99", FAULT_NONE, 40);
   add(&made, 0, "availability", FAULT_NONE, 0.5)->unit = UNIT_RATIO;
+  add(&made, 0, "origin_amplification", 0, 50)->unit = UNIT_NONE;
   assert_int_equal(judge(&made, "failover_time", "max", false, 30).verdict, VERDICT_PASS);
   made.runs[0].info.complete = false;
   const struct objective_result failover = judge(&made, "failover_time", "max", false, 30);
@@ -135,6 +136,7 @@ static void test_a_broken_off_record_passes_nothing(void **state) {
   assert_int_equal(judge(&made, "write_outage", "max", false, 30).verdict, VERDICT_FAIL);
   assert_int_equal(judge(&made, "write_latency.p99", "max", false, 30).verdict, VERDICT_UNKNOWN);
   assert_int_equal(judge(&made, "availability", "min", true, 0.9).verdict, VERDICT_UNKNOWN);
+  assert_int_equal(judge(&made, "origin_amplification", "max", false, 5).verdict, VERDICT_UNKNOWN);
   arena_release(&made.arena);
 }
 

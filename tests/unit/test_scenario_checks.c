@@ -301,6 +301,11 @@ static void test_clusters_are_bounded(void **state) {
 static void test_objectives(void **state) {
   (void)state;
   check_objectives("  failover_time: [<= 45s, p95 <= 1min, \"median>=1s\"]\n", "");
+  /* Of 10 s and 30 s the median is 20 s and p50 10 s. */
+  check_objectives("  failover_time: [\"median>=20s\", p50 <= 15s]\n", "");
+  check_objectives("  failover_time: [\"p50>=20s\", median <= 15s]\n",
+                   "s.yaml:10:31: failover_time: no run meets \"p50>=20s\" and \"median <= 15s\" "
+                   "together; expected bounds that one can meet\n");
   check_objectives("  {}\n",
                    "s.yaml:10:3: objectives: none is given; expected at least one such as "
                    "'failover_time: <= 45s'\n");
