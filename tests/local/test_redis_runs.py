@@ -117,6 +117,21 @@ def check_eviction(checks, place):
         checks.check(one.value("oom_errors") > 0, "noeviction: writes are refused", one.said)
 
 
+def check_fill_and_failover(checks, place):
+    """A fill is healed where its keys are: at who is primary by then."""
+    one = Outcome(place, "sentinel-primary-crash", {
+        "cluster.services.redis.maxmemory": "32MiB", "cluster.services.redis.down_after": "1s",
+        "cluster.services.redis.failover_timeout": "6s", "timeline":
+        "[{at: 1s, for: 9s, memory-fill: {target: redis.primary}}, "
+        "{at: 3s, for: 20s, process-kill: {target: redis.primary, process: redis}}]"})
+    # Writes are refused meanwhile, so what the objectives say is no matter.
+    if checks.check(one.result, "fill: a run", one.said):
+        fill, kill = one.result["faults"]
+        checks.check(fill["host"] == kill["host"] and kill["promotion_time_s"],
+                     f"fill: another is primary {one.result['faults']}", one.said)
+        checks.check(fill["heal_confirmed_s"], "fill: its heal was confirmed", one.said)
+
+
 def check_kernel(checks, place):
     """The kernel kills the server, and its append-only file has everything."""
     one = Outcome(place, "out-of-memory", {
@@ -144,4 +159,4 @@ def check_stampede(checks, place):
 if __name__ == "__main__":
     need_local_hosts()
     run_checks(check_kill, check_empty, check_split, check_minority, check_tls, check_eviction,
-               check_kernel, check_stampede)
+               check_fill_and_failover, check_kernel, check_stampede)
