@@ -9,8 +9,8 @@
 #include "support/synthetic.h"
 #include "support/test.h"
 
-static const char *path_of(const struct synthetic *it, const char *name, char path[128]) {
-  snprintf(path, 128, "%s/%s", it->directory, name);
+static const char *path_of(const struct synthetic *it, const char *name, char path[160]) {
+  snprintf(path, 160, "%s/%s", it->directory, name);
   return path;
 }
 
@@ -23,7 +23,7 @@ static void begin(struct synthetic *it) {
 }
 
 static void flip(const struct synthetic *it, const char *name, off_t offset) {
-  char path[128];
+  char path[160];
   unsigned char byte;
   CLEANUP_CLOSE int fd = open(path_of(it, name, path), O_RDWR | O_CLOEXEC);
   assert_true(fd >= 0);
@@ -219,7 +219,7 @@ static void test_what_is_no_regular_file_is_refused(void **state) {
       struct synthetic it;
       struct error err = ERROR_INIT;
       struct record record;
-      char path[128];
+      char path[160];
       begin(&it);
       if (!sealed) assert_int_equal(unlink(path_of(&it, "seal.json", path)), 0);
       assert_int_equal(unlink(path_of(&it, names[i], path)), 0);
