@@ -79,7 +79,7 @@ static void test_a_flipped_bit(void **state) {
 
 static void test_events_without_their_last_line(void **state) {
   struct synthetic it;
-  char text[512], path[128];
+  char text[512], path[160];
   (void)state;
   begin(&it);
   CLEANUP(buf_release) struct buf content;
@@ -94,7 +94,7 @@ static void test_events_without_their_last_line(void **state) {
 
 static void test_a_file_is_gone_or_was_added(void **state) {
   struct synthetic it;
-  char text[512], path[128];
+  char text[512], path[160];
   (void)state;
   begin(&it);
   unlink(path_of(&it, "final-pg3.bin", path));
@@ -115,7 +115,7 @@ static void test_the_seal_itself(void **state) {
       "{\"schema\": \"gameday/seal/v2\", \"files\": []}",
       "{\"schema\": \"gameday/seal/v1\", \"files\": [{\"name\": \"run.json\"}]}"};
   struct synthetic it;
-  char text[512], path[128];
+  char text[512], path[160];
   (void)state;
   begin(&it);
   path_of(&it, "seal.json", path);
@@ -184,7 +184,7 @@ static void test_a_bad_line_has_its_place(void **state) {
 static void test_a_seal_of_many_hosts(void **state) {
   struct synthetic it;
   struct error err = ERROR_INIT;
-  char text[512], name[80], path[128];
+  char text[512], name[80], path[160];
   (void)state;
   begin(&it);
   for (int i = SYNTHETIC_HOSTS; i < 1024; i++) {
@@ -201,7 +201,7 @@ static void test_a_seal_of_many_hosts(void **state) {
 
 static void test_a_seal_that_is_no_regular_file(void **state) {
   struct synthetic it;
-  char text[512], path[128];
+  char text[512], path[160];
   (void)state;
   begin(&it);
   assert_int_equal(unlink(path_of(&it, "seal.json", path)), 0);
