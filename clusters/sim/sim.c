@@ -162,7 +162,8 @@ static int take_hosts(struct sim_cluster *sim, const struct cluster_spec *spec, 
       *host = (struct host){.index = (uint16_t)index, .kind = wanted->kind};
       snprintf(host->name, sizeof host->name, "%s", wanted->name);
       sim->memory_bytes[index] = wanted->memory_bytes;
-      snprintf(host->address, sizeof host->address, "10.213.0.%u", 11 + index);
+      uint32_t number = 11 + index;
+      snprintf(host->address, sizeof host->address, "10.213.%u.%u", number / 256, number % 256);
     }
   return 0;
 }

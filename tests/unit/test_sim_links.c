@@ -1,5 +1,7 @@
 /* Cut links of the simulator: what is refused, what the sender learns and when, the same as on real
- * hosts. */
+ * hosts; and where hosts are. */
+#include <arpa/inet.h>
+
 #include "base/arena.h"
 #include "sim/sim.h"
 #include "support/config.h"
@@ -242,6 +244,39 @@ static void test_what_it_does_not_know_is_refused(void **state) {
   lab_end(&lab);
 }
 
+/* As many hosts as there may be: each has an address that is one, and its own. */
+static void test_addresses_of_many_hosts(void **state) {
+  (void)state;
+  struct error err = ERROR_INIT;
+  struct host_spec hosts[HOSTS_MAX];
+  struct virtual_time time;
+  struct arena arena;
+  struct cluster *cluster = NULL;
+  char names[HOSTS_MAX][16];
+  for (uint32_t i = 0; i < HOSTS_MAX; i++) {
+    snprintf(names[i], sizeof names[i], "client%u", i + 1);
+    hosts[i] = (struct host_spec){.name = names[i], .kind = HOST_CLIENT};
+  }
+  virtual_time_begin(&time);
+  arena_init(&arena, 0);
+  const struct cluster_spec spec = {.id = "gd-test",
+                                    .run_directory = "/nonexistent",
+                                    .hosts = hosts,
+                                    .host_count = HOSTS_MAX,
+                                    .loop = time.loop};
+  assert_ok(provider_sim.up(config_new(&provider_sim.plugin, &arena), &spec, &cluster, &err), &err);
+  uint32_t last = 0;
+  for (uint32_t i = 0; i < HOSTS_MAX; i++) {
+    struct in_addr address;
+    assert_int_equal(inet_pton(AF_INET, cluster->hosts[i].address, &address), 1);
+    assert_true(ntohl(address.s_addr) > last);
+    last = ntohl(address.s_addr);
+  }
+  provider_sim.detach(cluster);
+  virtual_time_release(&time);
+  arena_release(&arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_action_decides_what_the_sender_learns),
@@ -250,6 +285,7 @@ int main(void) {
       cmocka_unit_test(test_a_cut_holds_over_a_restart_and_until_its_own_fault_is_mended),
       cmocka_unit_test(test_a_cut_is_judged_apart_from_anothers),
       cmocka_unit_test(test_what_it_does_not_know_is_refused),
+      cmocka_unit_test(test_addresses_of_many_hosts),
   };
   return cmocka_run_group_tests_name("sim_links", tests, NULL, NULL);
 }
