@@ -39,15 +39,16 @@ static enum scope scope_of(const struct measure *measure) {
   return measure->host == HOST_NONE ? SCOPE_RUN : SCOPE_HOST;
 }
 
-/* Calls `each` for every measure of that name in the runs; `whole`: its run is all there. */
+/* Calls `each` for every measure of that name in the runs, with what is known of its run. */
+typedef void measure_visit(void *data, const struct measure *measure,
+                           const struct record_info *info);
 static void for_each(const struct run_result *runs, uint32_t run_count, const char *name,
-                     void (*each)(void *data, const struct measure *measure, bool whole),
-                     void *data) {
+                     measure_visit *each, void *data) {
   for (uint32_t r = 0; r < run_count; r++)
     for (uint32_t f = 0; f < runs[r].finding_count; f++)
       for (uint32_t m = 0; m < runs[r].findings[f].measure_count; m++) {
         const struct measure *measure = &runs[r].findings[f].measures[m];
-        if (strcmp(measure->name, name) == 0) each(data, measure, runs[r].info.complete);
+        if (strcmp(measure->name, name) == 0) each(data, measure, &runs[r].info);
       }
 }
 
@@ -57,9 +58,10 @@ struct census {
   const char *why_none;
 };
 
-static void count_measure(void *data, const struct measure *measure, bool whole) {
+static void count_measure(void *data, const struct measure *measure,
+                          const struct record_info *info) {
   struct census *census = data;
-  (void)whole;
+  (void)info;
   census->total++;
   if (!measure->not_applicable) {
     census->scopes[scope_of(measure)]++;
@@ -82,18 +84,33 @@ static bool may_shrink(const struct measure *measure) {
   return percentile || measure->unit == UNIT_RATIO || measure->unit == UNIT_NONE;
 }
 
-static void gather_measure(void *data, const struct measure *measure, bool whole) {
+/* Whether what is missing in the middle of a record can only have made it smaller: what is found
+ * wrong in the rest stays wrong. An outage, or any time until something succeeded, may not be one:
+ * the success may be what is missing. */
+static bool stays_wrong(const struct measure *measure) {
+  static const char *const names[] = {"data_loss", "lost_", "corrupt", "duplicate", "dual_primary"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strncmp(measure->name, names[i], strlen(names[i])) == 0) return true;
+  return false;
+}
+
+static void gather_measure(void *data, const struct measure *measure,
+                           const struct record_info *info) {
   const struct gathering *gathering = data;
   struct gathered *into = gathering->into;
   if (measure->not_applicable) return;
   if (!gathering->all && scope_of(measure) != gathering->scope) return;
   into->low[into->count] = measure->value;
   into->high[into->count] = measure->value;
-  if (!measure->known) {
+  if (info->holes && !stays_wrong(measure)) {
+    into->low[into->count] = 0;
+    into->high[into->count] = INFINITY;
+    if (!into->why) into->why = "a part of the record could not be written";
+  } else if (!measure->known) {
     if (!measure->floor) into->low[into->count] = 0;
     into->high[into->count] = INFINITY;
     if (!into->why) into->why = measure->why ? measure->why : "it could not be measured";
-  } else if (!whole) {
+  } else if (!info->complete) {
     /* What would have come after is not in it. */
     if (may_shrink(measure)) into->low[into->count] = 0;
     into->high[into->count] = INFINITY;

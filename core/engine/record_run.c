@@ -249,7 +249,8 @@ static int read_numbers(const struct run_reader *reader, const json_t *root, str
   info->identity_count = (uint32_t)identities;
   record->load_minimum = info->load_minimum = (uint32_t)minimum;
   record->finished = json_is_true(json_object_get(root, "finished"));
-  info->complete = record->finished && record->dropped == 0;
+  info->holes = record->dropped > 0;
+  info->complete = record->finished && !info->holes;
   if (info->outage_min_ns == 0) info->outage_min_ns = 1;
   return 0;
 }

@@ -66,12 +66,12 @@ struct recorder_totals {
 };
 void recorder_totals(struct recorder *recorder, struct recorder_totals *ret); /* any thread */
 
-/* Live view: operations of ROUTE_PRIMARY written so far, by outcome (writes: kind WRITE; reads:
- * kind READ_OWN). Any thread. */
+/* Live view: operations of ROUTE_PRIMARY so far, written or without room, by outcome (writes: kind
+ * WRITE; reads: kind READ_OWN). Any thread. */
 void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUNT],
                      uint64_t ret_reads[OUTCOME_COUNT]);
 
-/* Live view: acknowledged writes of ROUTE_PRIMARY written so far, by part: those that one primary
+/* Live view: acknowledged writes of ROUTE_PRIMARY so far, by part: those that one primary
  * answers, of one workload and shard (0: it has none). Parts are numbered as they had their first;
  * those beyond the most are not counted. Any thread. */
 #define RECORDER_PARTS 64

@@ -44,6 +44,8 @@ int record_stream_open(struct recorder *recorder, struct record_stream *stream,
     memcpy(head.magic, spec->magic, sizeof head.magic);
     status = file_write_all(fd, &head, sizeof head, stream->path, err);
     before.st_size = sizeof head;
+    /* A file that is not there is missing; one without its head would be a damaged one. */
+    if (status < 0) unlink(stream->path);
   }
   if (status < 0) {
     close(fd);
@@ -163,12 +165,10 @@ static void write_operations(struct recorder *recorder, uint64_t cut_ns) {
   while (count < recorder->pending_count && recorder->pending[count].done_ns <= cut_ns) count++;
   if (count == 0) return;
   size_t bytes = (size_t)count * sizeof *recorder->pending;
-  if (record_stream_write(recorder, &recorder->operations, recorder->pending, bytes)) {
-    for (uint32_t i = 0; i < count; i++) count_operation(recorder, &recorder->pending[i]);
-    atomic_fetch_add(&recorder->operation_total, count);
-  } else {
-    atomic_fetch_add(&recorder->dropped, count);
-  }
+  bool written = record_stream_write(recorder, &recorder->operations, recorder->pending, bytes);
+  atomic_fetch_add(written ? &recorder->operation_total : &recorder->dropped, count);
+  /* Whether there was room for it says nothing about whether the cluster serves. */
+  for (uint32_t i = 0; i < count; i++) count_operation(recorder, &recorder->pending[i]);
   recorder->pending_count -= count;
   memmove(recorder->pending, recorder->pending + count,
           (size_t)recorder->pending_count * sizeof *recorder->pending);

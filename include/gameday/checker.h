@@ -113,6 +113,7 @@ struct record_info {
   uint32_t load_minimum;     /* operations before, during and after each fault */
   uint64_t latency_bound_ns; /* a window whose p99 is above it is a brownout; 0: 1 s */
   bool complete;             /* the run ended in order and no operation is missing */
+  bool holes;                /* elements are missing in the middle: they could not be written */
   uint16_t final_primary;    /* the primary when the rows were read; HOST_NONE: none, or several, or
                                there are several sets of hosts, each with its own */
   struct bits final_hosts;   /* all of whose rows were read at the end */

@@ -140,6 +140,31 @@ static void test_a_broken_off_record_passes_nothing(void **state) {
   arena_release(&made.arena);
 }
 
+/* The disk was full when the writes came back: "writes did not come back, at least 37 s: fail".
+ * What was lost is lost all the same. */
+static void test_holes_prove_no_outage(void **state) {
+  struct made made;
+  (void)state;
+  made_init(&made);
+  struct measure *failover = add(&made, 0, "failover_time", 0, 37);
+  failover->known = false;
+  failover->floor = true;
+  failover->why = "writes did not come back";
+  add(&made, 0, "write_outage", FAULT_NONE, 40);
+  add(&made, 0, "data_loss", FAULT_NONE, 40);
+  assert_int_equal(judge(&made, "failover_time", "max", false, 20).verdict, VERDICT_FAIL);
+  made.runs[0].info.complete = false;
+  assert_int_equal(judge(&made, "failover_time", "max", false, 20).verdict, VERDICT_FAIL);
+  made.runs[0].info.holes = true;
+  const struct objective_result result = judge(&made, "failover_time", "max", false, 20);
+  assert_int_equal(result.verdict, VERDICT_UNKNOWN);
+  assert_string_equal(result.why, "not known: a part of the record could not be written");
+  assert_int_equal(judge(&made, "write_outage", "max", false, 30).verdict, VERDICT_UNKNOWN);
+  assert_int_equal(judge(&made, "data_loss", "max", false, 30).verdict, VERDICT_FAIL);
+  assert_int_equal(judge(&made, "data_loss", "max", false, 50).verdict, VERDICT_UNKNOWN);
+  arena_release(&made.arena);
+}
+
 static void test_bounds_are_inclusive(void **state) {
   struct made made;
   (void)state;
@@ -503,6 +528,7 @@ int main(void) {
       cmocka_unit_test(test_every_name_of_every_checker_is_in_the_table),
       cmocka_unit_test(test_every_name_of_the_table_is_some_checkers),
       cmocka_unit_test(test_checkers_give_what_they_list),
+      cmocka_unit_test(test_holes_prove_no_outage),
       cmocka_unit_test(test_bounds_are_inclusive),
       cmocka_unit_test(test_a_broken_off_record_passes_nothing),
       cmocka_unit_test(test_statistics),
