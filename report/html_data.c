@@ -53,7 +53,7 @@ static void witnesses(struct html_page *page, bool about_data) {
     if (is_about_data(kinds.names[i]) != about_data) continue;
     buf_printf(page->out, "<details%s><summary>", about_data ? " open" : "");
     html_text(page, kinds.names[i]);
-    buf_printf(page->out, ": %zu</summary>\n",
+    buf_printf(page->out, ": %zu examples</summary>\n",
                facts_witnesses(page->result, kinds.names[i], NULL, NULL));
     html_table(page, columns);
     struct list list = {.page = page};

@@ -165,7 +165,7 @@ static void data_section(struct buf *out, const struct run_result *result) {
   struct witness_list list = {.out = out};
   size_t count = data_witnesses(result, witness, &list);
   if (count > WITNESSES_SHOWN) {
-    buf_printf(out, "- and %zu more: see report.html\n", count - WITNESSES_SHOWN);
+    buf_printf(out, "- and %zu more examples in result.json\n", count - WITNESSES_SHOWN);
   }
 }
 

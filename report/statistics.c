@@ -33,7 +33,7 @@ static const struct {
     {.measure = "stale_own_reads", .label = "stale reads of an own write", .optional = true},
     {.measure = "staleness.p99", .label = "staleness of reads, p99", .optional = true},
     {.measure = "replication_lag.p99",
-     .label = "replication lag, p99, worst host",
+     .label = "replication lag, p99, the worst",
      .optional = true},
 };
 
