@@ -9,6 +9,8 @@ struct step_config {
   struct target target;
 };
 
+/* Of a step that makes a host primary: refuses the primary, and whoever may be it. */
+int step_fits_successor(const void *config, const struct fault_place *place, struct error *err);
 /* Asks the target's service for the descriptor's step; returns when it is done. */
 int step_inject(struct injection *in, struct error *err);
 /* A step is over when inject() has returned: never still active, nothing to heal. */

@@ -20,6 +20,7 @@ const struct injector injector_switchover = {
     .step = STEP_SWITCHOVER,
     .target_offset = offsetof(struct step_config, target),
     .process_offset = SIZE_MAX,
+    .fits = step_fits_successor,
     .inject = step_inject,
     .confirm = step_confirm,
     .heal = step_heal,

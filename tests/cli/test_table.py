@@ -114,6 +114,11 @@ ROWS = [
     ("validate {good} --set objectives.failover_time=['>=5s','<=20s']", MET, [], ["valid"]),
     ("validate {good} --set seed=7 --print", MET, ["\nseed: 7\n"], []),
     ("validate {good} --set=seed=7 --print", MET, ["\nseed: 7\n"], []),
+    # Who is to become primary is not the one who is.
+    ("validate {good} --set timeline[0].switchover.target=postgres.primary", USAGE, [],
+     ["target: postgres.primary is the primary; expected who becomes it"]),
+    ("validate {good} --set timeline[0].switchover.target=postgres.any", USAGE, [], ["postgres.any may be the primary"]),
+    ("validate {good} --set timeline[0].switchover.target=host/pg2", MET, [], ["valid"]),
     # Faults that this cluster is too small for.
     ("validate {cut} --set timeline[0].net-partition.hosts=3", USAGE, [],
      ["hosts: postgres has 3 hosts, and somebody must be on the other side; expected 1 to 2"]),
