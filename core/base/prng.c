@@ -42,11 +42,11 @@ uint64_t prng_next(struct prng *prng) {
 
 uint64_t prng_below(struct prng *prng, uint64_t bound) {
   assert(bound > 0);
-  /* The first 2^64 mod bound numbers are refused, so that every remainder is equally likely. */
-  uint64_t refused = (UINT64_C(0) - bound) % bound;
+  /* The first 2^64 mod bound numbers are refused, so that every remainder is equally likely. They
+   * are below `bound`, as few others are: mostly there is nothing to be divided but the number. */
   uint64_t number;
   do number = prng_next(prng);
-  while (number < refused);
+  while (number < bound && number < (UINT64_C(0) - bound) % bound);
   return number % bound;
 }
 
