@@ -82,10 +82,15 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   return 0;
 }
 
-/* Whether an operation on `set` of `service` is one of scope `index`. */
-static bool is_in(const struct availability *it, uint32_t index, uint16_t set, uint8_t service) {
-  if (index < set_count_of(it->info)) return index == set;
-  return it->scopes[index].service == service;
+/* The first scope from `from` on that an operation on `set` of `service` is one of; the count of
+ * scopes: there is no more. */
+static uint32_t next_scope(const struct availability *it, uint32_t from, uint16_t set,
+                           uint8_t service) {
+  uint32_t sets = set_count_of(it->info);
+  if (from <= set && set < sets) return set;
+  if (from < sets) from = sets;
+  while (from < it->scope_count && it->scopes[from].service != service) from++;
+  return from;
 }
 
 static int give_read(void *state, const struct operation *read, uint64_t demand_ns,
@@ -94,14 +99,15 @@ static int give_read(void *state, const struct operation *read, uint64_t demand_
   uint16_t set = operation_set(it->info, read);
   uint8_t service = operation_service(it->info, read);
   int status = 0;
-  for (uint32_t i = 0; i < it->scope_count && status == 0; i++)
-    if (is_in(it, i, set, service))
-      status = outage_operation_from(&it->scopes[i].unblocked, read, demand_ns, err);
+  for (uint32_t i = next_scope(it, 0, set, service); i < it->scope_count && status == 0;
+       i = next_scope(it, i + 1, set, service))
+    status = outage_operation_from(&it->scopes[i].unblocked, read, demand_ns, err);
   return status;
 }
 
 static int take_sample(struct availability *it, const struct sample *sample, struct error *err) {
   int status = 0;
+  if (!outage_wants(sample)) return 0;
   for (uint32_t i = 0; i < it->scope_count && status == 0; i++) {
     status = outage_sample(&it->scopes[i].unblocked, sample, err);
     for (int c = 0; c < CLASS_COUNT && status == 0; c++)
@@ -125,9 +131,9 @@ static int item(void *state, const struct record_item *item, struct error *err) 
     if (operation->outcome == OUTCOME_OK) it->services[service].ok[class]++;
   }
   int status = behind_operation(&it->behind, operation, read, err);
-  for (uint32_t i = 0; i < it->scope_count && status == 0; i++)
-    if (is_in(it, i, set, service))
-      status = outage_operation(&it->scopes[i].classes[class], operation, err);
+  for (uint32_t i = next_scope(it, 0, set, service); i < it->scope_count && status == 0;
+       i = next_scope(it, i + 1, set, service))
+    status = outage_operation(&it->scopes[i].classes[class], operation, err);
   return status;
 }
 

@@ -29,7 +29,8 @@ void behind_release(struct behind *it) {
 static int client_of(struct behind *it, uint32_t index, struct behind_client **ret,
                      struct error *err) {
   if (index >= it->client_count) {
-    uint32_t count = ((uint32_t)index / 64 + 1) * 64;
+    uint32_t count = (index / 64 + 1) * 64;
+    if (count < it->client_count * 2) count = it->client_count * 2;
     struct behind_client *clients = realloc(it->clients, count * sizeof *clients);
     if (!clients) return error_set(err, STATUS_MEMORY, "out of memory for clients");
     memset(&clients[it->client_count], 0, (count - it->client_count) * sizeof *clients);

@@ -34,6 +34,8 @@ struct dual_primary {
   const struct record_info *info;
   struct reign *reigns; /* in the order of their first acknowledgement */
   uint32_t reign_count, reign_capacity;
+  uint32_t latest[HOSTS_MAX]; /* by host: index + 1 of the reign that it was heard of under last */
+  uint32_t alone_count;       /* reigns that are alone */
   struct overlap *overlaps;
   uint32_t overlap_count, overlap_capacity;
   struct notes notes;
@@ -109,7 +111,7 @@ static int add_overlap(struct dual_primary *it, struct reign *reign,
 static int take_stale(struct dual_primary *it, struct reign *reign,
                       const struct operation *operation, struct error *err) {
   const struct reign *other = &it->reigns[reign->overtaken_by];
-  reign->alone++;
+  if (reign->alone++ == 0) it->alone_count++;
   int status = add_overlap(it, reign, operation, err);
   if (status < 0 || !notes_want(&it->notes, "dual_primary")) return status;
   return notes_add(
@@ -123,22 +125,32 @@ static int take_stale(struct dual_primary *it, struct reign *reign,
 
 /* A reign is heard of: those that it succeeds were not alone until now. */
 static void end_solitude(struct dual_primary *it, const struct reign *heard) {
-  for (uint32_t i = 0; i < it->reign_count; i++) {
+  for (uint32_t i = 0; i < it->reign_count && it->alone_count > 0; i++) {
     struct reign *older = &it->reigns[i];
     if (older->alone == 0 || older->host == heard->host || older->set != heard->set ||
         heard->timeline < older->timeline)
       continue;
     it->stale += older->alone;
     older->alone = 0;
+    it->alone_count--;
   }
+}
+
+static bool is_reign(const struct reign *reign, const struct operation *operation, uint16_t set) {
+  return reign->host == operation->host && reign->timeline == operation->timeline &&
+         reign->set == set;
 }
 
 static struct reign *find_reign(struct dual_primary *it, const struct operation *operation) {
   uint16_t set = operation_set(it->info, operation);
-  for (uint32_t i = it->reign_count; i-- > 0;)
-    if (it->reigns[i].host == operation->host && it->reigns[i].timeline == operation->timeline &&
-        it->reigns[i].set == set)
-      return &it->reigns[i];
+  uint32_t *latest = operation->host < HOSTS_MAX ? &it->latest[operation->host] : NULL;
+  if (latest && *latest > 0 && is_reign(&it->reigns[*latest - 1], operation, set))
+    return &it->reigns[*latest - 1];
+  for (uint32_t i = it->reign_count; i-- > 0;) {
+    if (!is_reign(&it->reigns[i], operation, set)) continue;
+    if (latest) *latest = i + 1;
+    return &it->reigns[i];
+  }
   return NULL;
 }
 
@@ -154,6 +166,7 @@ static int item(void *state, const struct record_item *item, struct error *err) 
     int status = it->too_many ? 0 : add_reign(it, operation, err);
     if (status < 0 || it->too_many) return status;
     reign = &it->reigns[it->reign_count - 1];
+    if (operation->host < HOSTS_MAX) it->latest[operation->host] = it->reign_count;
   }
   if (operation->sent_ns > reign->last_sent_ns) reign->last_sent_ns = operation->sent_ns;
   end_solitude(it, reign);

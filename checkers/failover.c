@@ -89,7 +89,8 @@ static int item(void *state, const struct record_item *item, struct error *err) 
     return recovery_operation(&it->sets[set].recovery, item->operation, err);
   }
   if (item->sample) {
-    for (uint32_t i = 0; i < it->set_count && status == 0; i++)
+    bool wanted = outage_wants(item->sample);
+    for (uint32_t i = 0; wanted && i < it->set_count && status == 0; i++)
       status = recovery_sample(&it->sets[i].recovery, item->sample, err);
     return status;
   }

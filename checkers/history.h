@@ -18,15 +18,16 @@ struct history_entry {
   uint32_t identity;
 };
 struct history {
-  struct history_entry *entries; /* a ring: entry n is at n % HISTORY_LENGTH */
+  struct history_entry *entries; /* a ring: entry n is at n modulo capacity */
   uint64_t *chains;              /* number + 1 of the newest entry of each hash */
   uint64_t count;                /* ever added */
+  uint64_t capacity;             /* a power of two, up to HISTORY_LENGTH: shards are many */
 };
 
-int history_init(struct history *history, struct error *err);
+/* All zero is an empty history. */
 void history_release(struct history *history);
-void history_add(struct history *history, uint32_t identity, uint64_t sequence, uint64_t sent_ns,
-                 uint64_t done_ns);
+int history_add(struct history *history, uint32_t identity, uint64_t sequence, uint64_t sent_ns,
+                uint64_t done_ns, struct error *err);
 /* The number of an entry; false: not there. */
 bool history_find(const struct history *history, uint32_t identity, uint64_t sequence,
                   uint64_t *ret_number);

@@ -32,7 +32,7 @@ struct load_set {
 };
 struct load {
   const struct record_info *info;
-  struct load_set *sets; /* and one for faults that are of no single set */
+  struct load_set *sets; /* by set, and a last one for faults that are of no single set */
   uint32_t set_count;
   uint32_t confirmed; /* faults */
   uint64_t scheduled;
@@ -129,9 +129,9 @@ static int item(void *state, const struct record_item *item, struct error *err) 
   if (!counts || operation->route != ROUTE_PRIMARY || !is_measured(it->info, operation)) return 0;
   it->scheduled++;
   uint16_t set = operation_set(it->info, operation);
-  for (uint32_t i = 0; i < it->set_count; i++)
-    if (it->sets[i].set == set || it->sets[i].set == SET_NONE)
-      take_operation(&it->sets[i], operation);
+  if (set < it->set_count) take_operation(&it->sets[set], operation);
+  struct load_set *last = &it->sets[it->set_count - 1];
+  if (last->set == SET_NONE) take_operation(last, operation);
   return 0;
 }
 

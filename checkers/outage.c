@@ -88,8 +88,12 @@ int outage_operation_from(struct outage_tracker *tracker, const struct operation
   return 0;
 }
 
+bool outage_wants(const struct sample *sample) {
+  return sample->metric == METRIC_HARNESS_DELAY && sample->value > DELAY_NOISE_S;
+}
+
 int outage_sample(struct outage_tracker *tracker, const struct sample *sample, struct error *err) {
-  if (sample->metric != METRIC_HARNESS_DELAY || !(sample->value > DELAY_NOISE_S)) return 0;
+  if (!outage_wants(sample)) return 0;
   if (tracker->delay_count == tracker->delay_capacity) {
     uint32_t capacity = tracker->delay_capacity ? tracker->delay_capacity * 2 : 64;
     struct outage_delay *delays = realloc(tracker->delays, capacity * sizeof *delays);

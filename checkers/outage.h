@@ -41,7 +41,9 @@ int outage_operation(struct outage_tracker *tracker, const struct operation *ope
  * by its own schedule. */
 int outage_operation_from(struct outage_tracker *tracker, const struct operation *operation,
                           uint64_t demand_ns, struct error *err);
-/* Any sample; only METRIC_HARNESS_DELAY is looked at. */
+/* Whether outage_sample() does anything with it: whether it tells of a harness that was late. */
+bool outage_wants(const struct sample *sample);
+/* Any sample. */
 int outage_sample(struct outage_tracker *tracker, const struct sample *sample, struct error *err);
 
 /* After the last operation: `outages` holds the outages, sorted, and nothing else. */

@@ -36,8 +36,9 @@ struct part {
 };
 struct slot_coverage {
   const struct record_info *info;
-  struct part *parts;
-  uint32_t part_count;
+  struct part *parts; /* those of single shards, then those of all shards of a service */
+  uint32_t part_count, shard_count;
+  struct part **of_sets; /* by set: its part; NULL: it is no shard */
   struct set_watch watch;
   uint64_t asked; /* operations on the primaries */
   struct unserved_list all;
@@ -55,10 +56,14 @@ static int begin(void *state, const struct record_info *info, struct error *err)
   it->info = info;
   set_watch_init(&it->watch, info);
   it->parts = calloc((size_t)info->set_count + info->service_count + 1, sizeof *it->parts);
-  if (!it->parts) return error_set(err, STATUS_MEMORY, "out of memory for shards");
-  for (uint32_t i = 0; i < info->set_count; i++)
-    if (info->sets[i].shard > 0)
-      add_part(it, (uint16_t)i, info->sets[i].service, info->sets[i].shard);
+  it->of_sets = calloc((size_t)info->set_count + 1, sizeof(struct part *));
+  if (!it->parts || !it->of_sets) return error_set(err, STATUS_MEMORY, "out of memory for shards");
+  for (uint32_t i = 0; i < info->set_count; i++) {
+    if (info->sets[i].shard == 0) continue;
+    it->of_sets[i] = &it->parts[it->part_count];
+    add_part(it, (uint16_t)i, info->sets[i].service, info->sets[i].shard);
+  }
+  it->shard_count = it->part_count;
   for (uint32_t i = 0; i < info->service_count && it->part_count > 0; i++)
     if (service_has_shards(info, (uint8_t)i)) add_part(it, SET_NONE, (uint8_t)i, 0);
   return 0;
@@ -117,27 +122,33 @@ static int take_success(struct slot_coverage *it, struct part *part,
   return status;
 }
 
+static int take_in_part(struct slot_coverage *it, struct part *part,
+                        const struct operation *operation, struct error *err) {
+  bool read = operation_is_read(operation), measured = is_measured(it->info, operation);
+  int status = 0;
+  if (measured) it->asked++;
+  if (measured && !read) part->writes_asked++;
+  if (operation->outcome == OUTCOME_OK) status = take_success(it, part, operation, err);
+  if (status < 0) return status;
+  return outage_operation(read ? &part->reads : &part->writes, operation, err);
+}
+
 static int take_operation(struct slot_coverage *it, const struct operation *operation,
                           struct error *err) {
-  bool read = operation_is_read(operation);
-  if (operation->route != ROUTE_PRIMARY || (operation->kind != OPERATION_WRITE && !read)) return 0;
+  bool wanted = operation->kind == OPERATION_WRITE || operation_is_read(operation);
+  if (operation->route != ROUTE_PRIMARY || !wanted) return 0;
   uint16_t set = operation_set(it->info, operation);
   uint8_t service = operation_service(it->info, operation);
-  int status = 0;
-  for (uint32_t i = 0; i < it->part_count && status == 0; i++) {
-    struct part *part = &it->parts[i];
-    if (part->service != service || (part->set != SET_NONE && part->set != set)) continue;
-    bool measured = is_measured(it->info, operation);
-    if (measured) it->asked++;
-    if (measured && !read) part->writes_asked++;
-    if (operation->outcome == OUTCOME_OK) status = take_success(it, part, operation, err);
-    if (status == 0) status = outage_operation(read ? &part->reads : &part->writes, operation, err);
-  }
+  struct part *own = set < it->info->set_count ? it->of_sets[set] : NULL;
+  int status = own && own->service == service ? take_in_part(it, own, operation, err) : 0;
+  for (uint32_t i = it->shard_count; i < it->part_count && status == 0; i++)
+    if (it->parts[i].service == service) status = take_in_part(it, &it->parts[i], operation, err);
   return status;
 }
 
 static int take_sample(struct slot_coverage *it, const struct sample *sample, struct error *err) {
   int status = 0;
+  if (!outage_wants(sample)) return 0;
   for (uint32_t i = 0; i < it->part_count && status == 0; i++) {
     status = outage_sample(&it->parts[i].writes, sample, err);
     if (status == 0) status = outage_sample(&it->parts[i].reads, sample, err);
@@ -285,6 +296,7 @@ static void release(void *state) {
     free(it->parts[i].unled.items);
   }
   free(it->parts);
+  free(it->of_sets);
   free(it->all.items);
 }
 

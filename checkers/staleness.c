@@ -24,7 +24,7 @@ struct writer {
 };
 /* What one primary acknowledged: the newest row of a host is the newest of its shard. */
 struct written {
-  struct history history; /* made for the first write */
+  struct history history;
   uint64_t first_done_ns; /* the first acknowledged write; TIME_NEVER: none */
   uint16_t primary;       /* who acknowledged the latest write of ROUTE_PRIMARY */
 };
@@ -84,15 +84,14 @@ static int take_write(struct staleness *it, const struct operation *operation, s
   struct written *written = &it->sets[set];
   if (operation->route == ROUTE_PRIMARY) written->primary = operation->host;
   struct history *history = &written->history;
-  if (!history->entries) status = history_init(history, err);
-  if (status < 0) return status;
   if (history->count >= HISTORY_LENGTH) {
     const struct history_entry *going = &history->entries[history->count % HISTORY_LENGTH];
     struct writer *other = it->writers[going->identity];
     if (going->sequence > other->highest_forgotten) other->highest_forgotten = going->sequence;
   }
-  history_add(history, operation->identity, operation->sequence, operation->sent_ns,
-              operation->done_ns);
+  status = history_add(history, operation->identity, operation->sequence, operation->sent_ns,
+                       operation->done_ns, err);
+  if (status < 0) return status;
   writer->kept[writer->count++ % OWN_WRITES_KEPT] =
       (struct own_write){.sequence = operation->sequence, .done_ns = operation->done_ns};
   if (written->first_done_ns == TIME_NEVER) written->first_done_ns = operation->done_ns;

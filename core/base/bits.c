@@ -5,21 +5,6 @@
 
 #define WORDS (BITS_MAX / 64)
 
-void bits_add(struct bits *set, uint32_t number) {
-  assert(number < BITS_MAX);
-  set->words[number / 64] |= UINT64_C(1) << number % 64;
-}
-
-void bits_remove(struct bits *set, uint32_t number) {
-  assert(number < BITS_MAX);
-  set->words[number / 64] &= ~(UINT64_C(1) << number % 64);
-}
-
-bool bits_has(const struct bits *set, uint32_t number) {
-  assert(number < BITS_MAX);
-  return set->words[number / 64] >> number % 64 & 1;
-}
-
 struct bits bits_below(uint32_t count) {
   assert(count <= BITS_MAX);
   struct bits set = {{0}};

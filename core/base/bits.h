@@ -3,6 +3,7 @@
 #ifndef GAMEDAY_BASE_BITS_H
 #define GAMEDAY_BASE_BITS_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,9 +14,18 @@ struct bits {
 };
 
 /* `number` is below BITS_MAX; everything else is a bug. */
-void bits_add(struct bits *set, uint32_t number);
-void bits_remove(struct bits *set, uint32_t number);
-bool bits_has(const struct bits *set, uint32_t number);
+static inline void bits_add(struct bits *set, uint32_t number) {
+  assert(number < BITS_MAX);
+  set->words[number / 64] |= UINT64_C(1) << number % 64;
+}
+static inline void bits_remove(struct bits *set, uint32_t number) {
+  assert(number < BITS_MAX);
+  set->words[number / 64] &= ~(UINT64_C(1) << number % 64);
+}
+static inline bool bits_has(const struct bits *set, uint32_t number) {
+  assert(number < BITS_MAX);
+  return set->words[number / 64] >> number % 64 & 1;
+}
 /* All numbers below `count`, which is at most BITS_MAX. */
 struct bits bits_below(uint32_t count);
 /* Adds all numbers of `other`. */

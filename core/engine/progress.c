@@ -1,13 +1,14 @@
 /* The status line and the recent counts. */
 #include "engine/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Without a terminal, one line in so long. */
 #define PLAIN_PERIOD_NS (10 * NS_PER_S)
 #define BAR_WIDTH 20
-/* A part with fewer successes on average may well have none. */
+/* A single part with fewer successes on average may well have none. */
 #define PART_EXPECTED 3.0
 
 void progress_init(struct progress *progress, struct log *log, struct recorder *recorder,
@@ -30,12 +31,12 @@ static void take_point(struct progress *progress, uint64_t now_ns) {
   uint64_t writes[OUTCOME_COUNT], reads[OUTCOME_COUNT];
   recorder_counts(progress->recorder, writes, reads);
   struct progress_point *point = &progress->points[progress->point_count++ % PROGRESS_HISTORY];
-  *point = (struct progress_point){
-      .time_ns = now_ns,
-      .ok = writes[OUTCOME_OK],
-      .bad = writes[OUTCOME_FAIL] + writes[OUTCOME_UNKNOWN] + writes[OUTCOME_SKIPPED],
-      .reads_ok = reads[OUTCOME_OK],
-      .reads_bad = reads[OUTCOME_FAIL] + reads[OUTCOME_UNKNOWN] + reads[OUTCOME_SKIPPED]};
+  point->time_ns = now_ns;
+  point->ok = writes[OUTCOME_OK];
+  point->bad = writes[OUTCOME_FAIL] + writes[OUTCOME_UNKNOWN] + writes[OUTCOME_SKIPPED];
+  point->reads_ok = reads[OUTCOME_OK];
+  point->reads_bad = reads[OUTCOME_FAIL] + reads[OUTCOME_UNKNOWN] + reads[OUTCOME_SKIPPED];
+  /* Parts only come: those that were not there yet have the zeros of the beginning. */
   progress->part_count = recorder_parts(progress->recorder, point->parts);
 }
 
@@ -59,13 +60,14 @@ static const struct progress_point *point_at(const struct progress *progress, ui
 
 /* Whether each part that is asked often enough had successes between the points: one that has had
  * three in such a time on average is silent in it once in twenty times, and looked at again soon.
- */
+ * Of many parts each needs more, for all of them together to be silent no more often. */
 static bool all_parts_ok(const struct progress *progress, const struct progress_point *from,
                          const struct progress_point *to) {
   double share = (double)(to->time_ns - from->time_ns) / (double)(to->time_ns - progress->start_ns);
-  for (uint32_t i = 0; i < progress->part_count && progress->part_count > 1; i++)
-    if ((double)to->parts[i] * share >= PART_EXPECTED && to->parts[i] == from->parts[i])
-      return false;
+  if (progress->part_count <= 1) return true;
+  double expected = PART_EXPECTED + log(progress->part_count);
+  for (uint32_t i = 0; i < progress->part_count; i++)
+    if ((double)to->parts[i] * share >= expected && to->parts[i] == from->parts[i]) return false;
   return true;
 }
 

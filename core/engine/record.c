@@ -125,6 +125,7 @@ static int open_rows(struct record *record, struct error *err) {
     status = record_elements_open(record, name, RECORD_ROWS, sizeof(struct final_row),
                                   &record->files->rows[h], err);
     if (status < 0) return status;
+    record_elements_rest(&record->files->rows[h]); /* hosts may be more than files at a time */
   }
   return 0;
 }

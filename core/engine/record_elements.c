@@ -98,17 +98,27 @@ bool record_is_of_other_version(const char *run_directory) {
   return false;
 }
 
+void record_elements_rest(struct record_elements *elements) {
+  if (elements->fd < 0) return;
+  close(elements->fd);
+  elements->fd = -1;
+  elements->at_rest = true;
+}
+
 int record_pass_begin(struct record_pass *pass, const struct record_elements *elements,
                       struct error *err) {
-  *pass = (struct record_pass){.elements = elements};
-  if (elements->fd < 0) return 0;
+  *pass = (struct record_pass){.elements = elements, .fd = elements->fd};
+  if (elements->fd < 0 && !elements->at_rest) return 0;
+  if (elements->at_rest) pass->fd = open(elements->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (pass->fd < 0) return error_set_errno(err, errno, "cannot open %s", elements->path);
   pass->buffer = malloc(PASS_BYTES);
-  if (!pass->buffer)
-    return error_set(err, STATUS_MEMORY, "out of memory for reading %s", elements->path);
-  return 0;
+  if (pass->buffer) return 0;
+  if (elements->at_rest) close(pass->fd);
+  return error_set(err, STATUS_MEMORY, "out of memory for reading %s", elements->path);
 }
 
 void record_pass_end(struct record_pass *pass) {
+  if (pass->buffer && pass->elements->at_rest) close(pass->fd);
   free(pass->buffer);
   pass->buffer = NULL;
 }
@@ -119,7 +129,7 @@ static int fill(struct record_pass *pass, struct error *err) {
   uint64_t most = PASS_BYTES / elements->size;
   size_t count = (size_t)(left < most ? left : most);
   uint64_t offset = sizeof(struct record_head) + pass->next * elements->size;
-  ssize_t got = read_fully(elements->fd, pass->buffer, count * elements->size, offset);
+  ssize_t got = read_fully(pass->fd, pass->buffer, count * elements->size, offset);
   if (got < 0) return error_set_errno(err, errno, "cannot read %s", elements->path);
   if ((size_t)got < count * elements->size)
     return error_set(err, STATUS_USAGE, "%s was cut while it was read", elements->path);
@@ -132,7 +142,7 @@ static int fill(struct record_pass *pass, struct error *err) {
 int record_pass_next(struct record_pass *pass, const void **ret_element, struct error *err) {
   const struct record_elements *elements = pass->elements;
   if (pass->taken == pass->held) {
-    if (elements->fd < 0 || pass->next == elements->count) {
+    if (!pass->buffer || pass->next == elements->count) {
       *ret_element = NULL;
       return 0;
     }

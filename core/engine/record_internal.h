@@ -30,7 +30,8 @@ struct record_event {
 /* One file of fixed-size elements. Read with pread into a buffer, not mapped: a file that is cut
  * while it is read is an error then, not a signal. */
 struct record_elements {
-  int fd; /* -1: there is none */
+  int fd; /* -1: there is none, or it is only open while somebody reads it */
+  bool at_rest;
   size_t size;
   uint64_t count;
   const char *path;
@@ -66,11 +67,14 @@ int record_derive_sets(struct record *record, struct error *err);
 /* Opens a file of elements and checks its head. `ret->path` lives in the arena. */
 int record_elements_open(struct record *record, const char *name, const char magic[8], size_t size,
                          struct record_elements *ret, struct error *err);
+/* Closes the file; each pass opens it anew. */
+void record_elements_rest(struct record_elements *elements);
 
 /* A buffered pass over a file of elements. */
 struct record_pass {
   const struct record_elements *elements;
   unsigned char *buffer; /* owned */
+  int fd;                /* owned when the elements are at rest and there is a buffer */
   uint64_t next;         /* index of the first element that is not in the buffer */
   uint32_t held, taken;  /* elements in the buffer, and how many of them were given out */
 };

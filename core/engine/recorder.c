@@ -287,10 +287,9 @@ void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUN
 }
 
 uint32_t recorder_parts(struct recorder *recorder, uint64_t ret_acknowledged[RECORDER_PARTS]) {
-  uint32_t count = atomic_load_explicit(&recorder->part_count, memory_order_acquire);
+  uint32_t count = atomic_load_explicit(&recorder->part_count, memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++)
-    ret_acknowledged[i] =
-        atomic_load_explicit(&recorder->parts[i].acknowledged, memory_order_relaxed);
+    ret_acknowledged[i] = atomic_load_explicit(&recorder->parts[i], memory_order_relaxed);
   return count;
 }
 

@@ -74,7 +74,7 @@ void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUN
 /* Live view: acknowledged writes of ROUTE_PRIMARY so far, by part: those that one primary
  * answers, of one workload and shard (0: it has none). Parts are numbered as they had their first;
  * those beyond the most are not counted. Any thread. */
-#define RECORDER_PARTS 64
+#define RECORDER_PARTS (SHARDS_MAX + 64)
 uint32_t recorder_parts(struct recorder *recorder, uint64_t ret_acknowledged[RECORDER_PARTS]);
 
 /* Stops the writer, writes and fsyncs all; reports the first write error of the run (a full disk).

@@ -58,12 +58,9 @@ struct recorder {
 
   _Atomic uint64_t operation_total, sample_total, event_total, row_total, dropped;
   _Atomic uint64_t writes[OUTCOME_COUNT], reads[OUTCOME_COUNT];
-  struct {
-    _Atomic uint64_t acknowledged;
-    uint8_t workload; /* these two are the writer's */
-    uint16_t shard;
-  } parts[RECORDER_PARTS];
-  _Atomic uint32_t part_count; /* grows after the part is filled in */
+  _Atomic uint64_t parts[RECORDER_PARTS]; /* acknowledged */
+  _Atomic uint32_t part_count;
+  uint16_t part_of[WORKLOADS_MAX][SHARDS_MAX + 1]; /* the writer's: index + 1; 0: none yet */
 };
 
 /* How a file begins. */

@@ -135,18 +135,15 @@ static void take_operations(struct recorder *recorder) {
 }
 
 static void count_acknowledged(struct recorder *recorder, const struct operation *operation) {
-  uint32_t count = atomic_load_explicit(&recorder->part_count, memory_order_relaxed);
-  uint32_t i = 0;
-  while (i < count && (recorder->parts[i].workload != operation->workload ||
-                       recorder->parts[i].shard != operation->shard))
-    i++;
-  if (i == RECORDER_PARTS) return;
-  if (i == count) {
-    recorder->parts[i].workload = operation->workload;
-    recorder->parts[i].shard = operation->shard;
-    atomic_store_explicit(&recorder->part_count, count + 1, memory_order_release);
+  if (operation->shard > SHARDS_MAX) return;
+  uint16_t *part = &recorder->part_of[operation->workload][operation->shard];
+  if (*part == 0) {
+    uint32_t count = atomic_load_explicit(&recorder->part_count, memory_order_relaxed);
+    if (count == RECORDER_PARTS) return;
+    *part = (uint16_t)(count + 1);
+    atomic_store_explicit(&recorder->part_count, count + 1, memory_order_relaxed);
   }
-  atomic_fetch_add_explicit(&recorder->parts[i].acknowledged, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&recorder->parts[*part - 1], 1, memory_order_relaxed);
 }
 
 static void count_operation(struct recorder *recorder, const struct operation *operation) {

@@ -3,9 +3,18 @@
 
 uint16_t host_set_find(const struct record_info *info, uint8_t service, uint16_t shard) {
   if (info->set_count <= 1) return 0;
-  for (uint32_t i = 0; i < info->set_count; i++)
-    if (info->sets[i].service == service && info->sets[i].shard == shard) return (uint16_t)i;
-  return SET_NONE;
+  uint32_t low = 0, high = info->set_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    const struct host_set *set = &info->sets[middle];
+    if (set->service < service || (set->service == service && set->shard < shard))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == info->set_count) return SET_NONE;
+  const struct host_set *set = &info->sets[low];
+  return set->service == service && set->shard == shard ? (uint16_t)low : SET_NONE;
 }
 
 uint8_t operation_service(const struct record_info *info, const struct operation *operation) {
