@@ -22,7 +22,7 @@ static const struct param params[] = {
      FIELD(common.clients),
      .default_text = "8",
      .minimum = "1",
-     .maximum = "10000",
+     .maximum = "100000",
      .help = "Writers, each with a connection of its own that follows the primary."},
     {.key = "read_ratio",
      .type = PARAM_RATIO,

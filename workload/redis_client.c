@@ -75,16 +75,19 @@ static void timer_fired(struct timer *timer, uint64_t now_ns) {
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-uint32_t redis_find_endpoint(const struct access *access, const char *host, size_t length,
-                             uint16_t port) {
-  for (uint32_t i = 0; i < access->endpoint_count; i++) {
-    const struct endpoint *endpoint = &access->endpoints[i];
-    if (endpoint->port != port) continue;
-    bool address =
-        strlen(endpoint->address) == length && strncmp(endpoint->address, host, length) == 0;
-    bool name = strlen(endpoint->name) == length && strncmp(endpoint->name, host, length) == 0;
-    if (address || name) return i;
-  }
+static bool is_called(const struct endpoint *endpoint, const char *host, size_t length,
+                      uint16_t port) {
+  if (endpoint->port != port) return false;
+  return (strlen(endpoint->address) == length && strncmp(endpoint->address, host, length) == 0) ||
+         (strlen(endpoint->name) == length && strncmp(endpoint->name, host, length) == 0);
+}
+
+uint32_t redis_find_endpoint(const struct access *access, uint32_t guess, const char *host,
+                             size_t length, uint16_t port) {
+  if (guess < access->endpoint_count && is_called(&access->endpoints[guess], host, length, port))
+    return guess;
+  for (uint32_t i = 0; i < access->endpoint_count; i++)
+    if (is_called(&access->endpoints[i], host, length, port)) return i;
   return REDIS_NO_ENDPOINT;
 }
 
@@ -137,14 +140,16 @@ static int init_links(struct redis_session *session, struct error *err) {
   const struct session_spec *spec = &session->base.spec;
   bool cluster = session->mode == REDIS_MODE_CLUSTER;
   uint32_t count = cluster ? spec->access->endpoint_count : 1;
+  if (count > BITS_MAX)
+    return error_set(err, STATUS_USAGE, "%u servers are more than a session has links for (%d)",
+                     (unsigned)count, BITS_MAX);
   session->links = calloc(count, sizeof *session->links);
   if (!session->links) return error_set(err, STATUS_MEMORY, "out of memory for a session");
   session->link_count = count;
   for (uint32_t i = 0; i < count; i++) {
-    int status =
-        redis_link_init(&session->links[i], session, &redis_server_events, session->base.loop,
-                        &session->cork, spec->options->pipeline_depth, err);
-    if (status < 0) return status;
+    redis_link_init(&session->links[i], session, &redis_server_events, session->base.loop,
+                    &session->cork, spec->options->pipeline_depth);
+    session->links[i].number = i;
     redis_link_use(&session->links[i], session->redis, spec->from_host);
   }
   return 0;
@@ -161,10 +166,13 @@ static void release(struct redis_session *session) {
   free(session->sentinels);
   free(session->parked);
   free(session->scratch);
+  free(session->ranges);
   session->links = session->sentinels = NULL;
   session->link_count = 0;
   session->parked = NULL;
   session->scratch = NULL;
+  session->ranges = NULL;
+  session->range_count = 0;
   session->scratch_size = 0;
   endpoint_round_release(&session->round);
 }
@@ -244,10 +252,16 @@ bool redis_send_on(struct redis_session *session, struct redis_link *link, struc
                    uint8_t redirects) {
   const struct redis_command *command = &session->commands[request->statement];
   struct redis_arguments arguments = arguments_of(session, request);
-  char *out = redis_link_reserve(link, redis_command_bound(command, &arguments));
+  bool shaped = session->shaped == request;
+  size_t bound = shaped ? session->shape.length : redis_command_bound(command, &arguments);
+  char *out = redis_link_reserve(link, bound);
   struct redis_flight *flight = out ? redis_link_add(link) : NULL;
   if (!flight) return false;
-  struct redis_shape shape = redis_command_format(command, &arguments, out);
+  struct redis_shape shape = session->shape;
+  if (shaped)
+    memcpy(out, session->scratch, shape.length);
+  else
+    shape = redis_command_format(command, &arguments, out);
   flight->request = request;
   flight->redirects = redirects;
   flight->end = redis_link_commit(link, shape.length) + shape.first_length;
@@ -271,7 +285,9 @@ bool redis_slot_of(struct redis_session *session, const struct request *request,
     session->scratch = scratch;
     session->scratch_size = size;
   }
-  struct redis_shape shape = redis_command_format(command, &arguments, session->scratch);
+  const struct redis_shape shape = redis_command_format(command, &arguments, session->scratch);
+  session->shape = shape;
+  session->shaped = request;
   *ret_slot = shape.key ? redis_key_slot(shape.key, shape.key_length) : 0;
   return true;
 }

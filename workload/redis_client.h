@@ -41,7 +41,7 @@
 
 #define REDIS_STATEMENTS_MAX 16u
 #define REDIS_PIPELINE_MAX 1024u
-#define REDIS_RANGES_MAX 64u
+#define REDIS_RANGES_MAX 1024u
 #define REDIRECTS_MAX 5u
 #define REDIS_NO_ENDPOINT UINT32_MAX
 
@@ -87,8 +87,9 @@ struct redis_session {
   uint64_t subscribe_ns; /* when to subscribe; TIME_NEVER */
 
   /* CLUSTER: */
-  struct redis_range ranges[REDIS_RANGES_MAX];
+  struct redis_range *ranges; /* room for REDIS_RANGES_MAX; owned */
   uint32_t range_count;
+  struct bits owners; /* the endpoints of `ranges` */
   struct redis_parked *parked;
   uint32_t parked_count;
   uint32_t map_next;           /* the link that is asked for the map next */
@@ -96,17 +97,20 @@ struct redis_session {
   struct redis_link *map_link; /* asked for a newer one; NULL: none */
   uint64_t map_ns;             /* when to ask for the map, or no longer to wait; TIME_NEVER */
   uint64_t map_asked_ns;       /* when it was asked for last */
-  char *scratch;               /* a formatted command whose slot is not known yet */
+  char *scratch;               /* the command of `shaped`, whose slot had to be known */
   size_t scratch_size;
+  const struct request *shaped; /* formatted last to know its slot; NULL: none */
+  struct redis_shape shape;
 };
 
 /* redis_client.c */
 
 /* The timer fires at `at_ns` or before. */
 void redis_wake_at(struct redis_session *session, uint64_t at_ns);
-/* The index of the endpoint with this address or name, and port; REDIS_NO_ENDPOINT. */
-uint32_t redis_find_endpoint(const struct access *access, const char *host, size_t length,
-                             uint16_t port);
+/* The index of the endpoint with this address or name, and port; REDIS_NO_ENDPOINT. It is looked
+ * for at `guess` first: of a large cluster all are asked for, most of which are where they were. */
+uint32_t redis_find_endpoint(const struct access *access, uint32_t guess, const char *host,
+                             size_t length, uint16_t port);
 /* Whom connections trust; NULL: they are no TLS. STATUS_INTERNAL when the access names a CA, but
  * its redis_access has none: nothing is to be said in the clear then. */
 int redis_trust(const struct access *access, const struct tls_trust **ret_trust, struct error *err);

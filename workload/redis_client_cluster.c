@@ -21,12 +21,21 @@ static uint64_t now_of(const struct redis_session *session) {
 
 /* --- the map --------------------------------------------------------------------------------- */
 
+static int compare_slot(const void *key, const void *element) {
+  const uint16_t *slot = key;
+  const struct redis_range *range = element;
+  if (*slot < range->first) return -1;
+  return *slot > range->last;
+}
+
+static int compare_ranges(const void *left, const void *right) {
+  const struct redis_range *a = left, *b = right;
+  return a->first < b->first ? -1 : a->first > b->first;
+}
+
 static struct redis_range *range_of(struct redis_session *session, uint16_t slot) {
-  for (uint32_t i = 0; i < session->range_count; i++) {
-    struct redis_range *range = &session->ranges[i];
-    if (range->first <= slot && slot <= range->last) return range;
-  }
-  return NULL;
+  return bsearch(&slot, session->ranges, session->range_count, sizeof *session->ranges,
+                 compare_slot);
 }
 
 static uint32_t owner_of(struct redis_session *session, uint16_t slot) {
@@ -35,33 +44,39 @@ static uint32_t owner_of(struct redis_session *session, uint16_t slot) {
 }
 
 static bool is_owner(const struct redis_session *session, uint32_t endpoint) {
+  return bits_has(&session->owners, endpoint);
+}
+
+/* After each change of the map. */
+static void note_owners(struct redis_session *session) {
+  session->owners = (struct bits){{0}};
   for (uint32_t i = 0; i < session->range_count; i++) {
-    if (session->ranges[i].endpoint == endpoint) return true;
+    uint32_t endpoint = session->ranges[i].endpoint;
+    if (endpoint != REDIS_NO_ENDPOINT) bits_add(&session->owners, endpoint);
   }
-  return false;
 }
 
 /* [host, port, id, ...]; a node that does not know its own address says so with an empty one. */
 static uint32_t read_node(const struct redis_session *session, const struct redis_link *link,
-                          const redisReply *node) {
+                          uint32_t guess, const redisReply *node) {
   const struct access *access = session->base.spec.access;
   if (node->type != REDIS_REPLY_ARRAY || node->elements < 2) return REDIS_NO_ENDPOINT;
   const redisReply *host = node->element[0], *port = node->element[1];
   if (port->type != REDIS_REPLY_INTEGER) return REDIS_NO_ENDPOINT;
   bool unnamed = !host->str || host->str[0] == '\0';
   const char *name = unnamed ? link->endpoint->address : host->str;
-  return redis_find_endpoint(access, name, strlen(name), (uint16_t)port->integer);
+  return redis_find_endpoint(access, guess, name, strlen(name), (uint16_t)port->integer);
 }
 
-/* [first, last, primary, replica...] */
+/* [first, last, primary, replica...]; `guess`: who the primary may be. */
 static bool read_range(const struct redis_session *session, const struct redis_link *link,
-                       const redisReply *entry, struct redis_range *ret_range) {
+                       uint32_t guess, const redisReply *entry, struct redis_range *ret_range) {
   if (entry->type != REDIS_REPLY_ARRAY || entry->elements < 3) return false;
   int64_t first = entry->element[0]->integer, last = entry->element[1]->integer;
   if (first < 0 || last < first || last >= (int64_t)REDIS_SLOTS) return false;
   *ret_range = (struct redis_range){.first = (uint16_t)first,
                                     .last = (uint16_t)last,
-                                    .endpoint = read_node(session, link, entry->element[2])};
+                                    .endpoint = read_node(session, link, guess, entry->element[2])};
   return true;
 }
 
@@ -75,14 +90,18 @@ static int read_map(struct redis_session *session, const struct redis_link *link
   if (reply->type != REDIS_REPLY_ARRAY || (size_t)reply->elements > REDIS_RANGES_MAX) {
     return error_set(err, STATUS_SERVER, "CLUSTER SLOTS: an answer that is not understood");
   }
-  for (size_t i = 0; i < (size_t)reply->elements; i++) {
-    if (!read_range(session, link, reply->element[i], &ranges[count++])) {
+  for (uint32_t i = 0; i < (uint32_t)reply->elements; i++) {
+    /* Who it was before; at first the primaries are mostly those that come first. */
+    uint32_t guess = i < session->range_count ? session->ranges[i].endpoint : i;
+    if (!read_range(session, link, guess, reply->element[i], &ranges[count++])) {
       return error_set(err, STATUS_SERVER, "CLUSTER SLOTS: a range that is not understood");
     }
   }
   if (count == 0) return error_set(err, STATUS_SERVER, "CLUSTER SLOTS: no slot is served");
+  qsort(ranges, count, sizeof *ranges, compare_ranges);
   memcpy(session->ranges, ranges, count * sizeof *ranges);
   session->range_count = count;
+  note_owners(session);
   return 0;
 }
 
@@ -213,7 +232,7 @@ static uint32_t read_redirect(const struct redis_session *session, const struct 
   *ret_slot = (uint16_t)slot;
   size_t length = (size_t)(colon - host);
   const char *name = length > 0 ? host : link->endpoint->address;
-  return redis_find_endpoint(session->base.spec.access, name, length > 0 ? length : strlen(name),
+  return redis_find_endpoint(session->base.spec.access, 0, name, length > 0 ? length : strlen(name),
                              (uint16_t)strtoul(colon + 1, NULL, 10));
 }
 
@@ -229,7 +248,10 @@ void redis_cluster_error(struct redis_session *session, struct redis_link *link,
   if (endpoint == REDIS_NO_ENDPOINT) return;
   struct redis_range *range = range_of(session, slot);
   /* What moved is the whole shard: slots stay together. */
-  if (moved && range) range->endpoint = endpoint;
+  if (moved && range) {
+    range->endpoint = endpoint;
+    note_owners(session);
+  }
   if (flight->redirects == REDIRECTS_MAX) return;
   if (flight->request->deadline_ns <= session->cork.received_ns) return;
   flight->redirect = endpoint + 1;
@@ -289,6 +311,7 @@ static void next_seed(struct redis_session *session, const char *who, const char
 
 void redis_cluster_connect(struct redis_session *session) {
   session->range_count = 0;
+  note_owners(session);
   session->map_asked_ns = 0;
   endpoint_round_begin(&session->round);
   bool any = endpoint_round_next(&session->round);
@@ -313,11 +336,10 @@ bool redis_cluster_ask_seed(struct redis_link *link) {
 
 /* The replica that was asked for the map has done its part. */
 static void close_strangers(struct redis_session *session) {
-  for (uint32_t i = 0; i < session->link_count; i++) {
-    struct redis_link *link = &session->links[i];
-    if (link->phase == LINK_OPEN && link->count == 0 && !is_owner(session, i)) {
-      redis_link_close(link);
-    }
+  struct bits strangers = session->cork.open;
+  bits_remove_all(&strangers, &session->owners);
+  for (uint32_t i = bits_next(&strangers, 0); i < BITS_MAX; i = bits_next(&strangers, i + 1)) {
+    if (session->links[i].count == 0) redis_link_close(&session->links[i]);
   }
 }
 
@@ -335,19 +357,11 @@ void redis_cluster_opened(struct redis_session *session, struct redis_link *link
   if (session->epoch == epoch && session->base.state == SESSION_READY) unpark(session);
 }
 
-/* True when some link is open, or on its way to be. */
-static bool any_link(const struct redis_session *session, bool open_only) {
-  for (uint32_t i = 0; i < session->link_count; i++) {
-    enum redis_link_phase phase = session->links[i].phase;
-    if (open_only ? phase == LINK_OPEN : phase != LINK_CLOSED) return true;
-  }
-  return false;
-}
-
 /* Whether, while connecting, some owner may still be reached. */
 static bool owner_pending(const struct redis_session *session) {
-  for (uint32_t i = 0; i < session->link_count; i++) {
-    if (session->links[i].phase != LINK_CLOSED && is_owner(session, i)) return true;
+  const struct bits *owners = &session->owners;
+  for (uint32_t i = bits_next(owners, 0); i < BITS_MAX; i = bits_next(owners, i + 1)) {
+    if (session->links[i].phase != LINK_CLOSED) return true;
   }
   return false;
 }
@@ -368,7 +382,7 @@ void redis_cluster_link_lost(struct redis_session *session, struct redis_link *l
   bool lasted = phase == LINK_OPEN && now_ns - link->opened_ns > delay_ns;
   link->retry_ns = lasted ? now_ns : now_ns + delay_ns;
   redis_wake_at(session, link->retry_ns);
-  if (!any_link(session, true)) {
+  if (!bits_any(&session->cork.open)) {
     redis_lost(session, link->endpoint->name, why);
     return;
   }
@@ -444,5 +458,7 @@ int redis_cluster_init(struct redis_session *session, struct error *err) {
   }
   uint32_t depth = session->base.spec.options->pipeline_depth;
   session->parked = calloc(depth, sizeof *session->parked);
-  return session->parked ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a session");
+  session->ranges = calloc(REDIS_RANGES_MAX, sizeof *session->ranges);
+  if (session->parked && session->ranges) return 0;
+  return error_set(err, STATUS_MEMORY, "out of memory for a session");
 }

@@ -85,8 +85,7 @@ static void identity_answered(struct redis_link *link, const redisReply *reply) 
     redis_link_lose(link, why);
     return;
   }
-  link->phase = LINK_OPEN;
-  link->opened_ns = loop_now_ns(link->loop);
+  redis_link_set_open(link);
   if (session->mode == REDIS_MODE_CLUSTER) {
     redis_cluster_opened(session, link);
   } else {
@@ -152,9 +151,11 @@ static void server_lost(struct redis_link *link, enum redis_link_phase phase, co
 
 static void server_settled(struct redis_link *link) {
   struct redis_session *session = link->owner;
-  for (uint32_t i = 0; i < session->link_count; i++) {
+  struct bits *unsent = &session->cork.unsent;
+  for (uint32_t i = bits_next(unsent, 0); i < BITS_MAX; i = bits_next(unsent, i + 1)) {
     struct redis_link *each = &session->links[i];
     if (each->out_start < each->out_end) redis_link_flush(each);
+    if (each->out_start == each->out_end) bits_remove(unsent, i);
   }
 }
 

@@ -42,7 +42,7 @@ static uint32_t read_address(const struct redis_session *session, const redisRep
   if (!host->str || !port->str) return REDIS_NO_ENDPOINT;
   unsigned long number = strtoul(port->str, NULL, 10);
   snprintf(ret_host, size, "%s:%lu", host->str, number);
-  return redis_find_endpoint(session->base.spec.access, host->str, strlen(host->str),
+  return redis_find_endpoint(session->base.spec.access, 0, host->str, strlen(host->str),
                              (uint16_t)number);
 }
 
@@ -63,8 +63,7 @@ static void address_answered(struct redis_link *link, const redisReply *reply) {
     redis_link_lose(link, err.message);
     return;
   }
-  link->phase = LINK_OPEN;
-  link->opened_ns = loop_now_ns(link->loop);
+  redis_link_set_open(link);
   session->sentinel_first = (uint32_t)(link - session->sentinels);
   session->sentinel_tried = 1;
   /* An address needs no further look-up; a name (resolve-hostnames yes) is an endpoint's. */
@@ -130,8 +129,7 @@ static void subscribed(struct redis_link *link, const redisReply *reply) {
     redis_link_lose(link, err.message);
     return;
   }
-  link->phase = LINK_OPEN;
-  link->opened_ns = loop_now_ns(link->loop);
+  redis_link_set_open(link);
 }
 
 /* A subscription says nothing for hours, and when the sentinel's host loses power it says nothing
@@ -162,7 +160,7 @@ static void switched(struct redis_session *session, struct redis_link *link, con
   if (sscanf(text, "%255s %*s %*s %255s %5u", name, host, &port) != 3) return;
   if (strcmp(name, session->redis->master_name) != 0) return;
   const struct access *access = session->base.spec.access;
-  uint32_t endpoint = redis_find_endpoint(access, host, strlen(host), (uint16_t)port);
+  uint32_t endpoint = redis_find_endpoint(access, 0, host, strlen(host), (uint16_t)port);
   if (endpoint == REDIS_NO_ENDPOINT) return;
   if (session->links[0].endpoint == &access->endpoints[endpoint]) return;
   session->hint = endpoint;
@@ -265,9 +263,8 @@ int redis_sentinel_init(struct redis_session *session, struct error *err) {
   session->sentinels = calloc(count, sizeof *session->sentinels);
   if (!session->sentinels) return error_set(err, STATUS_MEMORY, "out of memory for a session");
   for (uint32_t i = 0; i < count; i++) {
-    int status = redis_link_init(&session->sentinels[i], session, &sentinel_events,
-                                 session->base.loop, &session->cork, 1, err);
-    if (status < 0) return status;
+    redis_link_init(&session->sentinels[i], session, &sentinel_events, session->base.loop,
+                    &session->cork, 1);
     redis_link_use(&session->sentinels[i], session->redis, session->base.spec.from_host);
   }
   return 0;

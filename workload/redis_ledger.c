@@ -27,7 +27,7 @@ static const struct param params[] = {
      FIELD(common.clients),
      .default_text = "8",
      .minimum = "1",
-     .maximum = "10000",
+     .maximum = "100000",
      .help = "Writers, each with connections of its own that follow the primary: through Sentinel, "
              "or to every primary of a cluster."},
     {.key = "read_ratio",

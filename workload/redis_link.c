@@ -76,6 +76,7 @@ uint64_t redis_link_commit(struct redis_link *link, size_t size) {
   uint64_t position = link->sent + (link->out_end - link->out_start);
   link->out_end += size;
   assert(link->out_end <= link->out_capacity);
+  if (link->number < BITS_MAX) bits_add(&link->cork->unsent, link->number);
   return position;
 }
 
@@ -397,6 +398,8 @@ int redis_link_open(struct redis_link *link, const struct endpoint *endpoint, co
                     struct resolver *resolver, const struct client_options *options,
                     struct error *err) {
   assert(link->phase == LINK_CLOSED && link->count == 0);
+  if (!link->flights) link->flights = calloc(link->capacity, sizeof *link->flights);
+  if (!link->flights) return error_set(err, STATUS_MEMORY, "out of memory for a connection");
   uint64_t now_ns = loop_now_ns(link->loop);
   link->endpoint = endpoint;
   link->attempt_ns = link->resolved_ns = now_ns;
@@ -424,8 +427,16 @@ int redis_link_open(struct redis_link *link, const struct endpoint *endpoint, co
   return status;
 }
 
+void redis_link_set_open(struct redis_link *link) {
+  assert(link->phase >= LINK_SETUP);
+  link->phase = LINK_OPEN;
+  link->opened_ns = loop_now_ns(link->loop);
+  if (link->number < BITS_MAX) bits_add(&link->cork->open, link->number);
+}
+
 void redis_link_close(struct redis_link *link) {
   link->epoch++;
+  if (link->number < BITS_MAX) bits_remove(&link->cork->open, link->number);
   resolver_cancel(&link->name);
   close_socket(link);
   if (link->reader) redisReaderFree(link->reader);
@@ -449,11 +460,11 @@ void redis_link_expire(struct redis_link *link) {
   redis_link_lose(link, why);
 }
 
-int redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
-                    struct loop *loop, struct redis_cork *cork, uint32_t flights,
-                    struct error *err) {
+void redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
+                     struct loop *loop, struct redis_cork *cork, uint32_t flights) {
   link->owner = owner;
   link->cork = cork;
+  link->number = BITS_MAX;
   link->events = events;
   link->loop = loop;
   link->connection = TCP_NO_CONNECTION;
@@ -461,8 +472,6 @@ int redis_link_init(struct redis_link *link, void *owner, const struct redis_lin
   link->name = (struct resolver_request){.answered = name_answered, .owner = link};
   link->retry_ns = link->ping_ns = TIME_NEVER;
   link->capacity = 2 * flights + QUESTIONS;
-  link->flights = calloc(link->capacity, sizeof *link->flights);
-  return link->flights ? 0 : error_set(err, STATUS_MEMORY, "out of memory for a session");
 }
 
 void redis_link_use(struct redis_link *link, const struct redis_access *redis, uint16_t from_host) {
@@ -472,7 +481,7 @@ void redis_link_use(struct redis_link *link, const struct redis_access *redis, u
 }
 
 void redis_link_release(struct redis_link *link) {
-  if (!link->flights) return;
+  if (!link->loop) return;
   redis_link_close(link);
   free(link->flights);
   free(link->out);

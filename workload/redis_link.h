@@ -15,6 +15,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include "base/bits.h"
 #include "base/resolver.h"
 #include "gameday/redis_access.h"
 #include "plugin/tcp.h"
@@ -38,10 +39,13 @@ struct redis_answer {
 };
 
 /* What the links of one session share: while answers are given to their owners, what these send is
- * collected, so that it goes in one piece. */
+ * collected, so that it goes in one piece. A session with a large cluster has many links, of which
+ * few have anything to do: these are found by the numbers that the owner gave them. */
 struct redis_cork {
   bool in;
   uint64_t received_ns; /* of the receive that brought the answers, after it */
+  struct bits unsent;   /* links that may have something to send */
+  struct bits open;     /* links whose phase is LINK_OPEN */
 };
 
 struct redis_link;
@@ -78,6 +82,7 @@ struct redis_link {
   const struct redis_link_events *events;
   struct loop *loop;
   struct redis_cork *cork;
+  uint32_t number; /* the owner's, below BITS_MAX, by which the cork tells it; else: it does not */
   struct tcp_connection connection;
   struct watch watch; /* of the connection's descriptor */
   struct resolver_request name;
@@ -107,15 +112,15 @@ struct redis_link {
   uint64_t sent; /* stream position: what the kernel has taken, of TLS in whole records */
   bool broken;   /* a send failed; the next receive says why */
 
-  /* Oldest first; the first `held` are answered and wait for the timeline. */
+  /* Oldest first; the first `held` are answered and wait for the timeline. Made when the link is
+   * opened for the first time: of a large cluster not every server is connected to. */
   struct redis_flight *flights;
   uint32_t capacity, head, count, held;
 };
 
 /* Room for `flights` requests at a time, and for questions beside them. The struct is zeroed. */
-int redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
-                    struct loop *loop, struct redis_cork *cork, uint32_t flights,
-                    struct error *err);
+void redis_link_init(struct redis_link *link, void *owner, const struct redis_link_events *events,
+                     struct loop *loop, struct redis_cork *cork, uint32_t flights);
 /* Connections of it are made as `redis` says (NULL: plain sockets), by a client on `from_host`. */
 void redis_link_use(struct redis_link *link, const struct redis_access *redis, uint16_t from_host);
 void redis_link_release(struct redis_link *link); /* closes; a zeroed one is fine */
@@ -126,6 +131,8 @@ void redis_link_release(struct redis_link *link); /* closes; a zeroed one is fin
 int redis_link_open(struct redis_link *link, const struct endpoint *endpoint, const char *address,
                     struct resolver *resolver, const struct client_options *options,
                     struct error *err);
+/* Who is there is known, and the owner takes it: it is LINK_OPEN from now on. */
+void redis_link_set_open(struct redis_link *link);
 /* Closes without an event; flights stay. */
 void redis_link_close(struct redis_link *link);
 /* Closes, and tells `lost`. */

@@ -10,7 +10,8 @@
 enum redis_topology { REDIS_SENTINEL, REDIS_CLUSTER, REDIS_SINGLE };
 
 #define REDIS_ID_SIZE 41 /* 40 hexadecimal digits: run id, replication id, node id */
-#define REDIS_HISTORIES_MAX 256
+#define REDIS_HISTORIES_MAX 4096
+#define REDIS_HISTORY_PLACES 16384 /* a power of two, with room to spare */
 #define REDIS_SLOTS 16384u
 #define REDIS_TAG_SIZE 12
 
@@ -20,6 +21,7 @@ enum redis_topology { REDIS_SENTINEL, REDIS_CLUSTER, REDIS_SINGLE };
 struct redis_histories {
   pthread_mutex_t mutex;
   char ids[REDIS_HISTORIES_MAX][REDIS_ID_SIZE];
+  uint16_t places[REDIS_HISTORY_PLACES]; /* by hash of the id: its number; 0: none */
   uint32_t count;
 };
 int redis_histories_init(struct redis_histories *histories, struct error *err);
