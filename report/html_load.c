@@ -1,8 +1,10 @@
 /* Sections about operations: what became of them, how long they took, lag, fresh connections. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "gameday/provider.h"
 #include "report/html.h"
 #include "report/statistics.h"
 
@@ -147,6 +149,47 @@ static void lag_row(struct html_page *page, const char *kind, const char *label,
   html_row_end(page);
 }
 
+#define LAG_HOSTS_SHOWN 24u
+
+static int compare_descending(const void *left, const void *right) {
+  double a = *(const double *)left, b = *(const double *)right;
+  return a > b ? -1 : a < b;
+}
+
+/* How far behind the host was at most; negative: not known. */
+static double largest_lag(const struct html_page *page, const char *kind, uint32_t host) {
+  char name[64];
+  snprintf(name, sizeof name, "%s.max", kind);
+  const struct measure *largest =
+      facts_host_measure(page->result, name, FAULT_NONE, (uint16_t)host);
+  return largest && largest->known ? largest->value : -1;
+}
+
+/* The hosts' rows; of many those that were furthest behind, and how many more there are. */
+static void lag_rows(struct html_page *page, const char *kind, const char *label) {
+  uint32_t count = page->result->info.host_count, known = 0, shown = 0;
+  double largest[HOSTS_MAX];
+  for (uint32_t host = 0; host < count && host < HOSTS_MAX; host++) {
+    double lag = largest_lag(page, kind, host);
+    if (lag >= 0) largest[known++] = lag;
+  }
+  qsort(largest, known, sizeof *largest, compare_descending);
+  double least = known > LAG_HOSTS_SHOWN ? largest[LAG_HOSTS_SHOWN - 1] : -1;
+  for (uint32_t host = 0; host < count && (least < 0 || shown < LAG_HOSTS_SHOWN); host++) {
+    if (least >= 0 && largest_lag(page, kind, host) < least) continue;
+    lag_row(page, kind, label, (uint16_t)host);
+    shown++;
+  }
+  if (known <= LAG_HOSTS_SHOWN) return;
+  char text[64];
+  snprintf(text, sizeof text, "%u more, none further behind", known - shown);
+  html_row(page);
+  html_cell(page, label);
+  html_cell(page, text);
+  for (size_t i = 0; i < LAG_STATISTIC_COUNT; i++) html_number(page, "");
+  html_row_end(page);
+}
+
 void html_lag(struct html_page *page) {
   static const char *const columns[] = {"lag", "host", ">median", ">p95", ">p99", ">maximum", NULL};
   static const struct {
@@ -160,9 +203,7 @@ void html_lag(struct html_page *page) {
   html_table(page, columns);
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
     lag_row(page, kinds[i].measure, kinds[i].label, HOST_NONE);
-    for (uint32_t host = 0; host < page->result->info.host_count; host++) {
-      lag_row(page, kinds[i].measure, kinds[i].label, (uint16_t)host);
-    }
+    lag_rows(page, kinds[i].measure, kinds[i].label);
   }
   html_table_end(page);
   html_section_end(page);

@@ -1,5 +1,6 @@
 /* Whether all members of a `redis` agree: one primary, or one a shard; all its replicas have its
  * history and all that it had written; its managers know it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "services/redis.h"
@@ -103,7 +104,8 @@ static bool cluster_serves(struct service_instance *service, struct agreement *a
 
 static bool agree(struct service_instance *service, struct agreement *agreement) {
   const struct redis_config *config = redis_config(service);
-  struct redis_info infos[REDIS_INSTANCES_MAX];
+  CLEANUP_FREE struct redis_info *infos = calloc(redis_instances(config), sizeof *infos);
+  if (!infos) return disagree(agreement, "out of memory");
   uint32_t primaries[REDIS_SHARDS_MAX];
   for (uint32_t i = 0; i < redis_instances(config); i++)
     if (!read_member(service, i, &infos[i], agreement)) return false;

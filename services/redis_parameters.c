@@ -85,7 +85,7 @@ const struct param redis_params[] = {
      .offset = FIELD(masters),
      .default_text = "3",
      .minimum = "3",
-     .maximum = "6",
+     .maximum = "1000",
      .help = "cluster: masters, each a shard with an equal range of the slots; hosts redis1 to "
              "redisM. Fewer than 3 have no majority to fail over with."},
     {.key = "replicas",
@@ -166,7 +166,7 @@ const struct param redis_params[] = {
      .offset = FIELD(maxclients),
      .default_text = "10000",
      .minimum = "32",
-     .maximum = "65000",
+     .maximum = "262143",
      .help = "maxclients (default: Redis's)."},
     {.key = "tls",
      .type = PARAM_BOOL,
@@ -239,11 +239,24 @@ uint16_t redis_first_shard(const struct redis_config *config, uint32_t member) {
   return (uint16_t)(member % config->masters + 1);
 }
 
-/* The names of hosts outlive every plan. */
+/* The names of hosts outlive every plan, so they are constants: redis1 to redis1000. */
+#define NAMES_TO_9() \
+  "redis1", "redis2", "redis3", "redis4", "redis5", "redis6", "redis7", "redis8", "redis9"
+#define NAMES_OF_10(tens)                                                                        \
+  "redis" #tens "0", "redis" #tens "1", "redis" #tens "2", "redis" #tens "3", "redis" #tens "4", \
+      "redis" #tens "5", "redis" #tens "6", "redis" #tens "7", "redis" #tens "8",                \
+      "redis" #tens "9"
+#define NAMES_OF_100(hundreds)                                                      \
+  NAMES_OF_10(hundreds##0), NAMES_OF_10(hundreds##1), NAMES_OF_10(hundreds##2),     \
+      NAMES_OF_10(hundreds##3), NAMES_OF_10(hundreds##4), NAMES_OF_10(hundreds##5), \
+      NAMES_OF_10(hundreds##6), NAMES_OF_10(hundreds##7), NAMES_OF_10(hundreds##8), \
+      NAMES_OF_10(hundreds##9)
 static const char *host_name(uint32_t member, uint32_t instances) {
   static const char *const data_names[REDIS_INSTANCES_MAX] = {
-      "redis1", "redis2", "redis3", "redis4",  "redis5",  "redis6",
-      "redis7", "redis8", "redis9", "redis10", "redis11", "redis12"};
+      NAMES_TO_9(),    NAMES_OF_10(1),  NAMES_OF_10(2),  NAMES_OF_10(3),  NAMES_OF_10(4),
+      NAMES_OF_10(5),  NAMES_OF_10(6),  NAMES_OF_10(7),  NAMES_OF_10(8),  NAMES_OF_10(9),
+      NAMES_OF_100(1), NAMES_OF_100(2), NAMES_OF_100(3), NAMES_OF_100(4), NAMES_OF_100(5),
+      NAMES_OF_100(6), NAMES_OF_100(7), NAMES_OF_100(8), NAMES_OF_100(9), "redis1000"};
   static const char *const sentinel_names[REDIS_SENTINELS_MAX] = {
       "sentinel1", "sentinel2", "sentinel3", "sentinel4", "sentinel5", "sentinel6", "sentinel7"};
   return member < instances ? data_names[member] : sentinel_names[member - instances];

@@ -9,9 +9,9 @@
 #include "gameday/redis_access.h"
 #include "gameday/service.h"
 
-#define REDIS_INSTANCES_MAX 12 /* data servers */
+#define REDIS_INSTANCES_MAX 1000 /* data servers */
 #define REDIS_SENTINELS_MAX 7
-#define REDIS_SHARDS_MAX 6
+#define REDIS_SHARDS_MAX 1000
 #define REDIS_PORT 6379
 #define REDIS_SENTINEL_PORT 26379
 #define REDIS_BUS_PORT 16379

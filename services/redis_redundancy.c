@@ -6,12 +6,11 @@
 /* Whether a replica has the stream of the one it names, by what both said last. */
 static bool hears(const struct redis_word *words, uint32_t member) {
   const struct redis_word *replica = &words[member];
-  uint32_t bit = UINT32_C(1) << member;
   if (!replica->answers || replica->primary || !replica->link_up || replica->from == UINT32_MAX)
     return false;
   const struct redis_word *from = &words[replica->from];
-  return from->answers && replica->history == from->history && (from->listed & bit) &&
-         !(from->overdue & bit);
+  return from->answers && replica->history == from->history && bits_has(&from->listed, member) &&
+         !bits_has(&from->overdue, member);
 }
 
 bool redis_follows(const struct redis_word *words, uint32_t member, uint32_t primary) {
@@ -34,12 +33,26 @@ uint32_t redis_one_primary(const struct redis_word *words, uint32_t count, uint1
   return found;
 }
 
-static bool shard_redundant(const struct redis_word *words, uint32_t count, uint16_t shard,
-                            uint64_t lag_bound_bytes) {
-  uint32_t primary = redis_one_primary(words, count, shard);
+void redis_primaries(const struct redis_word *words, uint32_t count, uint16_t shards,
+                     uint32_t *ret_primaries) {
+  bool several[REDIS_SHARDS_MAX] = {false};
+  for (uint32_t s = 0; s < shards; s++) ret_primaries[s] = UINT32_MAX;
+  for (uint32_t i = 0; i < count; i++) {
+    uint16_t shard = words[i].shard;
+    if (!words[i].answers || !words[i].writable || shard == 0 || shard > shards) continue;
+    if (ret_primaries[shard - 1] != UINT32_MAX) several[shard - 1] = true;
+    ret_primaries[shard - 1] = i;
+  }
+  for (uint32_t s = 0; s < shards; s++)
+    if (several[s]) ret_primaries[s] = UINT32_MAX;
+}
+
+static bool all_redundant(const struct redis_word *words, uint32_t count,
+                          uint64_t lag_bound_bytes) {
+  uint32_t primary = redis_one_primary(words, count, 0);
   if (primary == UINT32_MAX) return false;
   for (uint32_t i = 0; i < count; i++) {
-    if (i == primary || (shard && words[i].shard != shard)) continue;
+    if (i == primary) continue;
     if (!redis_follows(words, i, primary) || words[i].lag > lag_bound_bytes) return false;
   }
   return true;
@@ -47,8 +60,16 @@ static bool shard_redundant(const struct redis_word *words, uint32_t count, uint
 
 bool redis_words_redundant(const struct redis_word *words, uint32_t count, uint16_t shards,
                            uint64_t lag_bound_bytes) {
-  if (shards == 0) return shard_redundant(words, count, 0, lag_bound_bytes);
-  for (uint16_t shard = 1; shard <= shards; shard++)
-    if (!shard_redundant(words, count, shard, lag_bound_bytes)) return false;
+  if (shards == 0) return all_redundant(words, count, lag_bound_bytes);
+  uint32_t primaries[REDIS_SHARDS_MAX];
+  redis_primaries(words, count, shards, primaries);
+  for (uint32_t s = 0; s < shards; s++)
+    if (primaries[s] == UINT32_MAX) return false;
+  for (uint32_t i = 0; i < count; i++) {
+    uint16_t shard = words[i].shard;
+    if (shard == 0 || shard > shards || i == primaries[shard - 1]) continue;
+    if (!redis_follows(words, i, primaries[shard - 1]) || words[i].lag > lag_bound_bytes)
+      return false;
+  }
   return true;
 }

@@ -104,15 +104,16 @@ static void tell_role(struct redis_server_watch *server, uint64_t now_ns, enum e
  * not given up) either will do. */
 static void take_listed(const struct redis_watcher *watcher, const struct redis_info *info,
                         struct redis_word *word) {
-  uint32_t heard = 0;
-  word->listed = 0;
+  struct bits heard = {{0}};
+  word->listed = heard;
   for (uint32_t i = 0; i < info->listed_count; i++) {
     uint32_t member = redis_member_at(watcher->service, info->listed[i].address);
     if (member == UINT32_MAX || !info->listed[i].online) continue;
-    word->listed |= UINT32_C(1) << member;
-    if (info->listed[i].lag_s < REDIS_ACKNOWLEDGE_OVERDUE_S) heard |= UINT32_C(1) << member;
+    bits_add(&word->listed, member);
+    if (info->listed[i].lag_s < REDIS_ACKNOWLEDGE_OVERDUE_S) bits_add(&heard, member);
   }
-  word->overdue = word->listed & ~heard;
+  word->overdue = word->listed;
+  bits_remove_all(&word->overdue, &heard);
 }
 
 static void take_history(struct redis_server_watch *server, const struct redis_info *info,
@@ -222,7 +223,7 @@ static void silent(struct redis_tap *tap, const char *why) {
   if (!word->answers) return;
   uint64_t now_ns = loop_now_ns(watcher->loop);
   word->answers = word->primary = word->writable = word->link_up = false;
-  word->listed = 0;
+  word->listed = (struct bits){{0}};
   server->promoted = false;
   tell_role(server, now_ns, EVENT_ROLE, why);
   redis_publish(watcher, now_ns);

@@ -1,6 +1,7 @@
 /* TCP as far as it matters for failover: what is sent arrives later, in order, or is sent again
  * until somebody gives up; a dead process's kernel answers with a reset, a dead host not at all. */
 #include <assert.h>
+#include <stdlib.h>
 
 #include "sim/world_internal.h"
 
@@ -9,6 +10,7 @@
 #define SYN_RESEND_NS NS_PER_S
 #define RESEND_MAX_NS (120 * NS_PER_S)
 #define SYN_BYTES 60
+#define LOST_BITS 16 /* places for lost packets: a power of two */
 
 /* When what leaves now arrives. */
 static uint64_t arrival_ns(struct sim_world *world, struct sim_link *link, uint32_t bytes) {
@@ -33,28 +35,47 @@ static struct sim_link *link_of(const struct sim_event *event) {
   return sim_link(event->process->world, event->process->host, event->peer->host);
 }
 
+/* Where lost packets of a connection are kept: of many clients one link has very many. */
+static struct sim_event **place_of(const struct sim_event *event) {
+  uint64_t key = event->connection << 20 ^ (uint64_t)event->process->host << 10 ^ event->peer->host;
+  return &event->process->world->lost[(key * UINT64_C(0x9E3779B97F4A7C15)) >> (64 - LOST_BITS)];
+}
+
+static bool remember(struct sim_event *event) {
+  struct sim_world *world = event->process->world;
+  if (!world->lost) world->lost = calloc((size_t)1 << LOST_BITS, sizeof(struct sim_event *));
+  if (!world->lost) {
+    world->out_of_memory = true;
+    return false;
+  }
+  event->place = place_of(event);
+  event->later = *event->place;
+  if (event->later) event->later->place = &event->later;
+  *event->place = event;
+  return true;
+}
+
 static void lose(struct sim_event *event, uint64_t again_ns) {
-  struct sim_event **end = &link_of(event)->lost;
-  while (*end) end = &(*end)->later;
-  *end = event;
-  event->later = NULL;
+  event->place = NULL;
+  if (event->kind == SIM_EVENT_PACKET && remember(event)) link_of(event)->lost++;
   event->lost = true;
   sim_event_arm(event, again_ns);
 }
 
 static void found_again(struct sim_event *event) {
-  struct sim_event **place = &link_of(event)->lost;
-  while (*place != event) place = &(*place)->later;
-  *place = event->later;
   event->lost = false;
+  if (!event->place) return;
+  link_of(event)->lost--;
+  *event->place = event->later;
+  if (event->later) event->later->place = event->place;
 }
 
 /* An earlier packet of the same connection that is still on its way: TCP delivers in order. */
 static const struct sim_event *earlier_lost(const struct sim_event *event) {
   const struct sim_event *last = NULL;
   if (event->kind == SIM_EVENT_CONNECT) return NULL;
-  for (const struct sim_event *e = link_of(event)->lost; e; e = e->later)
-    if (e->kind == SIM_EVENT_PACKET && e->process == event->process && e->peer == event->peer &&
+  for (const struct sim_event *e = *place_of(event); e; e = e->later)
+    if (e->process == event->process && e->peer == event->peer &&
         e->connection == event->connection && e->order < event->order &&
         (!last || e->order > last->order))
       last = e;
@@ -65,7 +86,7 @@ static const struct sim_event *earlier_lost(const struct sim_event *event) {
 static void put_on_link(struct sim_event *event) {
   struct sim_world *world = event->process->world;
   struct sim_link *link = link_of(event);
-  const struct sim_event *earlier = link->lost ? earlier_lost(event) : NULL;
+  const struct sim_event *earlier = link->lost > 0 ? earlier_lost(event) : NULL;
   if (earlier)
     lose(event, earlier->timer.deadline_ns);
   else if (is_lost(world, link))

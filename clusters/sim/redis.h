@@ -10,6 +10,7 @@
 #ifndef GAMEDAY_CLUSTERS_SIM_REDIS_H
 #define GAMEDAY_CLUSTERS_SIM_REDIS_H
 
+#include "base/bits.h"
 #include "services/redis_parameters.h"
 #include "sim/world.h"
 
@@ -77,7 +78,7 @@ struct sim_redis_view {
   uint16_t shard; /* from 1; 0: none */
   uint32_t history;
   uint64_t offset;
-  uint32_t listed, overdue; /* as in struct redis_word */
+  struct bits listed, overdue; /* as in struct redis_word */
   uint32_t clients;
   bool cluster_ok;
 };
@@ -100,6 +101,9 @@ struct sim_node_word {
 };
 void sim_node_word(struct sim_redis_cluster *cluster, uint32_t member, uint16_t shard,
                    struct sim_node_word *ret);
+bool sim_node_ok(const struct sim_redis_cluster *cluster, uint32_t member); /* cluster_state */
+/* Shards, less 1, of which some node believes something else than when this was asked last. */
+struct bits sim_redis_news(struct sim_redis_cluster *cluster);
 
 /* Called at once whenever anything of a view changed but offsets, or when somebody's belief did:
  * `text` then says what a Sentinel published. One listener; NULL: none. */

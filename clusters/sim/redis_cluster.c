@@ -22,6 +22,21 @@ static void read_saves(struct sim_redis_cluster *cluster) {
   }
 }
 
+static int make_room(struct sim_redis_cluster *cluster, const struct host *const *members,
+                     struct error *err) {
+  uint32_t hosts = redis_host_count(cluster->config);
+  uint32_t count = redis_instances(cluster->config);
+  cluster->members = arena_calloc(&cluster->arena, hosts, sizeof *cluster->members);
+  cluster->servers = arena_calloc(&cluster->arena, count, sizeof *cluster->servers);
+  struct sim_feed *feeds = arena_calloc(&cluster->arena, (size_t)count * count, sizeof *feeds);
+  if (!cluster->members || !cluster->servers || !feeds)
+    return error_set(err, STATUS_MEMORY, "out of memory for simulated servers");
+  for (uint32_t i = 0; i < hosts; i++) cluster->members[i] = members[i];
+  for (uint32_t i = 0; i < count; i++) cluster->servers[i].feeds = &feeds[(size_t)i * count];
+  cluster->count = count;
+  return 0;
+}
+
 int sim_redis_cluster_new(struct sim_world *world, const struct redis_config *config,
                           const struct sim_redis_costs *costs, const struct host *const *members,
                           struct sim_redis_cluster **ret_cluster, struct error *err) {
@@ -30,14 +45,13 @@ int sim_redis_cluster_new(struct sim_world *world, const struct redis_config *co
   cluster->world = world;
   cluster->config = config;
   cluster->costs = *costs;
-  cluster->count = redis_instances(config);
   arena_init(&cluster->arena, 0);
   cluster->wires = (struct sim_wires){.world = world, .arena = &cluster->arena};
-  for (uint32_t i = 0; i < redis_host_count(config); i++) cluster->members[i] = members[i];
   read_saves(cluster);
   memory_read_settings(cluster);
   int status = redis_histories_init(&cluster->histories, err);
   cluster->histories_ready = status == 0;
+  if (status == 0) status = make_room(cluster, members, err);
   cluster->transport = transport_new(cluster);
   if (status == 0 && !cluster->transport)
     status = error_set(err, STATUS_MEMORY, "out of memory for simulated servers");
@@ -125,18 +139,17 @@ void sim_redis_observe(struct sim_redis_cluster *cluster, const struct sim_redis
 /* --- looking at it --------------------------------------------------------------------------- */
 
 static void list_replicas(const struct sim_redis *server, struct sim_redis_view *ret) {
-  for (uint32_t i = 0; i < server->cluster->count; i++) {
+  for (uint32_t i = bits_next(&server->fed, 0); i < BITS_MAX; i = bits_next(&server->fed, i + 1)) {
     const struct sim_feed *feed = &server->feeds[i];
-    if (!feed->active || !feed->online) continue;
-    ret->listed |= UINT32_C(1) << i;
-    if (redis_now_ns(server) - feed->acknowledged_ns >= 3 * NS_PER_S)
-      ret->overdue |= UINT32_C(1) << i;
+    if (!feed->online) continue;
+    bits_add(&ret->listed, i);
+    if (redis_now_ns(server) - feed->acknowledged_ns >= 3 * NS_PER_S) bits_add(&ret->overdue, i);
   }
 }
 
 void sim_redis_view(struct sim_redis_cluster *cluster, uint32_t member,
                     struct sim_redis_view *ret) {
-  const struct sim_redis *server = &cluster->servers[member];
+  struct sim_redis *server = &cluster->servers[member];
   bool primary = redis_is_primary(server), up = server->follow.state == FOLLOW_CONNECTED;
   *ret = (struct sim_redis_view){.runs = server->program.process.running,
                                  .answers = redis_answers(server),

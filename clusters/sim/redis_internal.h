@@ -77,6 +77,7 @@ struct sim_node;    /* of a cluster */
 struct client;      /* of a server: redis_command.c */
 struct dialed;      /* redis_transport.c */
 struct bus_message; /* redis_node.h */
+struct sim_reports; /* redis_node.h */
 
 /* What makes the difference between a server's memory and its data: redis_memory.c, redis_evict.c.
  */
@@ -118,13 +119,18 @@ struct sim_redis {
   uint8_t state;                      /* enum sim_redis_state */
   uint64_t run;                       /* the run id: a new one with each start */
   uint64_t history, history2, second; /* replid, replid2 and how many entries belong to it */
+  uint64_t numbered;                  /* the history that was asked for its number last, */
+  uint32_t number;                    /* and that number; 0: not yet */
   struct sim_data data;
   struct sim_redis_heap heap;
   struct sim_disk disk;
   struct sim_follow follow;
-  struct sim_feed feeds[REDIS_INSTANCES_MAX]; /* by member */
+  struct sim_feed *feeds; /* by member */
+  struct bits fed;        /* members whose feed is active */
   uint32_t good_replicas;
+  struct client *clients;
   uint32_t client_count;
+  uint32_t waiting_count; /* clients in WAIT */
   bool told_accepting, was_writable;
   uint64_t paused_until_ns; /* clients' writes wait; 0: they do not */
   uint64_t wall_ns;         /* its wall clock is so far ahead; matters where seconds are counted */
@@ -149,16 +155,18 @@ struct sim_redis_cluster {
   struct sim_redis_costs costs;
   struct arena arena;
   struct sim_wires wires;
-  struct sim_redis servers[REDIS_INSTANCES_MAX];
+  struct sim_redis *servers; /* by member */
   uint32_t count;
   struct sim_sentinel *sentinels; /* sentinel_count of them */
   uint32_t sentinel_count;
-  const struct host *members[REDIS_INSTANCES_MAX + REDIS_SENTINELS_MAX];
+  const struct host **members;
   struct sim_redis *by_host[HOSTS_MAX];
   struct sim_process *clients[HOSTS_MAX];
   struct client *free_clients;
   struct dialed *free_dialed;
   struct bus_message *free_messages;
+  struct sim_reports *free_reports;
+  struct bits words_changed; /* shards - 1 of which some node has learnt; sim_redis_news() */
   struct redis_histories histories;
   bool histories_ready;
   uint64_t ids;   /* of histories and runs, handed out so far */
@@ -246,7 +254,7 @@ void redis_shut_down(struct sim_redis *server);
 uint64_t redis_new_id(struct sim_redis_cluster *cluster);
 void redis_id_text(uint64_t id, char ret_text[REDIS_ID_SIZE]);
 /* The number of the server's history in the record. */
-uint32_t redis_history(const struct sim_redis *server);
+uint32_t redis_history(struct sim_redis *server);
 
 /* --- redis_stream.c --- */
 
@@ -276,6 +284,9 @@ void command_forget(struct sim_redis *server); /* the process has died */
 /* Answers of a server or Sentinel to a client: put into wire->out, then sent after a while. */
 void command_put(struct sim_wire *wire, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void command_put_text(struct sim_wire *wire, const char *text);
+/* ":123\r\n", with `mark` for the colon. */
+void command_put_number(struct sim_wire *wire, char mark, uint64_t number);
 void command_send(struct sim_wire *wire, size_t size, uint64_t delay_ns,
                   const struct sim_redis_told *told);
 /* The words of the next whole command in wire->in, taken off; 0: there is none; the texts are valid

@@ -11,24 +11,31 @@ static void on_answer(struct sim_process *self, const struct sim_args *args);
 
 /* --- sending --------------------------------------------------------------------------------- */
 
-static uint32_t claims_of(const struct sim_node *node, uint32_t member) {
-  uint32_t claims = 0;
-  for (uint32_t s = 0; s < node->server->cluster->config->masters; s++)
-    if (node->owners[s] == member) claims |= UINT32_C(1) << s;
+/* A master's own shard is mostly the one of its number. */
+static struct bits claims_of(const struct sim_node *node, uint32_t member) {
+  uint32_t masters = node->server->cluster->config->masters, left = node->owned[member];
+  struct bits claims = {{0}};
+  for (uint32_t i = 0, s = member % masters; i < masters && left > 0; i++, s = (s + 1) % masters) {
+    if (node->owners[s] != member) continue;
+    bits_add(&claims, s);
+    left--;
+  }
   return claims;
 }
 
-/* All that are suspected, and three others by chance. */
+static uint32_t gossip_of(uint32_t count) {
+  return count / 10 < 3 ? 3 : count / 10;
+}
+
+/* All that are suspected, and a tenth of the others by chance, three at least. */
 static void add_gossip(struct sim_node *node, struct bus_message *message) {
-  uint32_t count = node->server->cluster->count;
-  for (uint32_t i = 0; i < count; i++)
-    if (node->known[i].pfail || node->known[i].fail) message->failing |= UINT32_C(1) << i;
-  for (int i = 0; i < 3; i++) {
+  uint32_t count = node->server->cluster->count, wanted = gossip_of(count);
+  message->failing = node->suspects;
+  for (uint32_t i = 0; i < wanted; i++) {
     uint32_t member = (uint32_t)prng_below(&node->server->prng, count);
-    const struct sim_known *known = &node->known[member];
-    if (member == node->server->member || known->pfail || known->fail) continue;
-    message->fine |= UINT32_C(1) << member;
-    message->pongs[member] = known->pong_ns / NS_PER_S * NS_PER_S;
+    if (member == node->server->member || bits_has(&node->suspects, member)) continue;
+    message->fine[message->fine_count++] =
+        (struct bus_fine){.member = member, .pong_s = (uint32_t)(node->pongs[member] / NS_PER_S)};
   }
 }
 
@@ -39,7 +46,8 @@ static struct bus_message *make(struct sim_node *node, enum bus_type type, uint3
   if (message) {
     cluster->free_messages = message->next_free;
   } else {
-    message = arena_alloc(&cluster->arena, sizeof *message);
+    message = arena_alloc(&cluster->arena,
+                          sizeof *message + gossip_of(cluster->count) * sizeof *message->fine);
     if (!message) {
       cluster->world->out_of_memory = true;
       return NULL;
@@ -68,10 +76,10 @@ static void give(struct sim_redis_cluster *cluster, struct bus_message *message)
 }
 
 static void send_about(struct sim_known *known, enum bus_type type, uint32_t about) {
-  if (!known->open) return;
+  if (!node_is_open(known)) return;
   struct bus_message *message = make(known->node, type, about);
   if (!message) return;
-  if (type == BUS_PING) known->ping_ns = node_now_ns(known->node);
+  if (type == BUS_PING) node_set_ping(known, node_now_ns(known->node));
   if (type == BUS_UPDATE) {
     message->config_epoch = known->node->known[about].config_epoch;
     message->claims = claims_of(known->node, about);
@@ -91,18 +99,56 @@ void bus_broadcast(struct sim_node *node, enum bus_type type, uint32_t about) {
 /* --- failures -------------------------------------------------------------------------------- */
 
 static uint32_t count_reports(struct sim_node *node, const struct sim_known *known) {
+  const struct sim_reports *reports = known->reports;
   uint32_t count = 0;
-  for (uint32_t i = 0; i < node->server->cluster->count; i++)
-    count +=
-        known->reports[i] > 0 && node_since(node, known->reports[i]) <= 2 * node_timeout_ns(node);
+  if (!reports) return 0;
+  for (uint32_t i = bits_next(&reports->by, 0); i < BITS_MAX; i = bits_next(&reports->by, i + 1))
+    count += node_since(node, reports->said_ns[i]) <= 2 * node_timeout_ns(node);
   return count;
+}
+
+void bus_forget_reports(struct sim_node *node, struct sim_known *known) {
+  struct sim_redis_cluster *cluster = node->server->cluster;
+  if (!known->reports) return;
+  known->reports->next_free = cluster->free_reports;
+  cluster->free_reports = known->reports;
+  known->reports = NULL;
+  bits_remove(&node->reported, known->member);
+}
+
+static struct sim_reports *take_reports(struct sim_redis_cluster *cluster) {
+  struct sim_reports *reports = cluster->free_reports;
+  if (reports) {
+    cluster->free_reports = reports->next_free;
+  } else {
+    reports =
+        arena_alloc(&cluster->arena, sizeof *reports + cluster->count * sizeof *reports->said_ns);
+    if (!reports) {
+      cluster->world->out_of_memory = true;
+      return NULL;
+    }
+  }
+  reports->by = (struct bits){{0}};
+  return reports;
+}
+
+static void note_report(struct sim_node *node, struct sim_known *known, uint32_t reporter) {
+  if (!known->reports) known->reports = take_reports(node->server->cluster);
+  if (!known->reports) return;
+  bits_add(&node->reported, known->member);
+  bits_add(&known->reports->by, reporter);
+  known->reports->said_ns[reporter] = node_now_ns(node);
+}
+
+static void take_back_report(struct sim_node *node, struct sim_known *known, uint32_t reporter) {
+  bits_remove(&known->reports->by, reporter);
+  if (!bits_any(&known->reports->by)) bus_forget_reports(node, known);
 }
 
 void bus_mark_if_needed(struct sim_node *node, struct sim_known *known) {
   if (!known->pfail || known->fail) return;
   if (count_reports(node, known) + node_self(node)->master < node_majority(node)) return;
-  known->pfail = false;
-  known->fail = true;
+  node_flag(node, known, false, true);
   known->fail_ns = node_now_ns(node);
   bus_broadcast(node, BUS_FAIL, known->member);
   node_update_state(node);
@@ -112,55 +158,58 @@ void bus_mark_if_needed(struct sim_node *node, struct sim_known *known) {
 static void clear_if_needed(struct sim_node *node, struct sim_known *known) {
   bool serves = known->master && node_has_slots(node, known->member);
   if (serves && node_since(node, known->fail_ns) <= 2 * node_timeout_ns(node)) return;
-  known->fail = false;
+  node_flag(node, known, known->pfail, false);
   node_update_state(node);
   redis_changed(node->server);
 }
 
-/* Masters' words on failures count. */
-static void take_report(struct sim_node *node, const struct bus_message *message,
-                        struct sim_known *known) {
-  if (!node->known[message->sender].master) return;
-  if (message->failing >> known->member & 1) {
-    known->reports[message->sender] = node_now_ns(node);
-    bus_mark_if_needed(node, known);
-  } else if (message->fine >> known->member & 1) {
-    known->reports[message->sender] = 0;
+/* Masters' words on failures count, and so do those that take them back. Who was heard by others
+ * need not be pinged. */
+static void take_fine(struct sim_node *node, const struct bus_message *message, bool by_master) {
+  for (uint32_t i = 0; i < message->fine_count; i++) {
+    uint32_t member = message->fine[i].member;
+    uint64_t pong_ns = message->fine[i].pong_s * NS_PER_S;
+    if (member == node->server->member) continue;
+    bool reported = bits_has(&node->reported, member);
+    if (by_master && reported) take_back_report(node, &node->known[member], message->sender);
+    if (pong_ns <= node->pongs[member] || bits_has(&node->pinged, member) ||
+        bits_has(&node->suspects, member))
+      continue;
+    if (!reported || count_reports(node, &node->known[member]) == 0) node->pongs[member] = pong_ns;
   }
 }
 
-/* Who was heard by others need not be pinged. */
-static void take_pong_time(struct sim_node *node, const struct bus_message *message,
-                           struct sim_known *known) {
-  bool quiet = known->ping_ns == 0 && !known->pfail && !known->fail;
-  uint64_t pong_ns = message->pongs[known->member];
-  if (quiet && count_reports(node, known) == 0 && pong_ns > known->pong_ns)
-    known->pong_ns = pong_ns;
+static void take_failing(struct sim_node *node, const struct bus_message *message) {
+  const struct bits *failing = &message->failing;
+  for (uint32_t i = bits_next(failing, 0); i < BITS_MAX; i = bits_next(failing, i + 1)) {
+    if (i == node->server->member) continue;
+    note_report(node, &node->known[i], message->sender);
+    bus_mark_if_needed(node, &node->known[i]);
+  }
 }
 
 static void take_gossip(struct sim_node *node, const struct bus_message *message) {
-  for (uint32_t i = 0; i < node->server->cluster->count; i++) {
-    if (i == node->server->member) continue;
-    take_report(node, message, &node->known[i]);
-    if (message->fine >> i & 1) take_pong_time(node, message, &node->known[i]);
-  }
+  bool by_master = node->known[message->sender].master;
+  if (by_master) take_failing(node, message);
+  take_fine(node, message, by_master);
 }
 
 /* --- who owns what --------------------------------------------------------------------------- */
 
 /* What `owner` claims under a newer epoch is its own; who has nothing left that way follows it. */
-static void update_slots(struct sim_node *node, uint32_t owner, uint64_t epoch, uint32_t claims) {
+static void update_slots(struct sim_node *node, uint32_t owner, uint64_t epoch,
+                         const struct bits *claims) {
   const struct sim_known *self = node_self(node);
   uint32_t member = node->server->member, mine = self->master ? member : self->slaveof;
   bool taken = false, changed = false;
   if (owner == member) return;
-  for (uint32_t s = 0; s < node->server->cluster->config->masters; s++) {
+  for (uint32_t s = bits_next(claims, 0); s < BITS_MAX; s = bits_next(claims, s + 1)) {
     uint32_t before = node->owners[s];
-    if (!(claims >> s & 1) || before == owner) continue;
+    if (before == owner) continue;
     if (before != MEMBER_NONE && node->known[before].config_epoch >= epoch) continue;
     if (before == member && redis_guilt_keeps_slots(node->server)) continue;
     taken = taken || before == mine;
-    node->owners[s] = owner;
+    node_give(node, s, owner);
     changed = true;
   }
   if (taken && !node_has_slots(node, mine)) node_set_master(node, owner);
@@ -186,11 +235,12 @@ static void take_role(struct sim_node *node, const struct bus_message *message) 
 
 static void take_claims(struct sim_node *node, const struct bus_message *message) {
   struct sim_known *sender = &node->known[message->sender];
-  if (sender->master) update_slots(node, message->sender, message->config_epoch, message->claims);
+  if (sender->master) update_slots(node, message->sender, message->config_epoch, &message->claims);
   leave_sub_replica(node);
-  for (uint32_t s = 0; s < node->server->cluster->config->masters; s++) {
+  const struct bits *claims = &message->claims;
+  for (uint32_t s = bits_next(claims, 0); s < BITS_MAX; s = bits_next(claims, s + 1)) {
     uint32_t owner = node->owners[s];
-    if (!(message->claims >> s & 1) || owner == MEMBER_NONE || owner == message->sender) continue;
+    if (owner == MEMBER_NONE || owner == message->sender) continue;
     if (node->known[owner].config_epoch <= message->config_epoch) continue;
     send_about(sender, BUS_UPDATE, owner);
     return;
@@ -206,7 +256,7 @@ static void take_head(struct sim_node *node, const struct bus_message *message) 
   /* A replica's header carries its master's. */
   if (message->slaveof == MEMBER_NONE && message->config_epoch > sender->config_epoch &&
       message->type != BUS_UPDATE)
-    sender->config_epoch = message->config_epoch;
+    node_set_epoch(node, sender, message->config_epoch);
   sender->offset = message->offset;
   if (message->paused && node->manual_end_ns && node_self(node)->slaveof == message->sender &&
       node->manual_count == UINT64_MAX)
@@ -222,8 +272,7 @@ static void take_ping(struct sim_node *node, const struct bus_message *message) 
 static void take_fail(struct sim_node *node, uint32_t about) {
   struct sim_known *known = &node->known[about];
   if (about == node->server->member || known->fail) return;
-  known->fail = true;
-  known->pfail = false;
+  node_flag(node, known, false, true);
   known->fail_ns = node_now_ns(node);
   node_update_state(node);
   redis_changed(node->server);
@@ -234,8 +283,8 @@ static void take_update(struct sim_node *node, const struct bus_message *message
   if (about->config_epoch >= message->config_epoch) return;
   about->master = true;
   about->slaveof = MEMBER_NONE;
-  about->config_epoch = message->config_epoch;
-  update_slots(node, message->about, message->config_epoch, message->claims);
+  node_set_epoch(node, about, message->config_epoch);
+  update_slots(node, message->about, message->config_epoch, &message->claims);
 }
 
 static void take(struct sim_node *node, const struct bus_message *message) {
@@ -271,10 +320,10 @@ static void on_answer(struct sim_process *self, const struct sim_args *args) {
   struct sim_wire *wire = sim_wire_at_opener(args);
   struct sim_known *known = wire ? wire->owner : NULL;
   if (known && known->wire == wire) {
-    known->pong_ns = redis_now_ns(server);
-    known->ping_ns = 0;
+    server->node->pongs[known->member] = redis_now_ns(server);
+    node_set_ping(known, 0);
     if (known->pfail) {
-      known->pfail = false;
+      node_flag(server->node, known, false, known->fail);
       node_update_state(server->node);
     } else if (known->fail) {
       clear_if_needed(server->node, known);

@@ -41,9 +41,9 @@ static bool is_valid(const struct sim_node *node) {
 static void take_over(struct sim_node *node) {
   struct sim_known *self = node_self(node);
   uint32_t old = self->slaveof;
-  if (self->config_epoch < node->auth_epoch) self->config_epoch = node->auth_epoch;
+  if (self->config_epoch < node->auth_epoch) node_set_epoch(node, self, node->auth_epoch);
   for (uint32_t s = 0; s < node->server->cluster->config->masters; s++)
-    if (node->owners[s] == old) node->owners[s] = node->server->member;
+    if (node->owners[s] == old) node_give(node, s, node->server->member);
   node_set_master(node, MEMBER_NONE);
   node_update_state(node);
   redis_changed(node->server);
@@ -121,11 +121,10 @@ void node_request_vote(struct sim_node *node, const struct bus_message *message)
   if (!master->fail && !message->forced) return;
   if (master->voted_ns > 0 && node_since(node, master->voted_ns) < 2 * node_timeout_ns(node))
     return;
-  for (uint32_t s = 0; s < node->server->cluster->config->masters; s++) {
+  const struct bits *claims = &message->claims;
+  for (uint32_t s = bits_next(claims, 0); s < BITS_MAX; s = bits_next(claims, s + 1)) {
     uint32_t owner = node->owners[s];
-    if ((message->claims >> s & 1) && owner != MEMBER_NONE &&
-        node->known[owner].config_epoch > message->config_epoch)
-      return;
+    if (owner != MEMBER_NONE && node->known[owner].config_epoch > message->config_epoch) return;
   }
   node->last_vote_epoch = node->current_epoch;
   master->voted_ns = node_now_ns(node);

@@ -27,10 +27,13 @@ void redis_id_text(uint64_t id, char ret_text[REDIS_ID_SIZE]) {
   snprintf(ret_text, REDIS_ID_SIZE, "%040llx", (unsigned long long)id);
 }
 
-uint32_t redis_history(const struct sim_redis *server) {
+uint32_t redis_history(struct sim_redis *server) {
   char id[REDIS_ID_SIZE];
+  if (server->number > 0 && server->numbered == server->history) return server->number;
   redis_id_text(server->history, id);
-  return redis_histories_number(&server->cluster->histories, id);
+  server->number = redis_histories_number(&server->cluster->histories, id);
+  server->numbered = server->history;
+  return server->number;
 }
 
 bool redis_answers(const struct sim_redis *server) {
@@ -58,10 +61,9 @@ void redis_count_good_replicas(struct sim_redis *server) {
   uint64_t most_s = redis_config_of(server)->min_replicas_max_lag_ns / NS_PER_S;
   uint64_t now_s = (redis_now_ns(server) + server->wall_ns) / NS_PER_S;
   uint32_t good = 0;
-  for (uint32_t i = 0; i < server->cluster->count; i++) {
+  for (uint32_t i = bits_next(&server->fed, 0); i < BITS_MAX; i = bits_next(&server->fed, i + 1)) {
     const struct sim_feed *feed = &server->feeds[i];
-    good += feed->active && feed->online &&
-            now_s - (feed->acknowledged_ns + server->wall_ns) / NS_PER_S <= most_s;
+    good += feed->online && now_s - (feed->acknowledged_ns + server->wall_ns) / NS_PER_S <= most_s;
   }
   bool changed = redis_takes_writes(server);
   server->good_replicas = good;

@@ -154,6 +154,7 @@ static void feed_end(struct sim_redis *server, struct sim_feed *feed) {
   if (!feed->active) return;
   struct sim_wire *wire = feed->wire;
   feed->active = feed->online = false;
+  bits_remove(&server->fed, (uint32_t)(feed - server->feeds));
   wire->peer = NULL;
   sim_wire_end(wire);
   redis_count_good_replicas(server);
@@ -165,6 +166,7 @@ static void feed_closed(struct sim_wire *wire) {
   if (!feed || feed->wire != wire) return;
   struct sim_redis *server = server_of(feed);
   feed->active = feed->online = false;
+  bits_remove(&server->fed, (uint32_t)(feed - server->feeds));
   redis_count_good_replicas(server);
   redis_changed(server);
 }
@@ -222,6 +224,7 @@ static void on_psync(struct sim_process *self, const struct sim_args *args) {
   wire->peer = feed;
   wire->peer_closed = feed_closed;
   *feed = (struct sim_feed){.active = true, .wire = wire, .acknowledged_ns = redis_now_ns(server)};
+  bits_add(&server->fed, args->number3 & (BITS_MAX - 1));
   if (may_continue(server, last, args->number2)) {
     feed->sent = feed->arrived = feed->acknowledged = last ? last->index : 0;
     sim_wire_answer(wire, on_continue, &(struct sim_args){.number2 = server->history}, 0);
@@ -263,29 +266,31 @@ static void feed_push(struct sim_redis *server, struct sim_feed *feed,
 void stream_push(struct sim_redis *server, bool ask) {
   const struct sim_redis_entry *last = data_last(&server->data);
   if (!last || server->program.process.frozen) return;
-  for (uint32_t i = 0; i < server->cluster->count; i++) {
+  for (uint32_t i = bits_next(&server->fed, 0); i < BITS_MAX; i = bits_next(&server->fed, i + 1)) {
     struct sim_feed *feed = &server->feeds[i];
     feed->ask = feed->ask || ask;
-    if (feed->active && feed->online) feed_push(server, feed, last);
+    if (feed->online) feed_push(server, feed, last);
   }
 }
 
 uint32_t stream_count(const struct sim_redis *server, uint64_t entries) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < server->cluster->count; i++) {
+  for (uint32_t i = bits_next(&server->fed, 0); i < BITS_MAX; i = bits_next(&server->fed, i + 1)) {
     const struct sim_feed *feed = &server->feeds[i];
-    count += feed->active && feed->online && feed->acknowledged >= entries;
+    count += feed->online && feed->acknowledged >= entries;
   }
   return count;
 }
 
 void stream_drop_replicas(struct sim_redis *server) {
-  for (uint32_t i = 0; i < server->cluster->count; i++) feed_end(server, &server->feeds[i]);
+  for (uint32_t i = bits_next(&server->fed, 0); i < BITS_MAX; i = bits_next(&server->fed, i + 1))
+    feed_end(server, &server->feeds[i]);
 }
 
 void stream_forget(struct sim_redis *server) {
   for (uint32_t i = 0; i < server->cluster->count; i++)
     server->feeds[i] = (struct sim_feed){.active = false};
+  server->fed = (struct bits){{0}};
   server->good_replicas = 0;
   server->follow.wire = NULL;
   if (redis_is_primary(server)) return;
@@ -310,9 +315,8 @@ static void cron_as_replica(struct sim_redis *server) {
 
 static void cron_as_primary(struct sim_redis *server) {
   uint64_t now_ns = redis_now_ns(server);
-  for (uint32_t i = 0; i < server->cluster->count; i++) {
+  for (uint32_t i = bits_next(&server->fed, 0); i < BITS_MAX; i = bits_next(&server->fed, i + 1)) {
     struct sim_feed *feed = &server->feeds[i];
-    if (!feed->active) continue;
     if (feed->online && now_ns - feed->acknowledged_ns > REPL_TIMEOUT_NS)
       feed_end(server, feed);
     else if (now_ns / NS_PER_S % (PING_NS / NS_PER_S) == 0)

@@ -39,9 +39,12 @@ struct sim_redis_service {
   struct loop *loop; /* NULL: not watching */
   struct timer look, stats;
   struct redis_word words[REDIS_INSTANCES_MAX];
+  uint32_t primaries[REDIS_SHARDS_MAX]; /* by shard - 1, as of the last look */
   struct sim_redis_watched watched[REDIS_INSTANCES_MAX];
   struct sim_sentinel_watched sentinel_watched[REDIS_SENTINELS_MAX];
   struct sim_redis_leader leaders[REDIS_SHARDS_MAX];
+  struct bits answering; /* members, when nodes were looked at last */
+  struct bits unsettled; /* shards - 1 whose leader changed then */
 };
 
 static inline struct sim_redis_service *redis_service_of(const struct service_instance *instance) {

@@ -118,9 +118,8 @@ bool redis_service_sentinels_follow(const struct sim_redis_service *service, uin
 
 static void tell_state(struct sim_redis_service *service, uint32_t member) {
   struct sim_redis_watched *watched = &service->watched[member];
-  struct sim_redis_view view;
-  sim_redis_view(service->servers, member, &view);
-  const char *word = view.cluster_ok ? "cluster_state:ok" : "cluster_state:fail";
+  bool ok = sim_node_ok(service->servers, member);
+  const char *word = ok ? "cluster_state:ok" : "cluster_state:fail";
   if (!service->words[member].answers) word = "";
   if (strcmp(word, watched->word) == 0) return;
   snprintf(watched->word, sizeof watched->word, "%s", word);
@@ -132,10 +131,10 @@ static void tell_state(struct sim_redis_service *service, uint32_t member) {
 /* Whom anybody knows under the highest epoch leads; a leader that anybody sees failed is lost. */
 static void judge(struct sim_redis_service *service, uint16_t shard) {
   struct sim_redis_leader *leader = leader_of(service, shard);
+  const struct bits *answering = &service->answering;
   bool failed = false;
-  for (uint32_t i = 0; i < service->count; i++) {
+  for (uint32_t i = bits_next(answering, 0); i < BITS_MAX; i = bits_next(answering, i + 1)) {
     struct sim_node_word word;
-    if (!service->words[i].answers) continue;
     sim_node_word(service->servers, i, shard, &word);
     uint16_t host = host_of(service, word.primary);
     if (host == HOST_NONE) continue;
@@ -153,7 +152,28 @@ static void judge(struct sim_redis_service *service, uint16_t shard) {
     leader_is(service, shard, leader->host, "no node flags it as failed any more");
 }
 
+/* What nodes say of a shard is compared only when one of them says something new, or somebody has
+ * fallen silent or answers again; and until it has led to nothing new: there may be many shards and
+ * many nodes. */
+static struct bits to_be_judged(struct sim_redis_service *service) {
+  struct bits answering = {{0}}, shards = sim_redis_news(service->servers);
+  for (uint32_t i = 0; i < service->count; i++)
+    if (service->words[i].answers) bits_add(&answering, i);
+  bool others = memcmp(&answering, &service->answering, sizeof answering) != 0;
+  service->answering = answering;
+  if (others) return bits_below(service->view.shards);
+  bits_add_all(&shards, &service->unsettled);
+  return shards;
+}
+
 void redis_service_look_at_nodes(struct sim_redis_service *service) {
   for (uint32_t i = 0; i < service->count; i++) tell_state(service, i);
-  for (uint16_t shard = 1; shard <= service->view.shards; shard++) judge(service, shard);
+  const struct bits shards = to_be_judged(service);
+  service->unsettled = (struct bits){{0}};
+  for (uint32_t s = bits_next(&shards, 0); s < BITS_MAX; s = bits_next(&shards, s + 1)) {
+    const struct sim_redis_leader before = service->leaders[s], *leader = &service->leaders[s];
+    judge(service, (uint16_t)(s + 1));
+    if (before.host != leader->host || before.lost != leader->lost || before.epoch != leader->epoch)
+      bits_add(&service->unsettled, s);
+  }
 }

@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "services/members.h"
 #include "sim/service_redis.h"
 
@@ -13,8 +15,8 @@
 /* --- agreement ------------------------------------------------------------------------------- */
 
 struct agreement {
-  struct sim_redis_service *service;
-  struct sim_redis_view views[REDIS_INSTANCES_MAX];
+  const struct sim_redis_service *service;
+  struct sim_redis_view *views; /* by member */
   char *why;
   size_t size;
 };
@@ -47,20 +49,19 @@ static bool follows(struct agreement *it, uint32_t member, uint32_t primary) {
   return true;
 }
 
-static bool set_agrees(struct agreement *it, uint16_t shard) {
+/* `first` and every `step`-th after it belong to the set. */
+static bool set_agrees(struct agreement *it, uint32_t first, uint32_t step) {
   const struct sim_redis_service *service = it->service;
-  const struct redis_config *config = redis_service_config(service);
   uint32_t primary = UINT32_MAX;
-  for (uint32_t i = 0; i < service->count; i++) {
-    if (redis_first_shard(config, i) != shard || !it->views[i].primary) continue;
+  for (uint32_t i = first; i < service->count; i += step) {
+    if (!it->views[i].primary) continue;
     if (primary != UINT32_MAX)
       return disagree(it, "%s and %s are both primary", name_of(it, primary), name_of(it, i));
     primary = i;
   }
   if (primary == UINT32_MAX) return disagree(it, "there is no primary");
-  for (uint32_t i = 0; i < service->count; i++)
-    if (i != primary && redis_first_shard(config, i) == shard && !follows(it, i, primary))
-      return false;
+  for (uint32_t i = first; i < service->count; i += step)
+    if (i != primary && !follows(it, i, primary)) return false;
   for (uint32_t i = 0; i < service->sentinel_count; i++) {
     struct sim_sentinel_word word;
     sim_sentinel_word(service->servers, i, &word);
@@ -80,17 +81,18 @@ static bool agree(struct agreement *it) {
     if (shards > 0 && !it->views[i].cluster_ok)
       return disagree(it, "%s: cluster_state is not ok", name_of(it, i));
   }
-  if (shards == 0) return set_agrees(it, 0);
-  for (uint16_t shard = 1; shard <= shards; shard++)
-    if (!set_agrees(it, shard)) return false;
+  /* Shards are dealt out in turn: redis_first_shard(). */
+  for (uint32_t i = 0; i < (shards > 0 ? shards : 1u); i++)
+    if (!set_agrees(it, i, shards > 0 ? shards : 1)) return false;
   return true;
 }
 
 int redis_service_converged(struct service_instance *instance, bool *ret_converged, char *why,
                             size_t why_size, struct error *err) {
-  struct agreement agreement = {
-      .service = redis_service_of(instance), .why = why, .size = why_size};
-  (void)err;
+  const struct sim_redis_service *service = redis_service_of(instance);
+  CLEANUP_FREE struct sim_redis_view *views = calloc(service->count, sizeof *views);
+  if (!views) return error_set(err, STATUS_MEMORY, "out of memory for a look at the servers");
+  struct agreement agreement = {.service = service, .views = views, .why = why, .size = why_size};
   *ret_converged = agree(&agreement);
   return 0;
 }

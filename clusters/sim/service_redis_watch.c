@@ -77,7 +77,7 @@ static void look_silent(struct sim_redis_service *service, uint32_t member, bool
   if (!runs) why = "connection refused";
   if (!service->cluster->world.hosts[host_of(service, member)].on) why = "the host is off";
   word->answers = word->primary = word->writable = word->link_up = false;
-  word->listed = 0;
+  word->listed = (struct bits){{0}};
   service->watched[member].promoted = false;
   tell_role(service, member, EVENT_ROLE, why);
 }
@@ -85,7 +85,8 @@ static void look_silent(struct sim_redis_service *service, uint32_t member, bool
 static void look_at(struct sim_redis_service *service, uint32_t member) {
   struct redis_word *word = &service->words[member];
   struct sim_redis_watched *watched = &service->watched[member];
-  const struct redis_word before = *word;
+  const enum role role_before = role_of(word);
+  const uint32_t history_before = word->history;
   struct sim_redis_view view;
   sim_redis_view(service->servers, member, &view);
   if (!view.runs || is_silent(service, member)) {
@@ -104,7 +105,7 @@ static void look_at(struct sim_redis_service *service, uint32_t member) {
   if (view.history) word->history = view.history;
   if (view.shard) word->shard = view.shard;
   service->view.hosts[host_of(service, member)].seen_ns = redis_service_now_ns(service);
-  if (role_of(word) != role_of(&before) || word->history != before.history)
+  if (role_of(word) != role_before || word->history != history_before)
     tell_role(service, member, EVENT_ROLE, "");
   if (!word->primary) watched->promoted = false;
   if (!word->writable || watched->promoted) return;
@@ -115,7 +116,9 @@ static void look_at(struct sim_redis_service *service, uint32_t member) {
 /* --- all of them ----------------------------------------------------------------------------- */
 
 static uint32_t primary_for(const struct sim_redis_service *service, uint32_t member) {
-  return redis_one_primary(service->words, service->count, service->words[member].shard);
+  uint16_t shard = service->words[member].shard, shards = service->view.shards;
+  if (shard == 0 || shard > shards) return redis_one_primary(service->words, service->count, shard);
+  return service->primaries[shard - 1];
 }
 
 static bool streams(const struct sim_redis_service *service, uint32_t member, uint32_t primary) {
@@ -160,6 +163,7 @@ static void publish(struct sim_redis_service *service) {
 
 static void look(struct sim_redis_service *service) {
   for (uint32_t i = 0; i < service->count; i++) look_at(service, i);
+  redis_primaries(service->words, service->count, service->view.shards, service->primaries);
   for (uint32_t i = 0; i < service->count; i++) take_lag(service, i);
   if (service->sentinel_count > 0) redis_service_look_at_sentinels(service);
   if (service->view.shards > 0) redis_service_look_at_nodes(service);
@@ -242,6 +246,8 @@ int redis_service_watch(struct service_instance *instance, struct loop *loop, st
   }
   for (uint32_t i = 0; i < REDIS_SHARDS_MAX; i++)
     service->leaders[i] = (struct sim_redis_leader){.host = HOST_NONE};
+  service->answering = (struct bits){{0}};
+  service->unsettled = bits_below(service->view.shards);
   for (uint32_t i = 0; i < service->sentinel_count; i++)
     service->sentinel_watched[i] = (struct sim_sentinel_watched){.word = {.primary = UINT32_MAX}};
   sim_redis_listen(service->servers, changed, service);

@@ -216,7 +216,9 @@ void sim_world_release(struct sim_world *world) {
   size_t link_count = world->links ? (size_t)world->host_count * world->host_count : 0;
   for (size_t i = 0; i < link_count; i++) sim_link_mend_all(&world->links[i], NULL);
   free(world->links);
+  free(world->lost);
   world->links = NULL;
+  world->lost = NULL;
   world->free_events = NULL;
 }
 

@@ -69,7 +69,7 @@ struct sim_link {
   struct sim_refusal *refusals;   /* oldest first */
   uint64_t free_ns;               /* when the last byte under way has left, with a limit */
   uint64_t last_ns;               /* arrival of the last message: a link keeps the order */
-  struct sim_event *lost;         /* to be sent again, oldest first */
+  uint32_t lost;                  /* packets to be sent again; sim_world.lost has them */
 };
 
 struct sim_world {
@@ -81,9 +81,10 @@ struct sim_world {
   struct prng network;
   struct sim_event *free_events;
   struct sim_block *blocks; /* of events */
-  bool out_of_memory;       /* an event could not be made: the run is not to be trusted */
-  uint64_t events;          /* handled, for the benchmark */
-  uint64_t sends;           /* messages sent so far: gives them an order */
+  struct sim_event **lost; /* packets to be sent again, by hash of the connection; NULL: none yet */
+  bool out_of_memory;      /* an event could not be made: the run is not to be trusted */
+  uint64_t events;         /* handled, for the benchmark */
+  uint64_t sends;          /* messages sent so far: gives them an order */
 };
 
 /* All hosts on, without processes. `latency_ns` and `jitter_ns` for every link between different

@@ -23,8 +23,9 @@ struct sim_event {
   uint64_t order;      /* PACKET: in which it was sent, among all */
   uint32_t bytes;
   uint8_t kind;
-  bool lost;               /* it never arrives, and is sent again when the timer fires */
-  struct sim_event *later; /* the next lost one of the link */
+  bool lost; /* it never arrives, and is sent again when the timer fires */
+  /* Of a lost packet: the next one in its place of sim_world.lost, and who points to this one. */
+  struct sim_event *later, **place;
   struct sim_args args;
 };
 

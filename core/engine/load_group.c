@@ -14,13 +14,13 @@
 
 static int add_classes(struct load_roster *roster, struct workload_env *env, struct error *err) {
   uint32_t count = 0;
-  size_t room = (size_t)roster->class_count + LOAD_CLASSES_MAX;
+  size_t room = (size_t)roster->class_count + CLIENT_CLASSES_MAX;
   struct client_class *classes = realloc(roster->classes, room * sizeof *classes);
   if (!classes) return error_set(err, STATUS_MEMORY, "out of memory for client classes");
   roster->classes = classes;
   struct client_class *mine = &classes[roster->class_count];
-  memset(mine, 0, LOAD_CLASSES_MAX * sizeof *mine);
-  int status = env->workload->classes(env, mine, LOAD_CLASSES_MAX, &count, err);
+  memset(mine, 0, CLIENT_CLASSES_MAX * sizeof *mine);
+  int status = env->workload->classes(env, mine, CLIENT_CLASSES_MAX, &count, err);
   if (status < 0) return error_wrap(err, "workload %s", env->workload->plugin.name);
   for (uint32_t i = 0; i < count; i++) {
     if (mine[i].count > CLIENTS_MAX - roster->client_count) {

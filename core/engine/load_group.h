@@ -5,8 +5,6 @@
 
 #include "engine/load_client.h"
 
-#define LOAD_CLASSES_MAX 256u /* of one workload */
-
 /* Which clients there are. Fixed before the first group is made; read by all of them. */
 struct load_place {
   const struct workload_env *env;

@@ -5,7 +5,6 @@
 
 #include "scenario/checks.h"
 
-#define CLASSES_MAX 256u
 #define BECAUSE_SIZE 256
 
 /* The most connections one host may get from the classes: those that follow a role may all meet on
@@ -37,8 +36,8 @@ static uint32_t ask_workload(const struct scenario_workload *row,
   const struct workload_env env = {
       .workload = row->workload, .config = row->config, .access = &access};
   uint32_t count = 0;
-  memset(classes, 0, CLASSES_MAX * sizeof *classes);
-  int status = row->workload->classes(&env, classes, CLASSES_MAX, &count, NULL);
+  memset(classes, 0, CLIENT_CLASSES_MAX * sizeof *classes);
+  int status = row->workload->classes(&env, classes, CLIENT_CLASSES_MAX, &count, NULL);
   return status == 0 ? count : 0;
 }
 
@@ -114,7 +113,7 @@ static void check_clients(struct draft *draft, const struct host_plan *plan,
 int checks_connections(struct draft *draft, const struct host_plan *plan, struct error *err) {
   const struct scenario *scenario = draft->scenario;
   struct client_class *classes =
-      arena_calloc(&draft->scenario->arena, CLASSES_MAX, sizeof *classes);
+      arena_calloc(&draft->scenario->arena, CLIENT_CLASSES_MAX, sizeof *classes);
   if (!classes) return error_set(err, STATUS_MEMORY, "out of memory");
   for (uint32_t i = 0; i < scenario->service_count && i < HOSTS_MAX; i++)
     if (scenario->services[i].service->connections && plan->service_hosts[i] > 0)

@@ -9,6 +9,8 @@
 #include "gameday/plugin.h"
 #include "gameday/service.h"
 
+#define CLIENT_CLASSES_MAX 4096u /* of one workload: some for each host */
+
 /* A group of equal clients. */
 struct client_class {
   const char *name; /* "writer", "pinned", "heartbeat", ... for reports */

@@ -13,7 +13,7 @@ static void healthy(struct redis_word words[3]) {
                                  .history = 1,
                                  .offset = 500,
                                  .from = UINT32_MAX,
-                                 .listed = 1u << 1 | 1u << 2};
+                                 .listed = {{1u << 1 | 1u << 2}}};
   for (uint32_t i = 1; i < 3; i++)
     words[i] = (struct redis_word){
         .answers = true, .history = 1, .offset = 500, .from = 0, .link_up = true};
@@ -40,8 +40,8 @@ static void test_each_end_must_say_so(void **state) {
       case 1: words[1].answers = false; break;
       case 2: words[1].from = 2; break;
       case 3: words[1].history = 2; break;
-      case 4: words[0].listed = 1u << 2; break;
-      case 5: words[0].overdue = 1u << 1; break;
+      case 4: words[0].listed = (struct bits){{1u << 2}}; break;
+      case 5: words[0].overdue = (struct bits){{1u << 1}}; break;
       case 6: words[0].answers = false; break;
       default: words[1].primary = true; break;
     }
@@ -55,8 +55,8 @@ static void test_through_another_replica(void **state) {
   (void)state;
   struct redis_word words[3];
   healthy(words);
-  words[0].listed = 1u << 1;
-  words[1].listed = 1u << 2;
+  words[0].listed = (struct bits){{1u << 1}};
+  words[1].listed = (struct bits){{1u << 2}};
   words[2].from = 1;
   assert_true(redis_follows(words, 2, 0));
   assert_true(redis_words_redundant(words, 3, 0, BOUND));
@@ -64,7 +64,7 @@ static void test_through_another_replica(void **state) {
   assert_false(redis_follows(words, 2, 0));
   words[1].link_up = true;
   words[1].from = 2; /* a circle */
-  words[2].listed = 1u << 1;
+  words[2].listed = (struct bits){{1u << 1}};
   assert_false(redis_follows(words, 2, 0));
   assert_false(redis_follows(words, 1, 0));
 }
@@ -105,7 +105,7 @@ static void test_each_shard_has_its_own(void **state) {
                                    .shard = (uint16_t)(i + 1),
                                    .history = i + 1,
                                    .from = UINT32_MAX,
-                                   .listed = 1u << (i + 2)};
+                                   .listed = {{1u << (i + 2)}}};
     words[i + 2] = (struct redis_word){
         .answers = true, .shard = (uint16_t)(i + 1), .history = i + 1, .from = i, .link_up = true};
   }
