@@ -229,6 +229,7 @@ const char *facts_code_meaning(const char code[6]) {
       {CODE_TIMEOUT, "sent, no answer until the deadline"},
       {CODE_CONNECTION_LOST, "the connection broke after the send"},
       {CODE_QUEUE_FULL, "the client was still busy with earlier operations"},
+      {CODE_LOAD_ENDED, "the load was ended before its turn came"},
       {CODE_READ_ONLY, "the server is read-only (not the primary)"},
       {"08001", "the connection could not be made"},
       {"08003", "the connection does not exist"},

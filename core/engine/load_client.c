@@ -390,7 +390,7 @@ void load_client_abandon(struct load_client *client) {
   while (client->count > 0) {
     struct operation operation = *oldest_pending(client);
     drop_oldest(client);
-    finish_unsent(client, &operation, OUTCOME_SKIPPED, CODE_QUEUE_FULL, now_ns);
+    finish_unsent(client, &operation, OUTCOME_SKIPPED, CODE_LOAD_ENDED, now_ns);
   }
   load_client_close(client); /* most drivers complete what is in flight here */
   if (client->steps) load_steps_abandon(client);

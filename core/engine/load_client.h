@@ -4,6 +4,7 @@
  * The life of an operation: scheduled (by the seed, whatever the servers do) -> waiting in the
  * queue -> sent -> done, with one outcome:
  *   SKIPPED GDQUE  the queue was full when it was scheduled
+ *   SKIPPED GDEND  the load was ended before its turn came
  *   FAIL GDCON     it could not be sent in time. An operation that has less than a tenth of its
  *                  timeout left is given up instead of sent: it would most likely end as UNKNOWN
  *                  and take the session with it, and a backlog would keep a recovered server down

@@ -94,6 +94,7 @@ _Static_assert(sizeof(struct operation) == 64, "documented in docs/record.md");
 #define CODE_CONNECTION_LOST "GDEOF" /* unknown: the connection broke after the send */
 #define CODE_NOT_REPLICATED "GDWAI"  /* unknown: applied, on fewer replicas than WAIT asked for */
 #define CODE_QUEUE_FULL "GDQUE"      /* skipped */
+#define CODE_LOAD_ENDED "GDEND"      /* skipped: the load was ended before its turn came */
 #define CODE_CONDITION "RDNIL"       /* fail: a conditional write whose condition did not hold */
 #define CODE_TOO_MANY "53300"        /* fail: too_many_connections */
 #define CODE_OUT_OF_MEMORY "RDOOM"   /* fail: refused for want of memory */
