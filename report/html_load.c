@@ -168,7 +168,7 @@ static double largest_lag(const struct html_page *page, const char *kind, uint32
 /* The hosts' rows; of many those that were furthest behind, and how many more there are. */
 static void lag_rows(struct html_page *page, const char *kind, const char *label) {
   uint32_t count = page->result->info.host_count, known = 0, shown = 0;
-  double largest[HOSTS_MAX];
+  double largest[HOSTS_MAX] = {0};
   for (uint32_t host = 0; host < count && host < HOSTS_MAX; host++) {
     double lag = largest_lag(page, kind, host);
     if (lag >= 0) largest[known++] = lag;
