@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Without a terminal, one line in so long. */
@@ -11,10 +12,17 @@
 /* A single part with fewer successes on average may well have none. */
 #define PART_EXPECTED 3.0
 
-void progress_init(struct progress *progress, struct log *log, struct recorder *recorder,
-                   uint64_t start_ns) {
+int progress_init(struct progress *progress, struct log *log, struct recorder *recorder,
+                  uint64_t start_ns, struct error *err) {
   *progress = (struct progress){
       .log = log, .recorder = recorder, .start_ns = start_ns, .phase = "", .printed_ns = start_ns};
+  progress->points = calloc(PROGRESS_HISTORY, sizeof *progress->points);
+  return progress->points ? 0 : error_set(err, STATUS_MEMORY, "out of memory for progress");
+}
+
+void progress_release(struct progress *progress) {
+  free(progress->points);
+  progress->points = NULL;
 }
 
 static double seconds(const struct progress *progress, uint64_t now_ns) {

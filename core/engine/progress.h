@@ -26,15 +26,17 @@ struct progress {
   uint64_t start_ns;        /* clock time of the run's zero */
   uint64_t expected_end_ns; /* clock time; 0: not known */
   const char *phase;
-  struct progress_point points[PROGRESS_HISTORY]; /* a ring, one a period */
-  uint32_t point_count;                           /* ever taken */
-  uint32_t part_count;                            /* that have had an acknowledged write */
+  struct progress_point *points; /* a ring of PROGRESS_HISTORY, one a period; owned */
+  uint32_t point_count;          /* ever taken */
+  uint32_t part_count;           /* that have had an acknowledged write */
   uint32_t service_count; /* services behind the pointer that progress_tick() takes; 0: one */
   uint64_t printed_ns;
 };
 
-void progress_init(struct progress *progress, struct log *log, struct recorder *recorder,
-                   uint64_t start_ns);
+/* STATUS_MEMORY. */
+int progress_init(struct progress *progress, struct log *log, struct recorder *recorder,
+                  uint64_t start_ns, struct error *err);
+void progress_release(struct progress *progress); /* zeroed is fine */
 /* A new phase: always printed. */
 void progress_phase(struct progress *progress, const char *phase, uint64_t now_ns);
 /* Takes the counts and redraws; once a PROGRESS_PERIOD_NS. `service`: the first of as many as there

@@ -113,7 +113,8 @@ static int begin_record(struct run *run, struct error *err) {
   if (status == 0) status = recorder_new(&recorder, &run->recorder, err);
   if (status < 0) return status;
   run->sink = recorder_sink(run->recorder);
-  progress_init(&run->progress, run->spec->log, run->recorder, run->start_ns);
+  status = progress_init(&run->progress, run->spec->log, run->recorder, run->start_ns, err);
+  if (status < 0) return status;
   interrupt_attach(run, run->loop);
   return run_start_timers(run, err);
 }
@@ -158,6 +159,7 @@ static int tear_down(struct run *run, int status, struct error *err) {
 static void release(struct run *run) {
   journal_close(&run->journal);
   recorder_free(run->recorder);
+  progress_release(&run->progress);
   if (run->cluster) run->cluster->provider->detach(run->cluster);
   if (run_is_virtual(run))
     virtual_time_release(&run->virtual);

@@ -50,6 +50,7 @@ static const struct error_rule rules[] = {
 };
 
 static bool matches(const char *message, const char *prefix) {
+  if (message[0] != prefix[0]) return false; /* as most: errors come by the thousand */
   size_t length = strlen(prefix);
   return strncmp(message, prefix, length) == 0 &&
          (message[length] == '\0' || message[length] == ' ');

@@ -40,13 +40,14 @@ static int setup(void **state) {
                                                  .ring_count = 1024},
                          &f->recorder, &err),
             &err);
-  progress_init(&f->progress, &f->log, f->recorder, f->start_ns);
+  assert_ok(progress_init(&f->progress, &f->log, f->recorder, f->start_ns, &err), &err);
   *state = f;
   return 0;
 }
 
 static int teardown(void **state) {
   struct fixture *f = *state;
+  progress_release(&f->progress);
   recorder_free(f->recorder);
   virtual_time_release(&f->time);
   close(f->screen);
