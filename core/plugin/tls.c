@@ -26,7 +26,7 @@ struct tls {
   int errnum;       /* of a read or write that failed; 0: none has */
   bool ended;       /* the other end has closed */
   bool established; /* the handshake is done */
-  bool drained;     /* what is left of what was read is a part of a record, or nothing */
+  bool more;        /* the last receive left something behind, if only the end */
   bool failed;      /* of no more use: not even for a farewell */
 };
 
@@ -91,11 +91,17 @@ static int library_failed(struct error *err, enum status status, const char *wha
   return status;
 }
 
+/* What SSL_get_error() says to wait for; 0: something else. */
+static unsigned waits_for(int reason) {
+  if (reason == SSL_ERROR_WANT_READ) return LOOP_READ;
+  return reason == SSL_ERROR_WANT_WRITE ? LOOP_WRITE : 0;
+}
+
 /* After a call that came to nothing: what to wait for, or why there will be no more. */
 static int judge(struct tls *tls, int result, unsigned *ret_wants, struct error *err) {
   int reason = SSL_get_error(tls->ssl, result);
-  if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
-    *ret_wants = reason == SSL_ERROR_WANT_READ ? LOOP_READ : LOOP_WRITE;
+  if (waits_for(reason)) {
+    *ret_wants = waits_for(reason);
     return 0;
   }
   const char *where = tls->established ? "" : " in the TLS handshake";
@@ -222,35 +228,45 @@ int tls_handshake(struct tls *tls, unsigned *ret_wants, struct error *err) {
   return 0;
 }
 
-static int settle(struct tls *tls, int result, size_t done, size_t *ret_done, unsigned *ret_wants,
-                  struct error *err) {
+int tls_send(struct tls *tls, const char *bytes, size_t size, size_t *ret_sent, unsigned *ret_wants,
+             struct error *err) {
+  size_t sent = 0;
   unsigned wants = 0;
+  ERR_clear_error();
+  int result = SSL_write_ex(tls->ssl, bytes, size < RECORD_MAX ? size : RECORD_MAX, &sent);
   int status = result == 1 ? 0 : judge(tls, result, &wants, err);
   if (status < 0) return status;
-  *ret_done = result == 1 ? done : 0;
+  *ret_sent = result == 1 ? sent : 0;
   *ret_wants = wants;
   return 0;
 }
 
-int tls_send(struct tls *tls, const char *bytes, size_t size, size_t *ret_sent, unsigned *ret_wants,
-             struct error *err) {
-  size_t sent = 0;
-  ERR_clear_error();
-  int result = SSL_write_ex(tls->ssl, bytes, size < RECORD_MAX ? size : RECORD_MAX, &sent);
-  return settle(tls, result, sent, ret_sent, ret_wants, err);
-}
-
+/* Everything that is here, of however many records: what is answered to it then goes in one, and
+ * the other end is given as much at once. With a record for each command both ends would go on like
+ * that, at several times the cost. */
 int tls_receive(struct tls *tls, char *bytes, size_t size, size_t *ret_received,
                 unsigned *ret_wants, struct error *err) {
-  size_t received = 0;
+  size_t total = 0;
+  unsigned wants = 0;
+  int result;
   ERR_clear_error();
-  int result = SSL_read_ex(tls->ssl, bytes, size, &received);
-  tls->drained = result != 1;
-  return settle(tls, result, received, ret_received, ret_wants, err);
+  do {
+    size_t received = 0;
+    result = SSL_read_ex(tls->ssl, bytes + total, size - total, &received);
+    if (result == 1) total += received;
+  } while (result == 1 && total < size && SSL_has_pending(tls->ssl));
+  /* An end behind something is for the next time. */
+  tls->more = total > 0 && (result == 1 ? SSL_has_pending(tls->ssl)
+                                        : waits_for(SSL_get_error(tls->ssl, result)) == 0);
+  int status = total > 0 ? 0 : judge(tls, result, &wants, err);
+  if (status < 0) return status;
+  *ret_received = total;
+  *ret_wants = wants;
+  return 0;
 }
 
 bool tls_pending(const struct tls *tls) {
-  return !tls->drained && SSL_has_pending(tls->ssl);
+  return tls->more;
 }
 
 bool tls_ended(const struct tls *tls) {

@@ -34,10 +34,10 @@ int tls_handshake(struct tls *tls, unsigned *ret_wants, struct error *err);
  * it, and has to be given again from its first byte, as long as it was or longer. */
 int tls_send(struct tls *tls, const char *bytes, size_t size, size_t *ret_sent, unsigned *ret_wants,
              struct error *err);
+/* Receives all that is there and fits. */
 int tls_receive(struct tls *tls, char *bytes, size_t size, size_t *ret_received,
                 unsigned *ret_wants, struct error *err);
-/* Whether more was read from the socket than given out, which the socket will not tell: to be asked
- * after each receive that gave something. */
+/* Whether the last receive left something behind that the socket will not tell: receive again. */
 bool tls_pending(const struct tls *tls);
 /* Whether the other end has closed, which is why the last call failed. */
 bool tls_ended(const struct tls *tls);

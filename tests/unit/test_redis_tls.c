@@ -197,6 +197,24 @@ static void test_what_was_read_ahead_is_answered_for(void **state) {
   redis_bench_release(&bench);
 }
 
+/* Records were taken one by one, each answered with one command, which the server answered with one
+ * record: a pipeline of 16 cost ten times as much. */
+static void test_records_are_received_together(void **state) {
+  (void)state;
+  struct redis_bench bench;
+  struct error err = ERROR_INIT;
+  char bytes[64];
+  size_t size = 0;
+  bench_init(&bench, 1);
+  redis_bench_open(&bench, ROUTE_PRIMARY, 1);
+  for (size_t i = 0; i < 3; i++) redis_bench_say(&bench, 0, "+OK\r\n", 5);
+  struct tcp_connection *connection = &bench.session->links[0].connection;
+  assert_ok(tcp_receive(connection, bytes, sizeof bytes, &size, &err), &err);
+  assert_int_equal(size, 15);
+  assert_false(tcp_pending(connection));
+  redis_bench_release(&bench);
+}
+
 static char *long_text(size_t size) {
   char *text = malloc(size + 1);
   assert_non_null(text);
@@ -417,6 +435,7 @@ int main(void) {
       cmocka_unit_test(test_end_in_the_handshake),
       cmocka_unit_test(test_authority_that_was_not_read_is_no_session),
       cmocka_unit_test(test_what_was_read_ahead_is_answered_for),
+      cmocka_unit_test(test_records_are_received_together),
       cmocka_unit_test(test_answer_of_many_records),
       cmocka_unit_test(test_long_requests_arrive_whole),
       cmocka_unit_test(test_end_after_the_send_is_unknown),
