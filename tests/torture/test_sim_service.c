@@ -19,7 +19,7 @@ struct town {
   struct cluster *cluster;
   const struct host *members[HOSTS_MAX];
   struct service_instance service;
-  char state[1 << 17]; /* of the service */
+  char state[1 << 20]; /* of the service */
   uint32_t promoted;
 };
 
