@@ -94,6 +94,18 @@ static void find_no_secret(struct service_fixture *f) {
   }
 }
 
+/* Runs a line of shell on the first host; what it prints lives as long as `result`. */
+static const char *run_on_first(struct service_fixture *f, const char *line,
+                                struct process_result *result) {
+  const char *const argv[] = {"/bin/sh", "-c", line, NULL};
+  const struct process_spec spec = {.argv = argv};
+  const struct provider *provider = f->cluster->provider;
+  process_result_init(result);
+  assert_ok(provider->exec(f->cluster, f->members[0], NULL, &spec, result, &err), &err);
+  if (getenv("GAMEDAY_TEST_VERBOSE")) print_message("%s", result->out.data);
+  return result->out.data;
+}
+
 /* What the clients' user may do and what not. */
 static void try_rights(struct service_fixture *f) {
   char line[1024];
@@ -104,14 +116,8 @@ static void try_rights(struct service_fixture *f) {
            "$R wait 0 1; $R config get maxmemory; $R keys '*'; $R flushall; $R acl list;"
            "unset REDISCLI_AUTH; redis-cli %s ping",
            redis_state(&f->service)->secrets.client, tls, REDIS_CLIENT_USER, tls);
-  const char *const argv[] = {"/bin/sh", "-c", line, NULL};
-  const struct process_spec spec = {.argv = argv};
   CLEANUP(process_result_release) struct process_result result;
-  process_result_init(&result);
-  assert_ok(f->cluster->provider->exec(f->cluster, f->members[0], NULL, &spec, &result, &err),
-            &err);
-  const char *out = result.out.data;
-  if (getenv("GAMEDAY_TEST_VERBOSE")) print_message("%s", out);
+  const char *out = run_on_first(f, line, &result);
   assert_true(strncmp(out, "OK\n1\n2\n", 7) == 0);
   uint32_t refused = 0;
   for (const char *at = out; (at = strstr(at, "NOPERM")); at++) refused++;
@@ -121,19 +127,12 @@ static void try_rights(struct service_fixture *f) {
 
 /* Neither servers nor Sentinels take a connection that is not TLS, nor a TLS that is too old. */
 static void try_in_the_clear(struct service_fixture *f) {
-  static const char *const argv[] = {
-      "/bin/sh", "-c",
+  static const char line[] =
       "for p in 6379 26379; do timeout 5 redis-cli -p $p ping 2>&1; echo ended $?;"
       " echo | timeout 5 openssl s_client -connect 127.0.0.1:$p -tls1_1 -cipher DEFAULT@SECLEVEL=0"
-      " 2>&1 | grep -c 'Cipher is (NONE)'; done",
-      NULL};
-  const struct process_spec spec = {.argv = argv};
+      " 2>&1 | grep -c 'Cipher is (NONE)'; done";
   CLEANUP(process_result_release) struct process_result result;
-  process_result_init(&result);
-  assert_ok(f->cluster->provider->exec(f->cluster, f->members[0], NULL, &spec, &result, &err),
-            &err);
-  const char *out = result.out.data;
-  if (getenv("GAMEDAY_TEST_VERBOSE")) print_message("%s", out);
+  const char *out = run_on_first(f, line, &result);
   assert_null(strstr(out, "PONG"));
   assert_null(strstr(out, "NOAUTH"));
   assert_null(strstr(out, "ended 0"));

@@ -175,3 +175,17 @@ void redis_bench_append_wait_gets(struct redis_bench *bench, int64_t identity, i
   redis_bench_await(bench, &bench->replies, replies + 1);
   redis_bench_assert_reply(bench, outcome, code);
 }
+
+void redis_bench_ends_after_sends(struct redis_bench *bench) {
+  fake_redis_rule(&bench->fakes[0], "SET gd:w:1:2", FAKE_REDIS_CLOSE, 0);
+  for (int64_t i = 1; i <= 3; i++) redis_bench_send_append(bench, 1, i);
+  redis_bench_await(bench, &bench->lost, 1);
+  assert_int_equal(bench->replies, 3);
+  assert_int_equal(bench->outcomes[OUTCOME_OK], 1);
+  assert_int_equal(bench->outcomes[OUTCOME_UNKNOWN], 2);
+  redis_bench_assert_reply(bench, OUTCOME_UNKNOWN, CODE_CONNECTION_LOST);
+  assert_int_equal(bench->last.host, HOST_NONE);
+  assert_int_equal(bench->session->base.in_flight, 0);
+  redis_bench_connect(bench);
+  redis_bench_append_gets(bench, 2, 1, OUTCOME_OK, "");
+}

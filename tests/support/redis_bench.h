@@ -70,5 +70,8 @@ void redis_bench_append_gets(struct redis_bench *bench, int64_t identity, int64_
 /* The same of an append that waits for one replica. */
 void redis_bench_append_wait_gets(struct redis_bench *bench, int64_t identity, int64_t sequence,
                                   enum outcome outcome, const char *code);
+/* Of three appends on a new session with room for them the server answers the first, reads the
+ * others and is gone: they are unknown, and the next connection serves again. */
+void redis_bench_ends_after_sends(struct redis_bench *bench);
 
 #endif

@@ -272,15 +272,7 @@ static void test_end_after_the_send_is_unknown(void **state) {
   struct redis_bench bench;
   bench_init(&bench, 1);
   redis_bench_open(&bench, ROUTE_PRIMARY, 4);
-  fake_redis_rule(&bench.fakes[0], "SET gd:w:1:2", FAKE_REDIS_CLOSE, 0);
-  for (int64_t i = 1; i <= 3; i++) redis_bench_send_append(&bench, 1, i);
-  redis_bench_await(&bench, &bench.lost, 1);
-  assert_int_equal(bench.replies, 3);
-  assert_int_equal(bench.outcomes[OUTCOME_OK], 1);
-  assert_int_equal(bench.outcomes[OUTCOME_UNKNOWN], 2);
-  redis_bench_assert_reply(&bench, OUTCOME_UNKNOWN, CODE_CONNECTION_LOST);
-  redis_bench_connect(&bench);
-  redis_bench_append_gets(&bench, 2, 1, OUTCOME_OK, "");
+  redis_bench_ends_after_sends(&bench);
   redis_bench_release(&bench);
 }
 
