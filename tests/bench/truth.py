@@ -5,7 +5,9 @@ usage: truth.py GAMEDAY WITNESS SCENARIO WORK_DIRECTORY [FAULTS]
 
 Runs the scenario with a timeline of FAULTS faults (four of five a SIGKILL of PostgreSQL, the fifth a
 crash of the host), starts the witness on a client's network while it goes on, and compares for each
-fault when the cluster was back: the record's failover_time against the end of the witness's gap.
+fault when the cluster was back: the record's failover_time against the end of the witness's gap. Of
+both a recovery is one that lasts (docs/measurement.md): where the witness sees another outage begin
+within a second, of the length that counts as one, it is the end of that one.
 """
 import json
 import os
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import time
 
+SUSTAINED_S = 1.0
 
 def write_scenario(source, target, faults):
     kill = ("  - {at: recovery + 2s, name: kill-%d, process-kill: "
@@ -54,20 +57,30 @@ def start_witness(gameday, witness, directory):
                             stdout=open(directory + "/witness.txt", "w"))
 
 
+def recovery(gaps, at, outage_min):
+    """When the cluster was back for good after what it had at `at`; None: it served all the time."""
+    back = next((end for begin, end in gaps if begin - 0.2 <= at <= end), None)
+    for begin, end in gaps:
+        if back is not None and back <= begin < back + SUSTAINED_S and end - begin >= outage_min:
+            back = end
+    return back
+
+
 def compare(directory):
-    start = json.load(open(directory + "/run.json"))["monotonic_start_ns"]
+    run = json.load(open(directory + "/run.json"))
+    start, outage_min = run["monotonic_start_ns"], run["outage_min_ns"] / 1e9
     gaps = [[(int(n) - start) / 1e9 for n in line.split()]
             for line in open(directory + "/witness.txt")]
     differences, missed = [], 0
     for fault in json.load(open(directory + "/result.json"))["faults"]:
         at, took = fault["confirmed_s"], fault["failover_time_s"]
-        gap = next((g for g in gaps if g[0] - 0.2 <= at <= g[1]), None)
-        if took is None or gap is None:
+        back = recovery(gaps, at, outage_min)
+        if took is None or back is None:
             missed += 1
             continue
-        differences.append(at + took - gap[1])
+        differences.append(at + took - back)
         print("  %-28s failover %7.3f s, witness %7.3f s, difference %+6.1f ms" % (
-            fault.get("name", fault["injector"]), took, gap[1] - at, differences[-1] * 1000))
+            fault.get("name", fault["injector"]), took, back - at, differences[-1] * 1000))
     return differences, missed
 
 
