@@ -1,5 +1,6 @@
-/* The same scenario and seed give the same record, byte by byte; another seed gives another one.
- * Under ThreadSanitizer, with which a run takes seconds, every ninth scenario. */
+/* The same scenario and seed give the same record, byte by byte; another seed gives another one,
+ * which sanitizers have nothing to say of. Under ThreadSanitizer, with which a run takes seconds,
+ * every ninth scenario. */
 #include "support/simulated.h"
 #include "support/test.h"
 
@@ -16,6 +17,11 @@
 #define EACH 9
 #else
 #define EACH 1
+#endif
+#if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
+#define OTHER_SEED false
+#else
+#define OTHER_SEED true
 #endif
 
 static void run_into(const struct simulated_scenario *scenario, uint64_t seed,
@@ -73,11 +79,13 @@ static void test_same_seed_same_bytes(void **state) {
     assert_ok(simulated_load(&scenario, simulated_cases[i].path, NULL, 0, &err), &err);
     run_into(&scenario, 7, once);
     run_into(&scenario, 7, again);
-    run_into(&scenario, 8, other);
     uint32_t files = compare_all(once, again);
     assert_true(files >= 6); /* run, scenario, events, operations, samples, a host's rows */
     assert_int_equal(files, compare_all(again, once));
-    assert_false(same_file(once, other, "operations.bin"));
+    if (OTHER_SEED) {
+      run_into(&scenario, 8, other);
+      assert_false(same_file(once, other, "operations.bin"));
+    }
     print_message("%-46s %u files, the same twice\n", simulated_cases[i].path, files);
     simulated_release(&scenario);
     temporary_remove(work);
