@@ -9,8 +9,8 @@
 set -euo pipefail
 
 bench_load=$(realpath "$1")
-seconds=${2:-3}
-rounds=${3:-9}
+seconds=${2:-2}
+rounds=${3:-15}
 shift $(($# < 3 ? $# : 3))
 clients=("$@")
 [ ${#clients[@]} -gt 0 ] || clients=(1 8 32)
