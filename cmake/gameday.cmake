@@ -75,6 +75,9 @@ gd_require(yaml-0.1 0.2)
 gd_require(libcurl 7.88)
 gd_require(jansson 2.14)
 gd_require(hiredis 0.14)
+# Ours is <hiredis/hiredis.h>; the pkg-config file of 1.0 names only the folder of that name, and
+# without the one above it another version's headers could be found.
+target_include_directories(PkgConfig::hiredis INTERFACE "${hiredis_PREFIX}/include")
 gd_require(openssl 3.0)
 
 # What is not a layer but seen by all above base: the plug-in interface.
