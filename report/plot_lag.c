@@ -168,7 +168,7 @@ const struct plot plot_lag = {
     .caption =
         "The largest of each interval, logarithmic. Reported: what the primary says of its "
         "replicas. End to end: the age of the oldest acknowledged heartbeat that a read on "
-        "the replica does not show yet. A gap: the host did not answer as a replica.",
+        "the replica does not show yet. A gap: the host was the primary, or did not answer.",
     .height = lag_height,
     .script = lag_script,
 };

@@ -196,6 +196,26 @@ static int load_add(struct builder *builder, const struct operation *operation,
   return status;
 }
 
+static int heartbeat_add(struct builder *builder, const struct operation *operation,
+                         struct error *err) {
+  struct series *series = builder->series;
+  if (operation->outcome != OUTCOME_OK || operation->host == HOST_NONE) return 0;
+  uint16_t set = operation_set(&builder->result->info, operation);
+  size_t index = (size_t)set * WORKLOADS_MAX + operation->workload;
+  if (index >= series->pulse_count) return 0;
+  struct series_pulse *pulse = &series->pulses[index];
+  if (operation->kind == OPERATION_HEARTBEAT_WRITE) {
+    if (!pulse->beats) pulse->beats = beats_new();
+    if (!pulse->beats) return error_set(err, STATUS_MEMORY, "no memory for heartbeats");
+    pulse->primary = operation->host;
+    return beats_written(pulse->beats, operation->sequence, operation->done_ns, err);
+  }
+  /* The primary has no lag. */
+  if (!pulse->beats || operation->host == pulse->primary) return 0;
+  double age_s = beats_age_s(pulse->beats, operation->value, operation->sent_ns);
+  return lag_add(series, LAG_HEARTBEAT, operation->host, operation->sent_ns, age_s, err);
+}
+
 static int operation_add(struct builder *builder, const struct operation *operation,
                          struct error *err) {
   struct series *series = builder->series;
@@ -207,15 +227,8 @@ static int operation_add(struct builder *builder, const struct operation *operat
   if (operation_is_read(operation)) {
     return load_add(builder, operation, SERIES_READS, err);
   }
-  if (operation->outcome != OUTCOME_OK) return 0;
-  uint16_t set = operation_set(&builder->result->info, operation);
-  if (set >= series->beats_count) return 0;
-  if (operation->kind == OPERATION_HEARTBEAT_WRITE) {
-    return beats_written(series->beats[set], operation->sequence, operation->done_ns, err);
-  }
-  if (operation->kind == OPERATION_HEARTBEAT_READ && operation->host != HOST_NONE) {
-    double age_s = beats_age_s(series->beats[set], operation->value, operation->sent_ns);
-    return lag_add(series, LAG_HEARTBEAT, operation->host, operation->sent_ns, age_s, err);
+  if (operation->kind == OPERATION_HEARTBEAT_WRITE || operation->kind == OPERATION_HEARTBEAT_READ) {
+    return heartbeat_add(builder, operation, err);
   }
   return 0;
 }
@@ -278,12 +291,9 @@ static int series_alloc(struct series *series, const struct record_info *info, s
     complete = complete && series->lag[i];
   }
   uint32_t sets = info->set_count > 1 ? info->set_count : 1;
-  series->beats = calloc(sets, sizeof(struct beats *));
-  for (uint32_t i = 0; i < sets && series->beats; i++, series->beats_count++) {
-    series->beats[i] = beats_new();
-    complete = complete && series->beats[i];
-  }
-  if (!complete || !series->beats) {
+  series->pulses = calloc((size_t)sets * WORKLOADS_MAX, sizeof *series->pulses);
+  if (series->pulses) series->pulse_count = sets * WORKLOADS_MAX;
+  if (!complete || !series->pulses) {
     return error_set(err, STATUS_MEMORY, "no memory for the plots' data");
   }
   return 0;
@@ -337,7 +347,7 @@ void series_release(struct series *series) {
   }
   for (uint32_t i = 0; i < series->warning_count; i++) free(series->warnings[i].text);
   free(series->counts);
-  for (uint32_t i = 0; i < series->beats_count; i++) beats_free(series->beats[i]);
-  free(series->beats);
+  for (uint32_t i = 0; i < series->pulse_count; i++) beats_free(series->pulses[i].beats);
+  free(series->pulses);
   *series = (struct series){.host_count = 0};
 }

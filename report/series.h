@@ -41,6 +41,11 @@ struct series_warning {
   uint64_t time_ns;
   char *text; /* owned */
 };
+/* The heartbeat of one workload on one primary. */
+struct series_pulse {
+  struct beats *beats; /* NULL: none was acknowledged yet */
+  uint16_t primary;    /* who acknowledged the latest */
+};
 struct series_axis {
   uint64_t begin_ns, step_ns;
   uint64_t end_ns; /* the last interval ends here: it may be shorter or longer than a step */
@@ -69,8 +74,8 @@ struct series {
   uint32_t warning_count;
   uint64_t warnings_total;
   uint64_t operations, samples, events; /* visited */
-  struct beats **beats;                 /* private: by set of hosts, each with its heart */
-  uint32_t beats_count;
+  struct series_pulse *pulses;          /* private: by set of hosts, then by workload */
+  uint32_t pulse_count;
 };
 
 /* Visits the record once. On failure nothing is left to release. */

@@ -120,6 +120,20 @@ static void test_lag_has_gaps_where_no_replica_answers(void **state) {
   assert_true(series.lag[LAG_HEARTBEAT][2][44] > 1.0 && series.lag[LAG_HEARTBEAT][2][44] < 1.3);
 }
 
+/* It drew the primary's line too, a flat one at the bottom, among those of the replicas. */
+static void test_the_primary_has_no_lag_while_it_is_primary(void **state) {
+  (void)state;
+  struct error err = ERROR_INIT;
+  struct report_fixture_options options = {.faults = 1};
+  CLEANUP(report_fixture_release) struct report_fixture fixture;
+  CLEANUP(series_release) struct series series = {.warning_count = 0};
+  report_fixture_init(&fixture, ".", &options);
+  assert_ok(series_build(&fixture.input, &series, &err), &err);
+  const double *first = series.lag[LAG_HEARTBEAT][0], *second = series.lag[LAG_HEARTBEAT][1];
+  assert_true(isnan(first[10]) && !isnan(first[80]));
+  assert_true(!isnan(second[10]) && isnan(second[80]));
+}
+
 static void test_a_run_without_anything(void **state) {
   (void)state;
   struct error err = ERROR_INIT;
@@ -259,6 +273,7 @@ int main(void) {
       cmocka_unit_test(test_the_last_milliseconds_are_no_interval_of_their_own),
       cmocka_unit_test(test_memory_does_not_grow_with_the_run),
       cmocka_unit_test(test_lag_has_gaps_where_no_replica_answers),
+      cmocka_unit_test(test_the_primary_has_no_lag_while_it_is_primary),
       cmocka_unit_test(test_a_run_without_anything),
       cmocka_unit_test(test_a_visit_that_fails_leaves_nothing),
       cmocka_unit_test(test_beats),
