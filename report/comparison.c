@@ -21,6 +21,16 @@ const char *const compared_groups[COMPARED_GROUPS] = {
     [COMPARED_SETTINGS] = "Settings that differ, as read back from the servers",
 };
 
+static bool intervals_apart(const struct comparison *comparison,
+                            const struct compared_cell *cells) {
+  for (uint32_t i = 0; i < comparison->run_count; i++)
+    for (uint32_t j = 0; j < i; j++)
+      if (cells[i].interval_known && cells[j].interval_known &&
+          (cells[i].low > cells[j].high || cells[j].low > cells[i].high))
+        return true;
+  return false;
+}
+
 int compared_add(struct comparison *comparison, struct compared_row row, struct error *err) {
   if (!row.name || !row.label || !row.cells)
     return error_set(err, STATUS_MEMORY, "out of memory for a comparison");
@@ -33,6 +43,7 @@ int compared_add(struct comparison *comparison, struct compared_row row, struct 
   }
   for (uint32_t i = 0; i < comparison->run_count; i++)
     if (!row.cells[i].text) return error_set(err, STATUS_MEMORY, "out of memory for a comparison");
+  row.apart = intervals_apart(comparison, row.cells);
   comparison->rows[comparison->row_count++] = row;
   return 0;
 }
@@ -195,16 +206,6 @@ static void spread_cell(struct comparison *comparison, const struct spread *spre
   cell->high = spread->high;
 }
 
-static bool intervals_apart(const struct comparison *comparison,
-                            const struct compared_cell *cells) {
-  for (uint32_t i = 0; i < comparison->run_count; i++)
-    for (uint32_t j = 0; j < i; j++)
-      if (cells[i].interval_known && cells[j].interval_known &&
-          (cells[i].low > cells[j].high || cells[j].low > cells[i].high))
-        return true;
-  return false;
-}
-
 static int add_spread(struct comparison *comparison, const struct phase_info *phase,
                       const struct spread *spreads, bool median, struct error *err) {
   struct compared_cell *cells = compared_cells(comparison);
@@ -217,8 +218,7 @@ static int add_spread(struct comparison *comparison, const struct phase_info *ph
                             .name = arena_printf(&comparison->arena, "%s.%s", phase->measure, word),
                             .label = arena_printf(&comparison->arena, "%s, %s", phase->label, word),
                             .unit = UNIT_DURATION,
-                            .cells = cells,
-                            .apart = cells && intervals_apart(comparison, cells)},
+                            .cells = cells},
       err);
 }
 

@@ -6,7 +6,8 @@
 
 /* One a run, with "-" in each; NULL without memory, which compared_add() tells. */
 struct compared_cell *compared_cells(struct comparison *comparison);
-/* Appends the row. STATUS_MEMORY: also when a part of it is NULL. */
+/* Appends the row, and finds whether it is `apart`. STATUS_MEMORY: also when a part of it is NULL.
+ */
 int compared_add(struct comparison *comparison, struct compared_row row, struct error *err);
 /* Appends a row of the worst values of this name; none where no run has any. Borrows both texts. */
 int compared_measure(struct comparison *comparison, enum compared_group group, const char *name,

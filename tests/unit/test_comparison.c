@@ -80,6 +80,43 @@ static void test_medians_and_their_intervals(void **state) {
   comparison_release(&comparison);
 }
 
+/* Only the phases' medians were marked. */
+static void test_an_objective_on_a_median_is_marked_too(void **state) {
+  static const struct {
+    const char *statistic;
+    double low[2];
+    bool apart;
+  } cases[] = {{"median", {40, 20}, true}, {"median", {40, 38}, false}, {"p95", {40, 20}, false}};
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct times times[2];
+    struct objective_result objectives[2];
+    struct compared_run runs[2];
+    struct comparison comparison;
+    for (int run = 0; run < 2; run++) {
+      double low = cases[i].low[run];
+      objectives[run] = (struct objective_result){.name = "failover_time",
+                                                  .statistic = cases[i].statistic,
+                                                  .bound = "<= 45s",
+                                                  .unit = UNIT_DURATION,
+                                                  .bound_value = 45,
+                                                  .known = true,
+                                                  .measured = low + 2,
+                                                  .interval_known = true,
+                                                  .interval_low = low,
+                                                  .interval_high = low + 4};
+      runs[run] = make_times(&times[run], "run", low, 1, NULL);
+      struct run_result *worst = &times[run].results[REPEATS - 1];
+      worst->objectives = &objectives[run];
+      worst->objective_count = 1;
+    }
+    build(runs, 2, &comparison);
+    assert_int_equal(comparison.rows[0].group, COMPARED_OBJECTIVES);
+    assert_int_equal(comparison.rows[0].apart, cases[i].apart);
+    comparison_release(&comparison);
+  }
+}
+
 static void test_a_value_that_is_missing_is_no_number(void **state) {
   struct times whole, broken;
   struct comparison comparison;
@@ -181,6 +218,7 @@ static void test_writers(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_medians_and_their_intervals),
+      cmocka_unit_test(test_an_objective_on_a_median_is_marked_too),
       cmocka_unit_test(test_a_value_that_is_missing_is_no_number),
       cmocka_unit_test(test_one_run_is_cautioned),
       cmocka_unit_test(test_settings_that_differ),
