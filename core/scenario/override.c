@@ -134,28 +134,39 @@ static int parse_value(const struct override_context *o, struct node **ret_value
   return 0;
 }
 
+/* All of the path, before any of it is followed: what is none adds nothing to the tree. */
+static int parse_path(const struct override_context *o,
+                      struct segment ret_segments[SCENARIO_DEPTH_MAX], uint32_t *ret_count,
+                      struct error *err) {
+  const char *path = o->override->path;
+  uint32_t count = 0;
+  for (bool measure = false; *path; count++) {
+    if (count == SCENARIO_DEPTH_MAX) return wrong(o, err, "the path is too long");
+    struct segment *segment = &ret_segments[count];
+    if (!take_segment(o, &path, count == 0, measure, segment))
+      return wrong(o, err, "not a path; expected keys and indexes such as timeline[0].for");
+    measure = count == 0 && strcmp(segment->key, "objectives") == 0;
+  }
+  if (count == 0) return wrong(o, err, "the path is empty; expected one such as load.warmup");
+  *ret_count = count;
+  return 0;
+}
+
 static int apply(const struct override_context *o, struct node *root, struct error *err) {
   struct node *value = NULL;
+  struct segment segments[SCENARIO_DEPTH_MAX];
+  uint32_t count = 0;
   int status = parse_value(o, &value, err);
-  if (status < 0) return status;
-  const char *path = o->override->path;
+  if (status == 0) status = parse_path(o, segments, &count, err);
   struct node *node = root;
   struct node_item *item = NULL;
-  bool measure = false;
-  for (uint32_t depth = 0; *path; depth++) {
-    struct segment segment;
-    if (depth > SCENARIO_DEPTH_MAX) return wrong(o, err, "the path is too long");
-    if (!take_segment(o, &path, depth == 0, measure, &segment))
-      return wrong(o, err, "not a path; expected keys and indexes such as timeline[0].for");
-    status = segment.key ? member(o, node, segment.key, &item, err)
-                         : element(o, node, segment.index, &item, err);
-    if (status < 0 || !item) return status;
-    measure = depth == 0 && strcmp(segment.key, "objectives") == 0;
-    node = item->value;
+  for (uint32_t i = 0; i < count && status == 0; i++) {
+    status = segments[i].key ? member(o, node, segments[i].key, &item, err)
+                             : element(o, node, segments[i].index, &item, err);
+    if (status == 0) node = item->value;
   }
-  if (!item) return wrong(o, err, "the path is empty; expected one such as load.warmup");
-  item->value = value;
-  return 0;
+  if (status == 0) item->value = value;
+  return status;
 }
 
 int draft_override(struct arena *arena, struct mistakes *mistakes,

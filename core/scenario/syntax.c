@@ -55,9 +55,10 @@ bool syntax_check_encoding(const char *bytes, size_t length, const char *argumen
   return true;
 }
 
-/* The rest of a line from a mark on, without a comment and trailing blanks. */
-static void line_from(const char *bytes, size_t length, const yaml_mark_t *mark, char *rest,
-                      size_t size) {
+/* The rest of a line from a mark on, without a comment and trailing blanks; between brackets, what
+ * belongs to the one value. */
+static void line_from(const char *bytes, size_t length, const yaml_mark_t *mark, bool in_brackets,
+                      char *rest, size_t size) {
   const char *at = bytes, *end = bytes + length;
   for (size_t line = 0; line < mark->line && at < end; at++)
     if (*at == '\n') line++;
@@ -68,6 +69,7 @@ static void line_from(const char *bytes, size_t length, const yaml_mark_t *mark,
   size_t count = 0;
   while (at + count < end && at[count] != '\n' && at[count] != '\r' && count + 1 < size) {
     if (at[count] == '#' && count > 0 && at[count - 1] == ' ') break;
+    if (in_brackets && strchr(",[]{}", at[count])) break;
     count++;
   }
   if (count + 1 == size && at + count < end) /* cut: not inside a character */
@@ -156,7 +158,7 @@ static void add_translated(const yaml_parser_t *parser, const struct translation
       row->at_context && parser->context ? &parser->context_mark : &parser->problem_mark;
   struct place place = place_at(mark, argument);
   char line[64], rest[64];
-  line_from(bytes, length, mark, line, sizeof line);
+  line_from(bytes, length, mark, parser->flow_level > 0, line, sizeof line);
   if (line[0] == '\t') {
     mistakes_add(mistakes, &place, "a tab in the indentation; expected spaces");
     return;

@@ -89,6 +89,8 @@ ROWS = [
     # --set.
     ("validate {good} --set x", USAGE, [], ['--set "x": expected path=value such as']),
     ("validate {good} --set =x", USAGE, [], ['--set "=x": expected path=value such as']),
+    ("validate {good} --set nope..b=1", USAGE, [], ["not a path; [^\\n]*timeline\\[0\\].for\\n\\Z"]),
+    ("validate {good} --set objectives.failover_time=[<=5s,>=6s]", USAGE, [], ["in quotes: >=6s\\n"]),
     ("validate {good} --set " + "x" * 300 + "=1", USAGE, [], ["path of 'x{40}...' is too long"]),
     ("validate {good} --set nope=1", USAGE, [], ['--set nope=1: unknown key "nope"']),
     ("validate {good} --set cluster.services.postgres.tt=20s", USAGE, [], ["did you mean 'ttl'"]),
