@@ -162,8 +162,8 @@ static int run_text(struct redis_talk *talk, const struct patience *patience, co
   snprintf(copy, sizeof copy, "%s", text);
   int status = split_words(copy, words, &count, err);
   if (status < 0) return status;
-  size_t last = strlen(words[count - 1]);
-  if (count == 2 && strcasecmp(words[0], "UNLINK") == 0 && words[1][last - 1] == '*') {
+  bool is_unlink = count == 2 && strcasecmp(words[0], "UNLINK") == 0;
+  if (is_unlink && words[1][strlen(words[1]) - 1] == '*') {
     return scan(talk, patience, words[1], unlink_found, NULL, err);
   }
   return run_words(talk, patience, words, count, NULL, err);
