@@ -1,12 +1,13 @@
 /* gameday compare: runs, or series of repeats, side by side, from their records alone. */
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/file.h"
 #include "cli.h"
 #include "judged.h"
+#include "replacing.h"
 #include "report/comparison.h"
 #include "report/output.h"
 #include "series.h"
@@ -92,19 +93,17 @@ static int write_file(const struct comparison *comparison, comparison_writer *wr
   return status < 0 ? status : output_put(directory, name, &content, err);
 }
 
-static int write_files(struct cli *cli, const struct comparison *comparison, const char *directory,
-                       struct error *err) {
-  int status = directory_make(directory, 0755, err);
-  if (status == 0) status = write_file(comparison, comparison_json, directory, "compare.json", err);
-  if (status == 0)
-    status = write_file(comparison, comparison_markdown, directory, "compare.md", err);
+static int make_files(void *data, const char *directory, int cancel_fd, struct error *err) {
+  const struct comparison *comparison = data;
+  (void)cancel_fd; /* it takes no time */
+  int status = write_file(comparison, comparison_markdown, directory, "compare.md", err);
   if (status == 0) status = write_file(comparison, comparison_html, directory, "compare.html", err);
-  if (status == 0) log_print(&cli->log, LOG_INFO, "written to %s", directory);
+  if (status == 0) status = write_file(comparison, comparison_json, directory, "compare.json", err);
   return status;
 }
 
 static int tell(struct cli *cli, const struct work *work, const struct compare_options *options,
-                struct error *err) {
+                int *ret_signal, struct error *err) {
   CLEANUP(comparison_release) struct comparison comparison = {0};
   CLEANUP(buf_release) struct buf text;
   buf_init(&text);
@@ -113,8 +112,9 @@ static int tell(struct cli *cli, const struct work *work, const struct compare_o
     status = options->json ? comparison_json(&comparison, &text, err)
                            : comparison_text(&comparison, &text, err);
   if (status == 0) fwrite(text.data, 1, text.length, stdout);
-  if (status == 0 && options->out) status = write_files(cli, &comparison, options->out, err);
-  return status;
+  if (status < 0 || !options->out) return status;
+  const struct replacing files = {.make = make_files, .data = &comparison};
+  return replacing_files(&cli->log, options->out, &files, ret_signal, err);
 }
 
 static int main_compare(struct cli *cli, const void *data, int argc, char **argv) {
@@ -139,8 +139,11 @@ static int main_compare(struct cli *cli, const void *data, int argc, char **argv
     work->runs[i].label = label_of(work, i);
     if (!work->columns[i].judged.result.trusted) code = EXIT_UNTRUSTED;
   }
-  status = tell(cli, work, options, &err);
-  return status < 0 ? cli_fail(cli, &err) : code;
+  int number = SIGINT;
+  status = tell(cli, work, options, &number, &err);
+  if (status == 0) return code;
+  (void)cli_fail(cli, &err);
+  return (int)cli_exit_code(err.status, number);
 }
 
 const struct command command_compare = {

@@ -13,13 +13,12 @@
 #include "cli.h"
 #include "engine/batch.h"
 #include "engine/modelled.h"
+#include "replacing.h"
 #include "report/escape.h"
 #include "report/output.h"
 #include "report/prediction.h"
-#include "report/staging.h"
 #include "scenario/sweep.h"
 #include "simulating.h"
-#include "stopping.h"
 
 #define SEEDS_DEFAULT 200
 #define SEEDS_MAX 100000
@@ -273,54 +272,41 @@ static int write_file(const struct prediction *prediction, prediction_writer *wr
   return status < 0 ? status : output_put(directory, name, &content, err);
 }
 
-/* Pictures that cannot be drawn here take nothing from the rest. */
-static int draw(struct work *work, const struct prediction *prediction, const char *directory,
-                int cancel_fd, struct error *err) {
-  if (!prediction->parameter) return 0;
-  int status = prediction_draw(prediction, directory, cancel_fd, err);
-  if (status != STATUS_ENVIRONMENT) return status;
-  (void)cli_fail(work->cli, err);
-  return 0;
-}
+/* A prediction, and who is told of what could not be drawn of it. */
+struct predicted {
+  const struct prediction *prediction;
+  struct cli *cli;
+  struct error undrawn; /* STATUS_OK: all was, or nothing can be here */
+};
 
-/* All files are of this prediction afterwards, or as they were. */
-static int replace_files(struct work *work, const struct prediction *prediction,
-                         const char *directory, struct stopping *stopping, struct error *err) {
-  CLEANUP(staging_remove) struct staging staging = {.directory = ""};
+/* Pictures that cannot be drawn take nothing from the rest. */
+static int make_files(void *data, const char *directory, int cancel_fd, struct error *err) {
+  struct predicted *predicted = data;
+  const struct prediction *prediction = predicted->prediction;
+  int status = write_file(prediction, prediction_json, directory, PREDICTION_JSON, err);
+  if (status == 0) status = write_file(prediction, prediction_csv, directory, PREDICTION_CSV, err);
+  if (status < 0 || !prediction->parameter) return status;
   struct error undrawn = ERROR_INIT;
-  (void)stopping_enter(stopping, STOPPING_BY_FD);
-  int status = staging_make(directory, &staging, err);
-  if (status == 0)
-    status = write_file(prediction, prediction_json, staging.directory, PREDICTION_JSON, err);
-  if (status == 0)
-    status = write_file(prediction, prediction_csv, staging.directory, PREDICTION_CSV, err);
-  if (status < 0) return status;
-  int drawn = draw(work, prediction, staging.directory, stopping->fd, &undrawn);
-  if (stopping_enter(stopping, STOPPING_LATER)) return 0;
-  status = prediction_remove_pictures(directory, err);
-  if (status == 0) status = directory_move_files(staging.directory, directory, err);
-  if (status < 0) return status;
-  log_print(&work->cli->log, LOG_INFO, "written to %s", directory);
-  if (drawn < 0) *err = undrawn;
-  return drawn;
+  status = prediction_draw(prediction, directory, cancel_fd, &undrawn);
+  if (status == STATUS_ENVIRONMENT)
+    (void)cli_fail(predicted->cli, &undrawn);
+  else
+    predicted->undrawn = undrawn;
+  return 0;
 }
 
 static int write_files(struct work *work, const struct prediction *prediction, int *ret_signal,
                        struct error *err) {
-  static const char kept[] = "the files are as they were";
   char directory[PATH_MAX];
-  struct stopping stopping;
+  struct predicted predicted = {.prediction = prediction, .cli = work->cli, .undrawn = ERROR_INIT};
+  const struct replacing files = {
+      .make = make_files, .clear = prediction_remove_pictures, .data = &predicted};
   int status = choose_directory(work, prediction, directory, sizeof directory, err);
   if (status < 0 || !directory[0]) return status;
-  status = directory_make(directory, 0755, err);
-  if (status == 0) status = stopping_begin(&stopping, &work->cli->log, kept, err);
-  if (status < 0) return status;
-  status = replace_files(work, prediction, directory, &stopping, err);
-  bool complete = stopping.phase == STOPPING_LATER;
-  *ret_signal = stopping_end(&stopping);
-  if (*ret_signal == 0) return status;
-  return error_set(err, STATUS_INTERRUPTED, "interrupted: %s",
-                   complete ? "the files are complete" : kept);
+  status = replacing_files(&work->cli->log, directory, &files, ret_signal, err);
+  if (status < 0 || predicted.undrawn.status == STATUS_OK) return status;
+  *err = predicted.undrawn;
+  return (int)err->status;
 }
 
 static int print(const struct prediction *prediction, prediction_writer *writer,

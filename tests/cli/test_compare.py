@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -9,7 +11,7 @@ from gameday import SOURCE, Checks, Place, run  # noqa: E402
 
 SPLIT = os.path.join(SOURCE, "scenarios/redis/sentinel-split")
 SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
-MET, USAGE, UNTRUSTED = 0, 2, 4
+MET, USAGE, ENVIRONMENT, UNTRUSTED = 0, 2, 3, 4
 
 
 def simulate(path, out, *args):
@@ -75,12 +77,40 @@ def check_refused(checks, place):
     checks.check(os.path.exists(os.path.join(good, "result.json")), "reports are left alone")
 
 
+def check_files_agree(checks, place):
+    """All files are of one comparison: of one that cannot be written to its end none is there."""
+    good = simulate(SWITCHOVER, os.path.join(place, "agree"))
+    into = os.path.join(place, "together")
+    run(["compare", good, good, "--out", into])
+    files = {name: os.path.join(into, name)
+             for name in ("compare.html", "compare.json", "compare.md")}
+    most = os.path.getsize(files["compare.json"]) - 1
+    checks.check(max(os.path.getsize(files["compare.html"]),
+                     os.path.getsize(files["compare.md"])) <= most,
+                 "compare.json, which is written last, is the largest of them")
+    for path in files.values():
+        with open(path, "w", encoding="ascii") as file:
+            file.write("before")
+
+    def without_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    done = run(["compare", good, good, "--out", into], preexec_fn=without_room)
+    checks.check(done.returncode == ENVIRONMENT, f"no room: exit {done.returncode}", done.stderr)
+    checks.check(sorted(os.listdir(into)) == sorted(files), f"no room: {os.listdir(into)}")
+    for name, path in files.items():
+        with open(path, encoding="utf-8") as file:
+            checks.check(file.read() == "before", f"no room: {name} was replaced")
+
+
 def main():
     checks = Checks()
     with Place() as place:
         check_split(checks, place)
         check_series(checks, place)
         check_refused(checks, place)
+        check_files_agree(checks, place)
     checks.finish()
 
 
