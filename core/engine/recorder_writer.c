@@ -110,6 +110,7 @@ static void merge(struct operation *operations, struct operation *scratch, uint3
 static void sort_batch(struct operation *operations, uint32_t count) {
   const uint32_t reach = 256;
   for (uint32_t i = 1; i < count; i++) {
+    if (operations[i - 1].done_ns <= operations[i].done_ns) continue;
     struct operation moved = operations[i];
     uint32_t lowest = i > reach ? i - reach : 0;
     uint32_t place = i;
@@ -117,7 +118,7 @@ static void sort_batch(struct operation *operations, uint32_t count) {
       operations[place] = operations[place - 1];
       place--;
     }
-    if (place != i) operations[place] = moved;
+    operations[place] = moved;
   }
 }
 
@@ -134,6 +135,12 @@ static void take_operations(struct recorder *recorder) {
   }
 }
 
+/* Read by any thread, but written by one: there is no need for a locked instruction. */
+static void count_one(_Atomic uint64_t *counter) {
+  uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+  atomic_store_explicit(counter, now + 1, memory_order_relaxed);
+}
+
 static void count_acknowledged(struct recorder *recorder, const struct operation *operation) {
   if (operation->shard > SHARDS_MAX) return;
   uint16_t *part = &recorder->part_of[operation->workload][operation->shard];
@@ -143,17 +150,16 @@ static void count_acknowledged(struct recorder *recorder, const struct operation
     *part = (uint16_t)(count + 1);
     atomic_store_explicit(&recorder->part_count, count + 1, memory_order_relaxed);
   }
-  atomic_fetch_add_explicit(&recorder->parts[*part - 1], 1, memory_order_relaxed);
+  count_one(&recorder->parts[*part - 1]);
 }
 
 static void count_operation(struct recorder *recorder, const struct operation *operation) {
   if (operation->route != ROUTE_PRIMARY || operation->outcome >= OUTCOME_COUNT) return;
   if (operation->kind == OPERATION_WRITE) {
-    atomic_fetch_add_explicit(&recorder->writes[operation->outcome], 1, memory_order_relaxed);
+    count_one(&recorder->writes[operation->outcome]);
     if (operation->outcome == OUTCOME_OK) count_acknowledged(recorder, operation);
   }
-  if (operation_is_read(operation))
-    atomic_fetch_add_explicit(&recorder->reads[operation->outcome], 1, memory_order_relaxed);
+  if (operation_is_read(operation)) count_one(&recorder->reads[operation->outcome]);
 }
 
 /* Writes what was done before `cut_ns`. */
