@@ -5,24 +5,19 @@
 
 #include "gameday/injector.h"
 #include "sim/service.h"
-#include "sim/sim.h"
 #include "support/config.h"
 #include "support/scenario_fixture.h"
+#include "support/sim_lab.h"
 #include "support/test.h"
-#include "support/virtual_time.h"
 
 #define EVENTS_MAX 512
 
 /* One simulated cluster as the engine makes it. */
 struct lab {
   struct sink sink;
-  struct virtual_time time;
-  struct arena arena;
+  struct sim_lab sim;
   struct sim_config *config;
   struct postgres_config *service_config;
-  struct cluster *cluster;
-  struct service_instance service;
-  const struct host *members[POSTGRES_INSTANCES_MAX];
   struct event events[EVENTS_MAX];
   uint32_t event_count, samples[METRIC_COUNT];
 };
@@ -37,74 +32,31 @@ static void take_sample(struct sink *sink, const struct sample *sample) {
   ((struct lab *)sink)->samples[sample->metric]++;
 }
 
-static void bring_up(struct lab *lab) {
-  struct error err = ERROR_INIT;
-  struct host_spec hosts[HOSTS_MAX];
-  uint32_t count = 0, planned;
-  assert_ok(sim_service_postgres.plan(lab->service_config, hosts, &count, &err), &err);
-  planned = count;
-  hosts[count++] = (struct host_spec){.name = "client1", .kind = HOST_CLIENT};
-  hosts[count++] = (struct host_spec){.name = "monitor", .kind = HOST_MONITOR};
-  const struct cluster_spec spec = {.id = "gd-test",
-                                    .run_directory = "/nonexistent",
-                                    .hosts = hosts,
-                                    .host_count = count,
-                                    .loop = lab->time.loop,
-                                    .seed = 7};
-  assert_ok(provider_sim.probe(lab->config, &err), &err);
-  assert_ok(provider_sim.up(lab->config, &spec, &lab->cluster, &err), &err);
-  for (uint32_t i = 0; i < planned; i++) lab->members[i] = &lab->cluster->hosts[i];
-  lab->service = (struct service_instance){.service = &sim_service_postgres,
-                                           .config = lab->service_config,
-                                           .cluster = lab->cluster,
-                                           .members = lab->members,
-                                           .member_count = planned,
-                                           .sink = &lab->sink,
-                                           .clock = &lab->time.clock,
-                                           .start_ns = lab->time.now_ns,
-                                           .lag_bound_bytes = 1 << 20};
-  lab->service.state = arena_alloc(&lab->arena, sim_service_postgres.plugin.state_size);
-  assert_non_null(lab->service.state);
-}
-
-static void start(struct lab *lab) {
-  struct error err = ERROR_INIT;
-  assert_ok(sim_service_postgres.start(&lab->service, &err), &err);
-  assert_ok(sim_service_postgres.watch(&lab->service, lab->time.loop, &err), &err);
-}
-
 static struct lab *lab_new(enum postgres_topology topology, uint32_t instances) {
   struct lab *lab = calloc(1, sizeof *lab);
   assert_non_null(lab);
   lab->sink = (struct sink){.event = take_event, .sample = take_sample};
-  virtual_time_begin(&lab->time);
-  arena_init(&lab->arena, 0);
-  lab->config = config_new(&provider_sim.plugin, &lab->arena);
-  lab->service_config = config_new(&sim_service_postgres.plugin, &lab->arena);
+  sim_lab_init(&lab->sim);
+  lab->config = config_new(&provider_sim.plugin, &lab->sim.arena);
+  lab->service_config = config_new(&sim_service_postgres.plugin, &lab->sim.arena);
   lab->service_config->topology = (int)topology;
   lab->service_config->instances = instances;
-  bring_up(lab);
-  start(lab);
+  sim_lab_begin(&lab->sim, lab->config, &sim_service_postgres, lab->service_config, &lab->sink);
   return lab;
 }
 
 static void lab_free(struct lab *lab) {
-  sim_service_postgres.unwatch(&lab->service);
-  assert_false(sim_cluster_of(lab->cluster)->world.out_of_memory);
-  sim_service_postgres.release(&lab->service);
-  provider_sim.detach(lab->cluster);
-  virtual_time_release(&lab->time);
-  arena_release(&lab->arena);
+  sim_lab_end(&lab->sim);
   free(lab);
 }
 
 static void run(struct lab *lab, uint64_t for_ns) {
-  virtual_time_run(&lab->time, lab->time.now_ns + for_ns, NULL);
+  sim_lab_run(&lab->sim, for_ns);
 }
 
 static struct service_view view_of(struct lab *lab) {
   struct service_view view;
-  sim_service_postgres.view(&lab->service, &view);
+  sim_service_postgres.view(&lab->sim.service, &view);
   return view;
 }
 
@@ -118,7 +70,7 @@ static const struct process_match *process_named(const struct lab *lab, const ch
 static uint32_t count_of(struct lab *lab, uint16_t host, const char *process) {
   struct error err = ERROR_INIT;
   uint32_t count = UINT32_MAX;
-  assert_ok(provider_sim.process_signal(lab->cluster, &lab->cluster->hosts[host],
+  assert_ok(provider_sim.process_signal(lab->sim.cluster, &lab->sim.cluster->hosts[host],
                                         process_named(lab, process), 0, &count, &err),
             &err);
   return count;
@@ -127,7 +79,7 @@ static uint32_t count_of(struct lab *lab, uint16_t host, const char *process) {
 static void send_signal(struct lab *lab, uint16_t host, const char *process, int number) {
   struct error err = ERROR_INIT;
   uint32_t count = 0;
-  assert_ok(provider_sim.process_signal(lab->cluster, &lab->cluster->hosts[host],
+  assert_ok(provider_sim.process_signal(lab->sim.cluster, &lab->sim.cluster->hosts[host],
                                         process_named(lab, process), number, &count, &err),
             &err);
   assert_int_equal(count, 1);
@@ -154,11 +106,11 @@ static void test_a_simulated_cluster_ends_with_its_run(void **state) {
   const struct cluster_spec spec = {.id = "gd-test", .run_directory = "/nonexistent"};
   assert_int_equal(provider_sim.up(lab->config, &spec, &cluster, &err), STATUS_USAGE);
   const struct host_unit unit = {.name = "x", .argv = (const char *const[]){"/bin/x", NULL}};
-  assert_int_equal(provider_sim.unit_define(lab->cluster, lab->members[0], &unit, &err),
+  assert_int_equal(provider_sim.unit_define(lab->sim.cluster, lab->sim.members[0], &unit, &err),
                    STATUS_ENVIRONMENT);
   struct buf json;
   buf_init(&json);
-  assert_ok(provider_sim.describe(lab->cluster, &json, &err), &err);
+  assert_ok(provider_sim.describe(lab->sim.cluster, &json, &err), &err);
   assert_non_null(strstr(json.data, "\"simulated\": true"));
   buf_release(&json);
   lab_free(lab);
@@ -166,42 +118,43 @@ static void test_a_simulated_cluster_ends_with_its_run(void **state) {
 
 static void test_power(void **state) {
   struct lab *lab = lab_new(TOPOLOGY_PATRONI, 3);
-  const struct host *host = lab->members[1];
+  const struct host *host = lab->sim.members[1];
   struct error err = ERROR_INIT;
   bool running = false;
   (void)state;
   run(lab, NS_PER_S);
   for (int i = 0; i < 2; i++) { /* already off is fine */
-    assert_ok(provider_sim.host_stop(lab->cluster, host, &err), &err);
-    assert_ok(provider_sim.host_running(lab->cluster, host, &running, &err), &err);
+    assert_ok(provider_sim.host_stop(lab->sim.cluster, host, &err), &err);
+    assert_ok(provider_sim.host_running(lab->sim.cluster, host, &running, &err), &err);
     assert_false(running);
   }
   assert_int_equal(count_of(lab, 1, "postmaster"), 0);
   assert_int_equal(count_of(lab, 1, "patroni"), 0);
-  for (int i = 0; i < 2; i++) assert_ok(provider_sim.host_start(lab->cluster, host, &err), &err);
+  for (int i = 0; i < 2; i++)
+    assert_ok(provider_sim.host_start(lab->sim.cluster, host, &err), &err);
   run(lab, lab->config->boot_ns - 1);
-  assert_ok(provider_sim.host_running(lab->cluster, host, &running, &err), &err);
+  assert_ok(provider_sim.host_running(lab->sim.cluster, host, &running, &err), &err);
   assert_false(running);
   run(lab, 1);
-  assert_ok(provider_sim.host_running(lab->cluster, host, &running, &err), &err);
+  assert_ok(provider_sim.host_running(lab->sim.cluster, host, &running, &err), &err);
   assert_true(running);
   assert_int_equal(count_of(lab, 1, "patroni"), 1);
   assert_int_equal(count_of(lab, 1, "etcd"), 1);
-  const struct host *client = &lab->cluster->hosts[3];
-  assert_int_equal(provider_sim.host_stop(lab->cluster, client, &err), STATUS_USAGE);
+  const struct host *client = &lab->sim.cluster->hosts[3];
+  assert_int_equal(provider_sim.host_stop(lab->sim.cluster, client, &err), STATUS_USAGE);
   /* Off while it boots: it stays off. */
-  assert_ok(provider_sim.host_stop(lab->cluster, host, &err), &err);
-  assert_ok(provider_sim.host_start(lab->cluster, host, &err), &err);
-  assert_ok(provider_sim.host_stop(lab->cluster, host, &err), &err);
+  assert_ok(provider_sim.host_stop(lab->sim.cluster, host, &err), &err);
+  assert_ok(provider_sim.host_start(lab->sim.cluster, host, &err), &err);
+  assert_ok(provider_sim.host_stop(lab->sim.cluster, host, &err), &err);
   run(lab, NS_PER_S);
-  assert_ok(provider_sim.host_running(lab->cluster, host, &running, &err), &err);
+  assert_ok(provider_sim.host_running(lab->sim.cluster, host, &running, &err), &err);
   assert_false(running);
   lab_free(lab);
 }
 
 static void test_signals_find_processes_as_services_name_them(void **state) {
   struct lab *lab = lab_new(TOPOLOGY_PATRONI, 3);
-  const struct host *host = lab->members[0];
+  const struct host *host = lab->sim.members[0];
   struct error err = ERROR_INIT;
   bool running = false;
   (void)state;
@@ -209,19 +162,21 @@ static void test_signals_find_processes_as_services_name_them(void **state) {
   send_signal(lab, 0, "etcd", SIGKILL);
   assert_int_equal(count_of(lab, 0, "etcd"), 0);
   assert_int_equal(count_of(lab, 0, "postmaster"), 1);
-  assert_ok(provider_sim.unit_running(lab->cluster, host, "etcd", &running, &err), &err);
+  assert_ok(provider_sim.unit_running(lab->sim.cluster, host, "etcd", &running, &err), &err);
   assert_false(running);
-  assert_ok(provider_sim.unit_start(lab->cluster, host, "etcd", &err), &err);
+  assert_ok(provider_sim.unit_start(lab->sim.cluster, host, "etcd", &err), &err);
   assert_int_equal(count_of(lab, 0, "etcd"), 1);
-  assert_int_equal(provider_sim.unit_start(lab->cluster, host, "redis", &err), STATUS_USAGE);
+  assert_int_equal(provider_sim.unit_start(lab->sim.cluster, host, "redis", &err), STATUS_USAGE);
   send_signal(lab, 0, "patroni", SIGSTOP);
   bool frozen = false;
-  assert_ok(provider_sim.frozen(lab->cluster, host, process_named(lab, "patroni"), &frozen, &err),
-            &err);
+  assert_ok(
+      provider_sim.frozen(lab->sim.cluster, host, process_named(lab, "patroni"), &frozen, &err),
+      &err);
   assert_true(frozen);
   send_signal(lab, 0, "patroni", SIGCONT);
-  assert_ok(provider_sim.frozen(lab->cluster, host, process_named(lab, "patroni"), &frozen, &err),
-            &err);
+  assert_ok(
+      provider_sim.frozen(lab->sim.cluster, host, process_named(lab, "patroni"), &frozen, &err),
+      &err);
   assert_false(frozen);
   /* A signal that comes while it stands still is found at the thaw. */
   send_signal(lab, 1, "etcd", SIGSTOP);
@@ -231,7 +186,7 @@ static void test_signals_find_processes_as_services_name_them(void **state) {
   send_signal(lab, 1, "etcd", SIGCONT);
   run(lab, 100 * NS_PER_MS);
   assert_int_equal(count_of(lab, 1, "etcd"), 0);
-  assert_ok(provider_sim.unit_start(lab->cluster, lab->members[1], "etcd", &err), &err);
+  assert_ok(provider_sim.unit_start(lab->sim.cluster, lab->sim.members[1], "etcd", &err), &err);
   /* A fast shutdown takes its time; the manager starts the server again. */
   send_signal(lab, 2, "postmaster", SIGINT);
   assert_int_equal(count_of(lab, 2, "postmaster"), 1);
@@ -244,14 +199,14 @@ static void test_signals_find_processes_as_services_name_them(void **state) {
 
 static void test_freezing(void **state) {
   struct lab *lab = lab_new(TOPOLOGY_PATRONI, 3);
-  const struct host *host = lab->members[0];
+  const struct host *host = lab->sim.members[0];
   struct error err = ERROR_INIT;
   bool frozen = true;
   (void)state;
-  assert_ok(provider_sim.frozen(lab->cluster, host, NULL, &frozen, &err), &err);
+  assert_ok(provider_sim.frozen(lab->sim.cluster, host, NULL, &frozen, &err), &err);
   assert_false(frozen);
-  assert_ok(provider_sim.freeze(lab->cluster, host, NULL, true, &err), &err);
-  assert_ok(provider_sim.frozen(lab->cluster, host, NULL, &frozen, &err), &err);
+  assert_ok(provider_sim.freeze(lab->sim.cluster, host, NULL, true, &err), &err);
+  assert_ok(provider_sim.frozen(lab->sim.cluster, host, NULL, &frozen, &err), &err);
   assert_true(frozen);
   assert_int_equal(count_of(lab, 0, "postmaster"), 1); /* it lives */
   uint32_t before = lab->event_count;
@@ -260,20 +215,20 @@ static void test_freezing(void **state) {
   assert_non_null(role); /* silent, after a second */
   assert_int_equal(role->role, ROLE_NONE);
   assert_string_equal(role->text, "no answer within 1 s");
-  assert_ok(provider_sim.freeze(lab->cluster, host, NULL, false, &err), &err);
-  assert_ok(provider_sim.freeze(lab->cluster, host, NULL, false, &err), &err);
+  assert_ok(provider_sim.freeze(lab->sim.cluster, host, NULL, false, &err), &err);
+  assert_ok(provider_sim.freeze(lab->sim.cluster, host, NULL, false, &err), &err);
   run(lab, NS_PER_S);
   assert_int_equal(view_of(lab).hosts[0].role, ROLE_PRIMARY);
-  assert_ok(provider_sim.host_stop(lab->cluster, host, &err), &err);
-  assert_int_equal(provider_sim.freeze(lab->cluster, host, NULL, true, &err), STATUS_SERVER);
-  assert_int_equal(provider_sim.frozen(lab->cluster, host, NULL, &frozen, &err), STATUS_SERVER);
+  assert_ok(provider_sim.host_stop(lab->sim.cluster, host, &err), &err);
+  assert_int_equal(provider_sim.freeze(lab->sim.cluster, host, NULL, true, &err), STATUS_SERVER);
+  assert_int_equal(provider_sim.frozen(lab->sim.cluster, host, NULL, &frozen, &err), STATUS_SERVER);
   lab_free(lab);
 }
 
 /* A host that the monitor does not reach is silent to it, whatever it is to others. */
 static void test_a_host_cut_off_from_the_monitor(void **state) {
   struct lab *lab = lab_new(TOPOLOGY_PATRONI, 3);
-  struct sim_world *world = &sim_cluster_of(lab->cluster)->world;
+  struct sim_world *world = &sim_cluster_of(lab->sim.cluster)->world;
   (void)state;
   run(lab, NS_PER_S);
   sim_link(world, 4, 1)->cut = true;
@@ -302,8 +257,8 @@ static void test_starts_in_its_steady_state(void **state) {
     assert_int_equal(view.hosts[i].role, ROLE_REPLICA);
     assert_true(view.hosts[i].streaming);
   }
-  assert_int_equal(lab->service.access.endpoint_count, 3);
-  assert_ptr_equal(lab->service.access.driver, &driver_sim_postgres);
+  assert_int_equal(lab->sim.service.access.endpoint_count, 3);
+  assert_ptr_equal(lab->sim.service.access.driver, &driver_sim_postgres);
   run(lab, 10 * NS_PER_S);
   assert_in_range(lab->samples[METRIC_WAL_POSITION], 3 * 199, 3 * 201);
   assert_in_range(lab->samples[METRIC_STREAMING], 2 * 39, 2 * 41);
@@ -311,7 +266,8 @@ static void test_starts_in_its_steady_state(void **state) {
   bool converged = false;
   char why[160] = "";
   struct error err = ERROR_INIT;
-  assert_ok(sim_service_postgres.converged(&lab->service, &converged, why, sizeof why, &err), &err);
+  assert_ok(sim_service_postgres.converged(&lab->sim.service, &converged, why, sizeof why, &err),
+            &err);
   if (!converged) fail_msg("%s", why);
   lab_free(lab);
 }
@@ -323,8 +279,8 @@ static void test_events_are_exact(void **state) {
   (void)state;
   run(lab, 12345678901);
   uint32_t before = lab->event_count;
-  uint64_t crash_ns = lab->time.now_ns - lab->service.start_ns;
-  assert_ok(provider_sim.host_stop(lab->cluster, lab->members[0], &err), &err);
+  uint64_t crash_ns = lab->sim.time.now_ns - lab->sim.service.start_ns;
+  assert_ok(provider_sim.host_stop(lab->sim.cluster, lab->sim.members[0], &err), &err);
   run(lab, 60 * NS_PER_S);
   const struct event *role = event_after(lab, before, EVENT_ROLE, 0);
   const struct event *lost = event_after(lab, before, EVENT_LEADER_LOST, 0);
@@ -348,7 +304,7 @@ static void test_settings_are_those_of_the_real_service(void **state) {
   struct buf text;
   (void)state;
   buf_init(&text);
-  assert_ok(sim_service_postgres.settings(&lab->service, &text, &err), &err);
+  assert_ok(sim_service_postgres.settings(&lab->sim.service, &text, &err), &err);
   json_t *root = json_loads(text.data, 0, NULL);
   assert_non_null(root);
   const json_t *settings = json_object_get(root, "settings");
@@ -373,18 +329,22 @@ static void test_steps_under_patroni(void **state) {
   struct error err = ERROR_INIT;
   (void)state;
   run(lab, 5 * NS_PER_S);
-  assert_ok(sim_service_postgres.step(&lab->service, STEP_SWITCHOVER, lab->members[2], &err), &err);
+  assert_ok(
+      sim_service_postgres.step(&lab->sim.service, STEP_SWITCHOVER, lab->sim.members[2], &err),
+      &err);
   assert_int_equal(view_of(lab).primary, 2);
-  assert_int_equal(sim_service_postgres.step(&lab->service, STEP_SWITCHOVER, lab->members[2], &err),
-                   STATUS_SERVER);
-  assert_int_equal(sim_service_postgres.step(&lab->service, STEP_PROMOTE, lab->members[1], &err),
-                   STATUS_USAGE);
-  const struct host *client = &lab->cluster->hosts[3];
-  assert_int_equal(sim_service_postgres.step(&lab->service, STEP_RESTART, client, &err),
+  assert_int_equal(
+      sim_service_postgres.step(&lab->sim.service, STEP_SWITCHOVER, lab->sim.members[2], &err),
+      STATUS_SERVER);
+  assert_int_equal(
+      sim_service_postgres.step(&lab->sim.service, STEP_PROMOTE, lab->sim.members[1], &err),
+      STATUS_USAGE);
+  const struct host *client = &lab->sim.cluster->hosts[3];
+  assert_int_equal(sim_service_postgres.step(&lab->sim.service, STEP_RESTART, client, &err),
                    STATUS_USAGE);
   run(lab, 10 * NS_PER_S);
   uint32_t before = lab->event_count;
-  assert_ok(sim_service_postgres.step(&lab->service, STEP_RESTART, NULL, &err), &err);
+  assert_ok(sim_service_postgres.step(&lab->sim.service, STEP_RESTART, NULL, &err), &err);
   assert_non_null(event_after(lab, before, EVENT_PROMOTED, 2)); /* in place */
   assert_int_equal(view_of(lab).leader, 2);
   lab_free(lab);
@@ -395,11 +355,11 @@ static void test_two_instances_and_a_voter(void **state) {
   struct lab *lab = lab_new(TOPOLOGY_PATRONI, 2);
   struct error err = ERROR_INIT;
   (void)state;
-  assert_string_equal(lab->members[2]->name, "etcd1");
+  assert_string_equal(lab->sim.members[2]->name, "etcd1");
   assert_int_equal(count_of(lab, 2, "etcd"), 1);
   assert_int_equal(count_of(lab, 2, "patroni"), 0);
   run(lab, 12 * NS_PER_S);
-  assert_ok(provider_sim.host_stop(lab->cluster, lab->members[0], &err), &err);
+  assert_ok(provider_sim.host_stop(lab->sim.cluster, lab->sim.members[0], &err), &err);
   run(lab, 60 * NS_PER_S);
   assert_int_equal(view_of(lab).primary, 1);
   lab_free(lab);
@@ -414,16 +374,18 @@ static void test_streaming_is_promoted_by_hand(void **state) {
   (void)state;
   run(lab, NS_PER_S);
   assert_int_equal(view_of(lab).leader, HOST_NONE);
-  assert_ok(provider_sim.host_stop(lab->cluster, lab->members[0], &err), &err);
+  assert_ok(provider_sim.host_stop(lab->sim.cluster, lab->sim.members[0], &err), &err);
   run(lab, 60 * NS_PER_S);
   assert_int_equal(view_of(lab).primary, HOST_NONE); /* nobody does it for them */
-  assert_ok(sim_service_postgres.step(&lab->service, STEP_PROMOTE, lab->members[1], &err), &err);
+  assert_ok(sim_service_postgres.step(&lab->sim.service, STEP_PROMOTE, lab->sim.members[1], &err),
+            &err);
   assert_int_equal(view_of(lab).primary, 1);
   /* The former primary finds another one at work, and is copied from it. */
-  assert_ok(provider_sim.host_start(lab->cluster, lab->members[0], &err), &err);
+  assert_ok(provider_sim.host_start(lab->sim.cluster, lab->sim.members[0], &err), &err);
   run(lab, 2 * NS_PER_S);
-  assert_ok(provider_sim.unit_running(lab->cluster, lab->members[0], "postgres", &running, &err),
-            &err);
+  assert_ok(
+      provider_sim.unit_running(lab->sim.cluster, lab->sim.members[0], "postgres", &running, &err),
+      &err);
   assert_true(running);
   run(lab, 60 * NS_PER_S);
   struct service_view view = view_of(lab);
@@ -441,14 +403,15 @@ static void test_single_comes_back_with_its_unit(void **state) {
   run(lab, NS_PER_S);
   send_signal(lab, 0, "postmaster", SIGKILL);
   run(lab, 10 * NS_PER_S);
-  assert_ok(provider_sim.unit_running(lab->cluster, lab->members[0], "postgres", &running, &err),
-            &err);
+  assert_ok(
+      provider_sim.unit_running(lab->sim.cluster, lab->sim.members[0], "postgres", &running, &err),
+      &err);
   assert_false(running);
   assert_int_equal(view_of(lab).primary, HOST_NONE);
-  assert_ok(provider_sim.unit_start(lab->cluster, lab->members[0], "postgres", &err), &err);
+  assert_ok(provider_sim.unit_start(lab->sim.cluster, lab->sim.members[0], "postgres", &err), &err);
   run(lab, 2 * NS_PER_S);
   assert_int_equal(view_of(lab).primary, 0);
-  assert_ok(sim_service_postgres.step(&lab->service, STEP_RESTART, NULL, &err), &err);
+  assert_ok(sim_service_postgres.step(&lab->sim.service, STEP_RESTART, NULL, &err), &err);
   assert_int_equal(view_of(lab).primary, 0);
   assert_int_equal(view_of(lab).hosts[0].timeline, 1);
   lab_free(lab);
@@ -489,10 +452,10 @@ static void test_without_memory_nothing_is_trusted(void **state) {
   (void)state;
   struct error err = ERROR_INIT;
   struct lab *lab = lab_new(TOPOLOGY_PATRONI, 3);
-  bool *lost = &sim_cluster_of(lab->cluster)->world.out_of_memory;
-  assert_ok(provider_sim.trustworthy(lab->cluster, &err), &err);
+  bool *lost = &sim_cluster_of(lab->sim.cluster)->world.out_of_memory;
+  assert_ok(provider_sim.trustworthy(lab->sim.cluster, &err), &err);
   *lost = true;
-  assert_int_equal(provider_sim.trustworthy(lab->cluster, &err), STATUS_MEMORY);
+  assert_int_equal(provider_sim.trustworthy(lab->sim.cluster, &err), STATUS_MEMORY);
   *lost = false;
   lab_free(lab);
 }
