@@ -98,7 +98,8 @@ int guard_remove_cluster(const struct provider *provider, const char *run_direct
   char path[PATH_MAX];
   int status = provider->destroy(run_directory, cluster_id, err);
   if (status == 0) status = path_format(path, sizeof path, err, "%s/secrets", run_directory);
-  return status < 0 ? status : directory_remove(path, err);
+  if (status == 0) status = directory_remove(path, err);
+  return status;
 }
 
 int guard_clean_up(const struct guard_spec *spec, bool keep, uint32_t *ret_healed,

@@ -57,7 +57,8 @@ int load_roster_init(struct load_roster *roster, struct workload_env *envs, uint
                      struct error *err) {
   *roster = (struct load_roster){.class_count = 0};
   uint32_t *class_ends = calloc((size_t)env_count + 1, sizeof *class_ends);
-  int status = class_ends ? 0 : error_set(err, STATUS_MEMORY, "out of memory for clients");
+  if (!class_ends) return error_set(err, STATUS_MEMORY, "out of memory for clients");
+  int status = 0;
   for (uint32_t i = 0; status == 0 && i < env_count; i++) {
     status = add_classes(roster, &envs[i], err);
     class_ends[i] = roster->class_count;

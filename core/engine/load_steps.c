@@ -343,24 +343,27 @@ static void wake(struct steps *steps) {
   load_client_arm(client, &it->timer, now_of(client));
 }
 
+static void start(struct load_client *client, struct load_flight *flight) {
+  struct load_steps *it = flight->steps;
+  struct operation *operation = &flight->operation;
+  void *state = it->steps.state;
+  memset(state, 0, client->client.env->workload->step_size);
+  client->foreground = flight;
+  operation->identity = client->client.identity;
+  it->steps = (struct steps){.client = &client->client,
+                             .operation = operation,
+                             .request = &flight->request,
+                             .payload = flight->payload,
+                             .state = state,
+                             .deadline_ns = client->context->start_ns + operation->scheduled_ns +
+                                            client->options->operation_timeout_ns,
+                             .wake = wake};
+  advance(it, NULL);
+}
+
 void load_steps_start(struct load_client *client) {
   while (!client->foreground && client->free && client->count > 0) {
-    struct load_flight *flight = load_client_take(client);
-    struct load_steps *it = flight->steps;
-    struct operation *operation = &flight->operation;
-    void *state = it->steps.state;
-    memset(state, 0, client->client.env->workload->step_size);
-    client->foreground = flight;
-    operation->identity = client->client.identity;
-    it->steps = (struct steps){.client = &client->client,
-                               .operation = operation,
-                               .request = &flight->request,
-                               .payload = flight->payload,
-                               .state = state,
-                               .deadline_ns = client->context->start_ns + operation->scheduled_ns +
-                                              client->options->operation_timeout_ns,
-                               .wake = wake};
-    advance(it, NULL);
+    start(client, load_client_take(client));
   }
 }
 
