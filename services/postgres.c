@@ -154,6 +154,10 @@ uint32_t postgres_instances(const struct postgres_config *config) {
   return config->topology == TOPOLOGY_SINGLE ? 1 : config->instances;
 }
 
+uint32_t postgres_replicas(const void *config) {
+  return postgres_instances(config) - 1;
+}
+
 /* Raft needs a majority: an odd number of voters, on the first hosts. Two instances alone could not
  * outlive either of them, so a third host votes. */
 uint32_t postgres_etcd_count(const struct postgres_config *config) {
@@ -321,6 +325,7 @@ const struct service service_postgres = {
     .plan = postgres_plan_hosts,
     .can_step = postgres_can_step,
     .store_ports = postgres_store_ports,
+    .replicas = postgres_replicas,
     .connections = postgres_connections,
     .start = start,
     .attach = attach,

@@ -45,6 +45,7 @@ int postgres_plan_hosts(const void *config, struct host_spec *ret_hosts, uint32_
                         struct error *err);
 bool postgres_can_step(const void *config, enum service_step step);
 const uint16_t *postgres_store_ports(const void *config);
+uint32_t postgres_replicas(const void *config);
 uint32_t postgres_connections(const void *config, char *because, size_t size);
 
 #endif

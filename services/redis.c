@@ -145,6 +145,7 @@ const struct service service_redis = {
     .can_step = redis_can_step,
     .shards = count_shards,
     .store_ports = redis_store_ports,
+    .replicas = redis_replicas,
     .connections = redis_connections,
     .start = start,
     .attach = attach,

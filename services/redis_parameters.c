@@ -306,14 +306,18 @@ const uint16_t *redis_store_ports(const void *data) {
   return NULL;
 }
 
+uint32_t redis_replicas(const void *data) {
+  const struct redis_config *config = data;
+  return config->topology == REDIS_CLUSTER ? config->replicas : redis_instances(config) - 1;
+}
+
 /* Each Sentinel has two connections to a server, for commands and for the channel on which they
  * find each other; a replica has one to its primary. A cluster's bus is not counted by the server.
  * The observer has one, and one more at times: reading settings back, steps. */
 uint32_t redis_connections(const void *data, char *because, size_t size) {
   const struct redis_config *config = data;
   uint32_t sentinels = 2 * redis_sentinel_count(config);
-  uint32_t replicas =
-      config->topology == REDIS_CLUSTER ? config->replicas : redis_instances(config) - 1;
+  uint32_t replicas = redis_replicas(config);
   uint32_t taken = sentinels + replicas + 2;
   snprintf(because, size,
            "maxclients %u, less %u of Sentinels, %u of replicas and 2 of the observer",

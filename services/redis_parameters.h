@@ -92,6 +92,7 @@ int redis_plan_hosts(const void *config, struct host_spec *ret_hosts, uint32_t *
                      struct error *err);
 bool redis_can_step(const void *config, enum service_step step);
 const uint16_t *redis_store_ports(const void *config);
+uint32_t redis_replicas(const void *config);
 uint32_t redis_connections(const void *config, char *because, size_t size);
 int redis_validate(const void *config, struct error *err);
 /* Settings of redis.conf that the service makes itself and refuses from a scenario. */

@@ -10,10 +10,11 @@
 
 /* What a scenario must have for a value to be measured. */
 enum measure_needs {
-  NEEDS_FAULT = 1,    /* it counts from a fault or step on, or is of it */
-  NEEDS_SHARDS = 2,   /* of a service */
-  NEEDS_ORIGIN = 4,   /* a service behind a workload's first one */
-  NEEDS_SESSIONS = 8, /* of a workload, or its cache */
+  NEEDS_FAULT = 1,     /* it counts from a fault or step on, or is of it */
+  NEEDS_SHARDS = 2,    /* of a service */
+  NEEDS_ORIGIN = 4,    /* a service behind a workload's first one */
+  NEEDS_SESSIONS = 8,  /* of a workload, or its cache */
+  NEEDS_REPLICAS = 16, /* of a service */
 };
 /* Units and natural directions of every value that objectives may name. */
 struct measure_info {

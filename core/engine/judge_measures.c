@@ -218,51 +218,67 @@ const struct measure_info measure_table[] = {
      .help = "writes that a replaced primary acknowledged"},
     {.name = "replication_lag.p50",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "median of the lag of replicas end to end, by heartbeat"},
     {.name = "replication_lag.p95",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "95th percentile of the lag of replicas end to end, by heartbeat"},
     {.name = "replication_lag.p99",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "99th percentile of the lag of replicas end to end, by heartbeat"},
     {.name = "replication_lag.max",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "maximum of the lag of replicas end to end, by heartbeat"},
     {.name = "replication_lag.bytes.p50",
      .unit = UNIT_SIZE,
+     .needs = NEEDS_REPLICAS,
      .help = "median of the lag of replicas as servers report it in bytes"},
     {.name = "replication_lag.bytes.p95",
      .unit = UNIT_SIZE,
+     .needs = NEEDS_REPLICAS,
      .help = "95th percentile of the lag of replicas as servers report it in bytes"},
     {.name = "replication_lag.bytes.p99",
      .unit = UNIT_SIZE,
+     .needs = NEEDS_REPLICAS,
      .help = "99th percentile of the lag of replicas as servers report it in bytes"},
     {.name = "replication_lag.bytes.max",
      .unit = UNIT_SIZE,
+     .needs = NEEDS_REPLICAS,
      .help = "maximum of the lag of replicas as servers report it in bytes"},
     {.name = "replication_lag.seconds.p50",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "median of the replay lag as servers report it"},
     {.name = "replication_lag.seconds.p95",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "95th percentile of the replay lag as servers report it"},
     {.name = "replication_lag.seconds.p99",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "99th percentile of the replay lag as servers report it"},
     {.name = "replication_lag.seconds.max",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "maximum of the replay lag as servers report it"},
     {.name = "staleness.p50",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "median of the age of the newest row that replica reads returned"},
     {.name = "staleness.p95",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "95th percentile of the age of the newest row that replica reads returned"},
     {.name = "staleness.p99",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "99th percentile of the age of the newest row that replica reads returned"},
     {.name = "staleness.max",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "maximum of the age of the newest row that replica reads returned"},
     {.name = "stale_own_reads",
      .unit = UNIT_COUNT,
@@ -332,18 +348,23 @@ const struct measure_info measure_table[] = {
      .help = "maximum of the latency of reads on the primary, from sent"},
     {.name = "replica_read_latency.p50",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "median of the latency of reads on replicas, from scheduled"},
     {.name = "replica_read_latency.p95",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "95th percentile of the latency of reads on replicas, from scheduled"},
     {.name = "replica_read_latency.p99",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "99th percentile of the latency of reads on replicas, from scheduled"},
     {.name = "replica_read_latency.p999",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "99.9th percentile of the latency of reads on replicas, from scheduled"},
     {.name = "replica_read_latency.max",
      .unit = UNIT_DURATION,
+     .needs = NEEDS_REPLICAS,
      .help = "maximum of the latency of reads on replicas, from scheduled"},
     {.name = "probe_latency.p50",
      .unit = UNIT_DURATION,
@@ -481,6 +502,15 @@ static bool has_shards(const struct scenario *scenario) {
   return false;
 }
 
+/* A service that does not say may have some. */
+static bool has_replicas(const struct scenario *scenario) {
+  for (uint32_t i = 0; i < scenario->service_count; i++) {
+    const struct scenario_service *row = &scenario->services[i];
+    if (!row->service->replicas || row->service->replicas(row->config) > 0) return true;
+  }
+  return false;
+}
+
 static bool has_sessions(const struct scenario *scenario) {
   for (uint32_t i = 0; i < scenario->workload_count; i++)
     if (scenario->workloads[i].workload->keeps_sessions) return true;
@@ -500,6 +530,7 @@ const char *measure_missing(const char *name, const struct scenario *scenario) {
   if ((row->needs & NEEDS_FAULT) && scenario->timeline_count == 0 && !scenario->explore.given)
     return "the timeline has no fault or step";
   if ((row->needs & NEEDS_SHARDS) && !has_shards(scenario)) return "no service has shards";
+  if ((row->needs & NEEDS_REPLICAS) && !has_replicas(scenario)) return "no service has a replica";
   if ((row->needs & NEEDS_ORIGIN) && !has_origin(scenario))
     return "no workload reads one service through another (cache-aside does)";
   if ((row->needs & NEEDS_SESSIONS) && !has_sessions(scenario))

@@ -115,6 +115,9 @@ struct service {
   /* Over how many shards its keys are spread under this configuration, each with a primary of its
    * own; 0, or no function: it has one primary. Pure. */
   uint32_t (*shards)(const void *config);
+  /* How many replicas its primary has under this configuration, each of its primaries where it has
+   * shards. NULL: not known. Pure. */
+  uint32_t (*replicas)(const void *config);
   /* How many connections of clients one host takes at most: without what the server, its manager
    * and the service's own watching keep for themselves. `because` (`size` bytes) says in words how
    * the number comes about. NULL: no limit is known. Pure. */

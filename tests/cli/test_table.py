@@ -8,6 +8,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from gameday import SOURCE, Checks, Place, plain_environment, run  # noqa: E402
 
 GOOD = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
+CRASH = os.path.join(SOURCE, "scenarios/postgres/primary-crash.yaml")
+SENTINEL = os.path.join(SOURCE, "scenarios/redis/sentinel-loss.yaml")
+SINGLE = os.path.join(SOURCE, "scenarios/redis/aof-everysec-restart.yaml")
 CUT = os.path.join(SOURCE, "scenarios/network/primary-isolated.yaml")
 TEN = os.path.join(SOURCE, "tests/cli/ten-mistakes.yaml")
 MET, MISSED, USAGE, ENVIRONMENT, UNTRUSTED = 0, 1, 2, 3, 4
@@ -106,6 +109,15 @@ ROWS = [
      ["cache_recovery_time: no run can measure it: no workload reads one service through another"]),
     ("validate {good} --set objectives.sessions_lost=0", USAGE, [],
      ["sessions_lost: no run can measure it: no workload keeps sessions and a cache"]),
+    ("validate {crash} --set cluster.services.postgres.instances=1", USAGE, [],
+     ["replication_lag.p99: no run can measure it: no service has a replica"]),
+    ("validate {crash} --set cluster.services.postgres.topology=single "
+     "--set objectives={{\"staleness.max\":1s}}", USAGE, [],
+     ["staleness.max: no run can measure it: no service has a replica"]),
+    ("validate {crash} --set cluster.services.postgres.instances=2", MET, [], ["valid"]),
+    ("validate {sentinel} --set objectives.staleness.p99=1s", MET, [], ["valid"]),
+    ("validate {single} --set objectives.replica_read_latency.p99=1s", USAGE, [],
+     ["replica_read_latency.p99: no run can measure it: no service has a replica"]),
     ("validate {good} --set objectives.oom_errors=0", USAGE, [], ["oom_errors: no run can measure it: no workload"]),
     ("validate {good} --set objectives.failover_time=['<=10s','>=20s']", USAGE, [],
      ['failover_time: no run meets "<=10s" and ">=20s" together']),
@@ -282,7 +294,8 @@ def main():
     with Place() as place:
         prepare(place)
         for row in ROWS:
-            check_row(checks, row, {"place": place, "good": GOOD, "cut": CUT})
+            check_row(checks, row, {"place": place, "good": GOOD, "cut": CUT, "crash": CRASH,
+                                    "sentinel": SENTINEL, "single": SINGLE})
         check_help(checks)
         check_ten_mistakes(checks, place)
     checks.finish()
