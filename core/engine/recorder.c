@@ -213,6 +213,14 @@ void recorder_flush(struct recorder *recorder) {
   pthread_mutex_unlock(&recorder->mutex);
 }
 
+int recorder_failure(struct recorder *recorder, struct error *err) {
+  pthread_mutex_lock(&recorder->mutex);
+  int status = recorder->first.status;
+  if (status < 0 && err) *err = recorder->first;
+  pthread_mutex_unlock(&recorder->mutex);
+  return status;
+}
+
 /* --- final rows ------------------------------------------------------------------------------ */
 
 int recorder_rows_begin(struct recorder *recorder, uint16_t host, const char *host_name,
@@ -236,13 +244,7 @@ int recorder_rows_begin(struct recorder *recorder, uint16_t host, const char *ho
 static int write_rows(struct recorder *recorder, struct error *err) {
   size_t bytes = recorder->row_count * sizeof(struct final_row);
   bool written = record_stream_write(recorder, &recorder->rows, recorder->row_buffer, bytes);
-  if (!written) {
-    pthread_mutex_lock(&recorder->mutex);
-    if (err) *err = recorder->first;
-    int status = recorder->first.status;
-    pthread_mutex_unlock(&recorder->mutex);
-    return status;
-  }
+  if (!written) return recorder_failure(recorder, err);
   atomic_fetch_add(&recorder->row_total, recorder->row_count);
   recorder->row_count = 0;
   return 0;
@@ -259,13 +261,7 @@ int recorder_rows_end(struct recorder *recorder, struct error *err) {
   assert(recorder->rows.fd >= 0);
   int status = recorder->rows.failed ? 0 : write_rows(recorder, err);
   record_stream_close(recorder, &recorder->rows);
-  pthread_mutex_lock(&recorder->mutex);
-  if (status == 0 && recorder->first.status != STATUS_OK) {
-    if (err) *err = recorder->first;
-    status = recorder->first.status;
-  }
-  pthread_mutex_unlock(&recorder->mutex);
-  return status;
+  return status == 0 ? recorder_failure(recorder, err) : status;
 }
 
 /* --- totals and the end ---------------------------------------------------------------------- */
@@ -324,9 +320,7 @@ int recorder_finish(struct recorder *recorder, struct recorder_totals *ret, stru
   }
   recorder->finished = true;
   if (ret) recorder_totals(recorder, ret);
-  if (recorder->first.status == STATUS_OK) return 0;
-  if (err) *err = recorder->first;
-  return recorder->first.status;
+  return recorder_failure(recorder, err);
 }
 
 static void close_quietly(const struct record_stream *stream) {

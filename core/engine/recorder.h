@@ -66,6 +66,10 @@ struct recorder_totals {
 };
 void recorder_totals(struct recorder *recorder, struct recorder_totals *ret); /* any thread */
 
+/* The first write of the run that failed (a full disk); 0: none did so far. What cannot be written
+ * is missing for good. Any thread. */
+int recorder_failure(struct recorder *recorder, struct error *err);
+
 /* Live view: operations of ROUTE_PRIMARY so far, written or without room, by outcome (writes: kind
  * WRITE; reads: kind READ_OWN). Any thread. */
 void recorder_counts(struct recorder *recorder, uint64_t ret_writes[OUTCOME_COUNT],

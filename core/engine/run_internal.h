@@ -52,12 +52,14 @@ static inline bool run_is_virtual(const struct run *run) {
   return run->virtual.loop != NULL;
 }
 
-/* --- run_wait.c; what waits or enters a phase makes both checks --- */
+/* --- run_wait.c; what waits or enters a phase makes these checks --- */
 
 /* STATUS_INTERRUPTED after a signal. */
 int run_check_interrupt(const struct run *run, struct error *err);
 /* A simulation that lost something says nothing about a cluster. */
 int run_check_hosts(const struct run *run, struct error *err);
+/* A record that something is missing from is no result, however long the run goes on. */
+int run_check_record(const struct run *run, struct error *err);
 void run_emit_text(struct run *run, enum event_kind kind, uint16_t host, int64_t number,
                    const char *text);
 /* Tells the record and the user; `phase` is static. */

@@ -49,6 +49,8 @@ static int converge(struct run *run, struct error *err) {
       if (status < 0) snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, failed.message);
       if (status == 0 && converged) break;
       if (run_check_interrupt(run, err) < 0) return STATUS_INTERRUPTED;
+      status = run_check_record(run, err);
+      if (status < 0) return status;
       if (clock_now_ns(run->clock) > deadline_ns) {
         char text[EVENT_TEXT_SIZE];
         snprintf(text, sizeof text, "not converged within measure.converge_timeout: %s", why);

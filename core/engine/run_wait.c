@@ -17,9 +17,14 @@ int run_check_hosts(const struct run *run, struct error *err) {
   return run->cluster->provider->trustworthy(run->cluster, err);
 }
 
+int run_check_record(const struct run *run, struct error *err) {
+  return run->recorder ? recorder_failure(run->recorder, err) : 0;
+}
+
 static int check_going(const struct run *run, struct error *err) {
   int status = run_check_interrupt(run, err);
-  return status == 0 ? run_check_hosts(run, err) : status;
+  if (status == 0) status = run_check_hosts(run, err);
+  return status == 0 ? run_check_record(run, err) : status;
 }
 
 void run_emit_text(struct run *run, enum event_kind kind, uint16_t host, int64_t number,
@@ -43,6 +48,7 @@ static void fire_tick(struct timer *timer, uint64_t now_ns) {
   run->progress.service_count = run->started;
   progress_tick(&run->progress, now_ns, run->started > 0 ? &run->services[0] : NULL, detail);
   (void)loop_timer_arm(run->loop, timer, now_ns + PROGRESS_PERIOD_NS, NULL);
+  if (run_check_record(run, NULL) < 0) loop_stop(run->loop); /* whoever waits finds out why */
 }
 
 static void fire_wait(struct timer *timer, uint64_t now_ns) {

@@ -1,7 +1,10 @@
 """--out: what cannot be written to is refused before the work, and what is full is said so."""
 
+import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -79,6 +82,28 @@ def check_left_over_pictures(checks, place):
     checks.check(left == [], f"a killed report's files stay: {left}")
 
 
+def forbid_large_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300 << 10, 300 << 10))
+
+
+def check_unwritten_record(checks, place):
+    """A record that something is missing from ends its run: it went on through all its phases."""
+    out = os.path.join(place, "unwritten")
+    done = subprocess.run(
+        [GAMEDAY, "run", SWITCHOVER, "--provider", "sim", "--seed", "1", "--out", out],
+        capture_output=True, text=True, timeout=300, env=plain_environment(), check=False,
+        restore_signals=False, preexec_fn=forbid_large_files)
+    checks.check(done.returncode == ENVIRONMENT, f"unwritten: exit {done.returncode}", done.stderr)
+    with open(os.path.join(out, "run.json"), encoding="utf-8") as file:
+        because = json.load(file)["stopped_because"]
+    checks.check("the record is incomplete: cannot write" in because, f"unwritten: {because}")
+    with open(os.path.join(out, "events.jsonl"), encoding="utf-8") as file:
+        events = [json.loads(line) for line in file]
+    phases = [event["text"] for event in events if event.get("kind") == "run"]
+    checks.check("warmup" in phases and "drain" not in phases, f"unwritten: phases {phases}")
+
+
 def check_full(checks, place):
     """Wherever in the run the disk becomes full, that is the reason, and no wrong usage."""
     if not shutil.which("unshare"):
@@ -100,4 +125,4 @@ def check_full(checks, place):
 
 
 run_checks(check_unwritable, check_empty_words, check_same_scenario_twice, check_without_out,
-           check_left_over_pictures, check_full)
+           check_left_over_pictures, check_unwritten_record, check_full)
