@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "report/columns.h"
 #include "report/escape.h"
 #include "report/format.h"
 #include "support/test.h"
@@ -136,6 +137,33 @@ static void test_invalid_utf8(void **state) {
   check_escape(escape_html, "\xe2\x80\xae", "\xef\xbf\xbd"); /* right-to-left override */
 }
 
+/* "healed at 72.523" ended a line, and " s" began the next. */
+static void test_a_number_keeps_its_unit(void **state) {
+  static const struct {
+    const char *text;
+    size_t column;
+    const char *expected;
+  } rows[] = {
+      {"healed at 72.523 s by itself", COLUMNS_MAX - 16, "healed at\n  72.523 s by itself\n"},
+      {"healed at 72.523 s by itself", COLUMNS_MAX - 18, "healed at 72.523 s\n  by itself\n"},
+      {"took 3 ms, not more", COLUMNS_MAX - 7, "took\n  3 ms, not more\n"},
+      {"(5 min 30 s)", COLUMNS_MAX - 8, "(5 min\n  30 s)\n"},
+      {"12 µs.", COLUMNS_MAX - 6, "12 µs.\n"},
+      {"of 20 seconds", COLUMNS_MAX - 5, "of 20\n  seconds\n"}, /* no unit: a word */
+      {"of 99.9 %", COLUMNS_MAX - 7, "of\n  99.9 %\n"},
+      {"ends with 7", COLUMNS_MAX - 11, "ends with 7\n"},
+      {"two  spaces", 0, "two spaces\n"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    struct buf out;
+    buf_init(&out);
+    columns_wrapped(&out, rows[i].text, rows[i].column, 2);
+    assert_string_equal(out.data, rows[i].expected);
+    buf_release(&out);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_seconds),
@@ -145,6 +173,7 @@ int main(void) {
       cmocka_unit_test(test_moments),
       cmocka_unit_test(test_escapes),
       cmocka_unit_test(test_invalid_utf8),
+      cmocka_unit_test(test_a_number_keeps_its_unit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
