@@ -50,6 +50,15 @@ static bool has_value(const struct measure *measure) {
   return measure->known || measure->floor;
 }
 
+/* What more of a run can only make larger. (What became of rows is not known without its end, and
+ * a percentile may fall.) */
+static bool only_grows(const char *name) {
+  static const char *const names[] = {"dual_primary", "dual_primary.writes", "stale_own_reads"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(names[i], name) == 0) return true;
+  return false;
+}
+
 const struct measure *facts_worst(const struct run_result *result, const char *name,
                                   struct measure *ret) {
   const struct measure *largest = NULL, *unknown = NULL, *none = NULL;
@@ -65,11 +74,12 @@ const struct measure *facts_worst(const struct run_result *result, const char *n
     }
   }
   if (!largest) return unknown ? unknown : none;
-  if (!unknown || !largest->known) return largest;
+  bool broke_off = !result->info.complete && only_grows(name);
+  if ((!unknown && !broke_off) || !largest->known) return largest;
   *ret = *largest; /* what is not known may be worse */
   ret->known = false;
   ret->floor = true;
-  ret->why = unknown->why;
+  ret->why = unknown ? unknown->why : "the record is incomplete";
   return ret;
 }
 

@@ -16,7 +16,8 @@ const struct measure *facts_measure(const struct run_result *result, const char 
 const struct measure *facts_host_measure(const struct run_result *result, const char *name,
                                          int32_t fault, uint16_t host);
 /* The largest value (known, or a floor) of this name over faults and hosts: a floor where another
- * one is not known, and may be larger. When there is none, one that says why; NULL when no checker
+ * one is not known, and may be larger, or where the rest of a run that broke off could only have
+ * made it larger. When there is none, one that says why; NULL when no checker
  * gave the name at all. `ret` is room for it: what is returned lives as long as that and `result`.
  */
 const struct measure *facts_worst(const struct run_result *result, const char *name,

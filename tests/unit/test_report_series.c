@@ -266,6 +266,26 @@ static void test_floors_are_worse_than_what_is_known(void **state) {
   assert_null(facts_worst(&result, "failover_time", &worst));
 }
 
+/* "two primaries acknowledged writes 0 s" stood in the report of a run that was interrupted. */
+static void test_values_of_a_run_that_broke_off_are_floors(void **state) {
+  (void)state;
+  struct measure measures[] = {
+      {.name = "dual_primary", .unit = UNIT_DURATION, .known = true, .host = HOST_NONE},
+      {.name = "staleness.p99", .unit = UNIT_DURATION, .known = true, .host = HOST_NONE},
+  };
+  struct finding finding = {.measures = measures, .measure_count = 2};
+  struct run_result result = {.findings = &finding, .finding_count = 1};
+  struct measure worst;
+  char text[FACTS_TEXT_SIZE];
+  facts_text(facts_worst(&result, "dual_primary", &worst), text);
+  assert_string_equal(text, "at least 0 s: the record is incomplete");
+  facts_text(facts_worst(&result, "staleness.p99", &worst), text);
+  assert_string_equal(text, "0 s"); /* more of the run might have made it smaller */
+  result.info.complete = true;
+  facts_text(facts_worst(&result, "dual_primary", &worst), text);
+  assert_string_equal(text, "0 s");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_counts_add_up_to_the_result),
@@ -280,6 +300,7 @@ int main(void) {
       cmocka_unit_test(test_spread),
       cmocka_unit_test(test_few_repeats_have_no_interval),
       cmocka_unit_test(test_floors_are_worse_than_what_is_known),
+      cmocka_unit_test(test_values_of_a_run_that_broke_off_are_floors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
