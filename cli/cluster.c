@@ -112,13 +112,14 @@ static int up_guarded(struct cli *cli, const struct cluster_options *options,
   char id[16], directory[PATH_MAX];
   struct error err = ERROR_INIT;
   struct guard guard = {.pid = 0};
+  CLEANUP_CLOSE int lock = -1;
   int status = scenario->provider->probe(scenario->provider_config, &err);
   if (status == 0) status = cluster_id_make(id, &err);
   if (status == 0 && options->out)
     status = cli_absolute(options->out, directory, sizeof directory, &err);
   else if (status == 0)
     status = kept_directory(id, directory, sizeof directory, &err);
-  if (status == 0) status = cli_make_run_directory(directory, &err);
+  if (status == 0) status = cli_make_run_directory(directory, &lock, &err);
   struct guard_spec guarded = {.tables = &cli->tables,
                                .provider = scenario->provider,
                                .run_directory = directory,
@@ -206,6 +207,7 @@ static int exec_on(struct cluster *cluster, const char *host_name, const char *c
   if (!host)
     return error_set(err, STATUS_USAGE, "cluster %s has no host %s", cluster->id, host_name);
   struct process_spec spec = {.argv = argv,
+                              .inherits_input = !isatty(STDIN_FILENO), /* it is in the background */
                               .stdout_fd = STDOUT_FILENO,
                               .stderr_fd = STDERR_FILENO,
                               .dies_with_parent = true,
@@ -281,9 +283,9 @@ const struct command command_cluster = {
         "[--force]",
     .summary = "Keep a cluster for a person: bring it up, look into its hosts, take it down.",
     .more =
-        "exec runs a command inside a host, as root, and passes its output and exit code on. On a\n"
-        "client host or the monitor it runs a command of this machine on that host's network,\n"
-        "where the names of the hosts resolve.",
+        "exec runs a command inside a host, as root, and passes its output, its exit code and, if\n"
+        "that is no terminal, its standard input on. On a client host or the monitor it runs a\n"
+        "command of this machine on that host's network, where the names of the hosts resolve.",
     .options = rows,
     .options_size = sizeof(struct cluster_options),
     .main = main_cluster,

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,8 +157,6 @@ int cli_check_writable(const char *directory, struct error *err) {
 /* Whether an existing directory may take a run. */
 static int check_empty(const char *path, struct error *err) {
   DIR *directory = opendir(path);
-  if (!directory && errno == ENOTDIR)
-    return error_set(err, STATUS_USAGE, "%s is a file; a run needs a directory", path);
   if (!directory) return error_set_errno(err, errno, "cannot open %s", path);
   const struct dirent *entry;
   bool empty = true;
@@ -171,7 +170,24 @@ static int check_empty(const char *path, struct error *err) {
   return 0;
 }
 
-int cli_make_run_directory(const char *path, struct error *err) {
+/* Of two that find the directory empty at the same time one goes on. */
+static int lock_directory(const char *path, int *ret_lock, struct error *err) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOTDIR)
+    return error_set(err, STATUS_USAGE, "%s is a file; a run needs a directory", path);
+  if (fd < 0) return error_set_errno(err, errno, "cannot open %s", path);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    *ret_lock = fd;
+    return 0;
+  }
+  int status = errno == EWOULDBLOCK
+                   ? error_set(err, STATUS_USAGE, "%s is being used by another run", path)
+                   : error_set_errno(err, errno, "cannot lock %s", path);
+  close(fd);
+  return status;
+}
+
+int cli_make_run_directory(const char *path, int *ret_lock, struct error *err) {
   char parent[PATH_MAX];
   int status = path_format(parent, sizeof parent, err, "%s", path);
   if (status < 0) return status;
@@ -181,7 +197,8 @@ int cli_make_run_directory(const char *path, struct error *err) {
     status = directory_make(parent, 0755, err);
     if (status < 0) return status;
   }
-  if (mkdir(path, 0755) == 0) return 0;
-  if (errno != EEXIST) return error_set_errno(err, errno, "cannot make %s", path);
-  return check_empty(path, err);
+  if (mkdir(path, 0755) < 0 && errno != EEXIST)
+    return error_set_errno(err, errno, "cannot make %s", path);
+  status = lock_directory(path, ret_lock, err);
+  return status < 0 ? status : check_empty(path, err);
 }

@@ -153,8 +153,9 @@ const struct command command_compare = {
     .more =
         "Each record is judged again. A directory of repeats is one column: objectives by their\n"
         "statistic, recovery as median and maximum over all faults and repeats, load and data\n"
-        "of the worst repeat. Settings that differ are listed. Exit code 0 says that all could\n"
-        "be compared, whatever their verdicts; 4 that the measuring failed in one of them.",
+        "of the repeat that its report shows. Settings that differ are listed. Exit code 0 says\n"
+        "that all could be compared, whatever their verdicts; 4 that the measuring failed in\n"
+        "one of them.",
     .options = rows,
     .options_size = sizeof(struct compare_options),
     .main = main_compare,

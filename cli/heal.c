@@ -24,6 +24,13 @@ static const struct provider *find_provider(const struct scenario_tables *tables
   return NULL;
 }
 
+static int pass_over(void *data, const char *id, const char *run_directory) {
+  (void)data;
+  (void)id;
+  (void)run_directory;
+  return 0;
+}
+
 static int main_heal(struct cli *cli, const void *data, int argc, char **argv) {
   const struct heal_options *options = data;
   struct error err = ERROR_INIT;
@@ -43,7 +50,9 @@ static int main_heal(struct cli *cli, const void *data, int argc, char **argv) {
     status = error_set(&err, STATUS_USAGE,
                        "process %d, which makes this run, seems to be alive; end it, or --force",
                        (int)maker.process);
-  else
+  else if (provider->list && provider->list(pass_over, NULL, &err) == STATUS_ENVIRONMENT)
+    status = STATUS_ENVIRONMENT; /* who may not look would find nothing */
+  if (status == 0)
     status = guard_clean_up(&(struct guard_spec){.tables = &cli->tables,
                                                  .provider = provider,
                                                  .run_directory = directory,

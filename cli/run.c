@@ -228,7 +228,8 @@ static int repeat_directory(const char *out, uint64_t repeat, uint32_t index, st
   if (repeat == 1) return 0;
   *ret_directory = arena_printf(arena, "%s/repeat-%u", out, index + 1);
   if (!*ret_directory) return error_set(err, STATUS_MEMORY, "out of memory");
-  return cli_make_run_directory(*ret_directory, err);
+  CLEANUP_CLOSE int lock = -1; /* the whole series is locked */
+  return cli_make_run_directory(*ret_directory, &lock, err);
 }
 
 /* Judges what there is of the repeats. `code` is that of the last run: its own failure says more
@@ -274,13 +275,14 @@ static int run_repeats(struct cli *cli, const struct scenario *scenario, uint64_
 static int run_scenario(struct cli *cli, const struct run_options *options,
                         const struct scenario *scenario, const char *out) {
   CLEANUP(arena_release) struct arena arena;
+  CLEANUP_CLOSE int lock = -1;
   struct error err = ERROR_INIT;
   uint64_t seed = 0, repeat = 0;
   arena_init(&arena, 0);
   int status = choose_seed(options, scenario, &seed, &repeat, &err);
   /* Where it cannot be done, there is to be no run directory either. */
   if (status == 0) status = hosts_probe(scenario, &err);
-  if (status == 0) status = cli_make_run_directory(out, &err);
+  if (status == 0) status = cli_make_run_directory(out, &lock, &err);
   if (status == 0 && repeat > 1) status = series_write(out, scenario, repeat, seed, &err);
   if (status < 0) return cli_fail(cli, &err);
   const char **made = arena_calloc(&arena, repeat, sizeof *made);

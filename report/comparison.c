@@ -400,7 +400,7 @@ const char *comparison_caution(const struct comparison *comparison) {
     return "One run tells little: the moment of a fault within the manager's period alone changes "
            "a failover by seconds. Compare repeats (gameday run --repeat 20).";
   return "Where two medians' 95 % intervals do not meet, the row is marked with *: that difference "
-         "is no chance. Objectives, load and data are those of the worst repeat.";
+         "is no chance. Load and data are of the repeat that the report of the series shows.";
 }
 
 void compared_change(const struct compared_row *row, uint32_t run, char text[FORMAT_SIZE]) {

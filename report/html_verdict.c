@@ -61,7 +61,8 @@ void html_banner(struct html_page *page) {
     meta(page, "measured", measured);
   }
   if (page->input->repeat_count > 1) {
-    snprintf(text, sizeof text, "%" PRIu32 " (details: the worst)", page->input->repeat_count);
+    snprintf(text, sizeof text, "%" PRIu32 " (details: of repeat %" PRIu32 ")",
+             page->input->repeat_count, result->repeat);
     meta(page, "repeats", text);
   }
   buf_puts(page->out, "</ul>\n");

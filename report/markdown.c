@@ -48,7 +48,8 @@ static void head(struct buf *out, const struct report_input *input) {
   escape_markdown(out, result->provider);
   buf_printf(out, ", seed %" PRIu64 ", began %s, took %s", result->seed, when, duration);
   if (input->repeat_count > 1) {
-    buf_printf(out, "; %" PRIu32 " repeats, details are of the worst", input->repeat_count);
+    buf_printf(out, "; %" PRIu32 " repeats, details are of repeat %" PRIu32, input->repeat_count,
+               result->repeat);
   }
   buf_puts(out, ".\n\n");
 }

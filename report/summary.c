@@ -72,7 +72,8 @@ static void head(struct buf *out, const struct report_input *input) {
   buf_printf(&line, "provider %s, seed %" PRIu64 ", began %s, took %s",
              result->provider ? result->provider : "-", result->seed, when, duration);
   if (input->repeat_count > 1) {
-    buf_printf(&line, "; %" PRIu32 " repeats, details are of the worst", input->repeat_count);
+    buf_printf(&line, "; %" PRIu32 " repeats, details are of repeat %" PRIu32, input->repeat_count,
+               result->repeat);
   }
   columns_pad(out, 9);
   output_join_failure(out, &line);

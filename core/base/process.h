@@ -17,6 +17,7 @@ struct process_spec {
   const char *directory;        /* NULL: ours */
   const char *input;            /* given on standard input; NULL: /dev/null */
   size_t input_length;
+  bool inherits_input;      /* ours on standard input, when there is no `input`; not a terminal */
   int stdout_fd, stderr_fd; /* <= 0: captured by process_run(), /dev/null for process_start() */
   int namespace_pidfd;      /* > 0: enter the namespaces of this process first (setns) */
   int namespace_flags;      /* CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID ...; 0: none */

@@ -1,6 +1,7 @@
 """How a run ends that does not come to its end: servers that refuse, a terminal that is closed, a
 limit on the size of files."""
 
+import fcntl
 import glob
 import json
 import os
@@ -15,7 +16,7 @@ from gameday import (  # noqa: E402
     GAMEDAY, SOURCE, end, plain_environment, run, run_checks, start, wait_for_file)
 
 SWITCHOVER = os.path.join(SOURCE, "scenarios/postgres/switchover.yaml")
-MET, ENVIRONMENT, UNTRUSTED, HANGUP = 0, 3, 4, 129
+MET, USAGE, ENVIRONMENT, UNTRUSTED, HANGUP = 0, 2, 3, 4, 129
 SIMULATED = ["run", SWITCHOVER, "--provider", "sim", "--seed", "1"]
 
 
@@ -44,6 +45,21 @@ def hang_up(out, repeats, disposition):
                   preexec_fn=lambda: signal.signal(signal.SIGHUP, disposition))
     wait_for_file(child, out, "repeat-2")
     return end(child, signal.SIGHUP)
+
+
+def check_taken_directory(checks, place):
+    """Two runs that found the same directory empty wrote over each other."""
+    out = os.path.join(place, "taken")
+    os.mkdir(out)
+    lock = os.open(out, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    done = run([*SIMULATED, "--out", out])
+    checks.check(done.returncode == USAGE and "is being used by another run" in done.stderr,
+                 f"taken: exit {done.returncode}", done.stderr)
+    checks.check(os.listdir(out) == [], f"taken: {os.listdir(out)}")
+    os.close(lock)
+    done = run([*SIMULATED, "--out", out])
+    checks.check(done.returncode == MET, f"free again: exit {done.returncode}", done.stderr)
 
 
 def check_hangup(checks, place):
@@ -148,4 +164,5 @@ def check_interrupted_reports(checks, place):
         checks.check(files_of(out) == before, f"report: not as it was: {sorted(os.listdir(out))}")
 
 
-run_checks(check_refused_step, check_hangup, check_file_size_limit, check_interrupted_reports)
+run_checks(check_refused_step, check_taken_directory, check_hangup, check_file_size_limit,
+           check_interrupted_reports)

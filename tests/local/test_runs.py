@@ -209,6 +209,11 @@ def check_kept_cluster(checks, machine, place):
     client = run(["cluster", "exec", cluster, "client1", "--", "pwd"])
     checks.check(client.stdout.strip() == os.getcwd(), "it is where the command was given",
                  client.stdout)
+    with open(__file__, encoding="utf-8") as file:
+        first = file.readline()
+    with open(__file__, encoding="utf-8") as file:
+        given = run(["cluster", "exec", cluster, "pg1", "--", "head", "-n", "1"], stdin=file)
+    checks.check(given.stdout == first, "cluster exec passes its standard input on", given.stdout)
     nowhere = run(["cluster", "exec", cluster, "pg9", "--", "true"])
     checks.check(
         nowhere.returncode == USAGE and "has no host pg9" in nowhere.stderr, "cluster exec pg9",
