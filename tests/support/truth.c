@@ -145,6 +145,32 @@ static bool find_gap(const struct truth *truth, const struct fault_info *fault,
   return false;
 }
 
+struct demand {
+  uint64_t from_ns, to_ns;
+  bool any;
+};
+
+static int take_demand(void *data, const struct record_item *item, struct error *err) {
+  struct demand *demand = data;
+  const struct operation *o = item->operation;
+  (void)err;
+  if (o->kind == OPERATION_WRITE && o->route == ROUTE_PRIMARY &&
+      o->scheduled_ns >= demand->from_ns && o->scheduled_ns <= demand->to_ns)
+    demand->any = true;
+  return 0;
+}
+
+/* Whether anybody wanted to write from then on, and had to wait for as long as counts. Writes are a
+ * share of the operations that is drawn, so that now and then nobody wants to for a while. */
+static bool is_wanted(const struct truth *truth, uint64_t since_ns, uint64_t back_ns) {
+  uint64_t least_ns = truth->run->record.info.outage_min_ns;
+  struct demand demand = {.from_ns = since_ns, .to_ns = back_ns - least_ns};
+  struct error err = ERROR_INIT;
+  return since_ns + least_ns <= back_ns &&
+         (record_visit_all(&truth->run->record, WANTS_OPERATIONS, take_demand, &demand, &err) < 0 ||
+          demand.any);
+}
+
 /* When that host last began to take writes before `before_ns`. */
 static uint64_t accepting_since(const struct truth *truth, uint16_t host, uint64_t before_ns) {
   uint64_t since_ns = 0;
@@ -218,7 +244,9 @@ static void compare_recovery(struct truth *truth, int32_t index) {
   }
   if (!(measure->value > 0)) {
     /* What looks like a gap may be one between two faults' effects, or one that is too short. */
-    truth_expect(truth, !gap || since_ns > fault->confirmed_ns + NS_PER_S,
+    truth_expect(truth,
+                 !gap || since_ns > fault->confirmed_ns + NS_PER_S ||
+                     !is_wanted(truth, since_ns, back->time_ns),
                  "fault %d: failover_time is 0, in truth writes were down for %.3f s", (int)index,
                  gap ? seconds(back->time_ns - since_ns) : 0);
     return;
