@@ -65,9 +65,10 @@ int cli_check_out(const char *out, struct error *err);
  * nothing, so that what takes long can be refused before it begins. */
 int cli_check_writable(const char *directory, struct error *err);
 
-/* Makes an empty directory for a record, with its parents; one that exists and is not empty, or that
- * somebody else was just given, is STATUS_USAGE. `ret_lock`: a descriptor that keeps others out, to
- * be closed once there is something in it, after a failure too; unchanged where there is none. */
+/* Makes an empty directory for a record, with its parents; one that exists and is not empty, or
+ * that somebody else was just given, is STATUS_USAGE. `ret_lock`: a descriptor that keeps others
+ * out, to be closed once there is something in it, after a failure too; unchanged where there is
+ * none. */
 int cli_make_run_directory(const char *path, int *ret_lock, struct error *err);
 
 #endif
