@@ -78,6 +78,9 @@ static void find_back(struct course *course) {
   }
 }
 
+static const char not_back[] =
+    "hit ratio and latency were not back when the load or the fault's time ended";
+
 static bool course_init(struct course *course, const struct stampede *it, int32_t fault) {
   const struct record_info *info = it->info;
   *course = (struct course){.it = it,
@@ -97,6 +100,21 @@ static bool course_init(struct course *course, const struct stampede *it, int32_
   return true;
 }
 
+/* A value of all the time until the cache was back. Where that never came it may become smaller as
+ * well as larger. */
+static int give_whole(const struct course *course, struct finding *finding, const char *name,
+                      enum unit unit, double value, struct error *err) {
+  if (!course->back) return measure_unknown(finding, name, unit, course->fault, not_back, err);
+  return measure_known(finding, name, unit, value, course->fault, err);
+}
+
+/* One that can only become larger. */
+static int give_growing(const struct course *course, struct finding *finding, const char *name,
+                        enum unit unit, double value, struct error *err) {
+  if (!course->back) return measure_floor(finding, name, unit, value, course->fault, not_back, err);
+  return measure_known(finding, name, unit, value, course->fault, err);
+}
+
 static int give_ratios(const struct course *course, struct finding *finding, struct error *err) {
   const struct stampede_log *log = &course->it->log;
   struct stampede_view after;
@@ -106,38 +124,31 @@ static int give_ratios(const struct course *course, struct finding *finding, str
   int status =
       measure_known(finding, "hit_ratio.before", UNIT_RATIO, course->before.ratio, fault, err);
   if (status == 0)
-    status = measure_known(finding, "hit_ratio.worst", UNIT_RATIO,
-                           worst < course->before.ratio ? worst : course->before.ratio, fault, err);
+    status = give_whole(course, finding, "hit_ratio.worst", UNIT_RATIO,
+                        worst < course->before.ratio ? worst : course->before.ratio, err);
   if (status < 0) return status;
   if (!course->back || after.reads < READS_MIN)
-    return measure_unknown(finding, "hit_ratio.after", UNIT_RATIO, fault,
-                           "it was not back when the load or the fault's time ended", err);
+    return measure_unknown(finding, "hit_ratio.after", UNIT_RATIO, fault, not_back, err);
   return measure_known(finding, "hit_ratio.after", UNIT_RATIO, after.ratio, fault, err);
 }
 
 static int give_recovery(const struct course *course, struct finding *finding, struct error *err) {
   double seconds = seconds_of(difference_ns(course->back_ns, course->confirmed_ns));
-  if (course->back)
-    return measure_known(finding, "cache_recovery_time", UNIT_DURATION, seconds, course->fault,
-                         err);
-  return measure_floor(finding, "cache_recovery_time", UNIT_DURATION, seconds, course->fault,
-                       "hit ratio and latency were not back when the load or the fault's time "
-                       "ended",
-                       err);
+  return give_growing(course, finding, "cache_recovery_time", UNIT_DURATION, seconds, err);
 }
 
 static int give_latency(const struct course *course, struct finding *finding, struct error *err) {
   struct stampede_view during;
   stampede_look(&course->it->log, course->begin_ns, course->back_ns, &during);
   if (during.reads == 0) during = course->before;
-  int status = measure_known(finding, "cache_latency.p50", UNIT_DURATION, seconds_of(during.p50_ns),
-                             course->fault, err);
+  int status = give_whole(course, finding, "cache_latency.p50", UNIT_DURATION,
+                          seconds_of(during.p50_ns), err);
   if (status == 0)
-    status = measure_known(finding, "cache_latency.p99", UNIT_DURATION, seconds_of(during.p99_ns),
-                           course->fault, err);
+    status = give_whole(course, finding, "cache_latency.p99", UNIT_DURATION,
+                        seconds_of(during.p99_ns), err);
   if (status < 0) return status;
-  return measure_known(finding, "cache_latency.max", UNIT_DURATION, seconds_of(during.max_ns),
-                       course->fault, err);
+  return give_growing(course, finding, "cache_latency.max", UNIT_DURATION,
+                      seconds_of(during.max_ns), err);
 }
 
 static int give_calls(const struct course *course, struct finding *finding, struct error *err) {
@@ -150,15 +161,21 @@ static int give_calls(const struct course *course, struct finding *finding, stru
     status = measure_none(finding, "origin_amplification", UNIT_NONE, fault,
                           "nobody called the origin after the fault", err);
   else if (status == 0)
-    status = measure_known(finding, "origin_amplification", UNIT_NONE,
-                           (double)until_back.calls / (double)until_back.keys, fault, err);
+    status = give_whole(course, finding, "origin_amplification", UNIT_NONE,
+                        (double)until_back.calls / (double)until_back.keys, err);
+  if (status == 0)
+    status =
+        give_growing(course, finding, "origin_calls", UNIT_COUNT, (double)until_back.calls, err);
+  if (status == 0)
+    status = give_growing(course, finding, "origin_concurrency", UNIT_COUNT,
+                          (double)until_back.most, err);
+  if (status == 0)
+    status = give_whole(course, finding, "origin_concurrency.later", UNIT_COUNT, (double)later.most,
+                        err);
   const struct {
     const char *name;
     uint64_t value;
-  } counts[] = {{"origin_calls", until_back.calls},
-                {"origin_concurrency", until_back.most},
-                {"origin_concurrency.later", later.most},
-                {"origin_refused", until_back.refused + later.refused},
+  } counts[] = {{"origin_refused", until_back.refused + later.refused},
                 {"origin_failed", until_back.failed + later.failed},
                 {"stale_reads", stampede_stale(log, course->begin_ns, course->end_ns)}};
   for (size_t i = 0; i < sizeof counts / sizeof *counts && status == 0; i++)

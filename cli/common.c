@@ -180,11 +180,9 @@ static int lock_directory(const char *path, int *ret_lock, struct error *err) {
     *ret_lock = fd;
     return 0;
   }
-  int status = errno == EWOULDBLOCK
-                   ? error_set(err, STATUS_USAGE, "%s is being used by another run", path)
-                   : error_set_errno(err, errno, "cannot lock %s", path);
+  bool taken = errno == EWOULDBLOCK; /* else there are no locks here: no harm but a race */
   close(fd);
-  return status;
+  return taken ? error_set(err, STATUS_USAGE, "%s is being used by another run", path) : 0;
 }
 
 int cli_make_run_directory(const char *path, int *ret_lock, struct error *err) {

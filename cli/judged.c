@@ -33,9 +33,11 @@ static int load_recorded_scenario(struct cli *cli, const char *run_directory, st
   if (stat(path, &file) < 0) return error_set_errno(err, errno, "cannot stat %s", path);
   if (!S_ISREG(file.st_mode)) /* a FIFO would hang */
     return error_set(err, STATUS_USAGE, "%s is not a regular file", path);
+  struct scenario_tables tables = cli->tables;
+  tables.measure_missing = NULL; /* what was run is judged, whatever can be measured of it */
   CLEANUP_FREE struct scenario_errors *errors = calloc(1, sizeof *errors);
   if (!errors) return error_set(err, STATUS_MEMORY, "out of memory");
-  status = scenario_load(path, &cli->tables, NULL, 0, &judged->scenario, errors, err);
+  status = scenario_load(path, &tables, NULL, 0, &judged->scenario, errors, err);
   judged->scenario_loaded = true; /* to be released in both cases */
   return status;
 }

@@ -29,7 +29,7 @@ int replacing_files(struct log *log, const char *directory, const struct replaci
   bool complete = stopping.phase == STOPPING_LATER;
   int number = stopping_end(&stopping);
   if (status == 0 && complete) log_print(log, LOG_INFO, "written to %s", directory);
-  if (number == 0) return status;
+  if (number == 0 || (complete && status < 0)) return status;
   *ret_signal = number;
   return error_set(err, STATUS_INTERRUPTED, "interrupted: %s",
                    complete ? "the files are complete" : kept);

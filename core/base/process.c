@@ -123,8 +123,10 @@ static int plan_environment(struct child_plan *plan, const char *const *extra, s
 static int plan_input(struct child_plan *plan, const struct process_spec *spec, struct error *err) {
   plan->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (plan->null_fd < 0) return error_set_errno(err, errno, "cannot open /dev/null");
-  if (!spec->input && spec->inherits_input)
+  if (!spec->input && spec->inherits_input) {
     plan->stdin_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (plan->stdin_fd < 0) return error_set_errno(err, errno, "standard input");
+  }
   if (!spec->input) return 0;
   plan->stdin_fd = memfd_create("input", MFD_CLOEXEC);
   if (plan->stdin_fd < 0) return error_set_errno(err, errno, "cannot make a file in memory");
