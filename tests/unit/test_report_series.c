@@ -10,14 +10,18 @@
 #include "support/report_fixture.h"
 #include "support/test.h"
 
+static void build(struct report_fixture *fixture, struct series *series, uint32_t faults) {
+  struct error err = ERROR_INIT;
+  struct report_fixture_options options = {.faults = faults};
+  report_fixture_init(fixture, ".", &options);
+  assert_ok(series_build(&fixture->input, series, &err), &err);
+}
+
 static void test_counts_add_up_to_the_result(void **state) {
   (void)state;
-  struct error err = ERROR_INIT;
-  struct report_fixture_options options = {.faults = 2};
   CLEANUP(report_fixture_release) struct report_fixture fixture;
   CLEANUP(series_release) struct series series = {.warning_count = 0};
-  report_fixture_init(&fixture, ".", &options);
-  assert_ok(series_build(&fixture.input, &series, &err), &err);
+  build(&fixture, &series, 2);
   uint64_t sums[SERIES_CLASS_COUNT][OUTCOME_COUNT] = {{0}};
   for (uint32_t i = 0; i < series.axis.count; i++) {
     for (int class = 0; class < SERIES_CLASS_COUNT; class ++) {
@@ -39,12 +43,9 @@ static void test_counts_add_up_to_the_result(void **state) {
 
 static void test_axis_is_the_measured_time(void **state) {
   (void)state;
-  struct error err = ERROR_INIT;
-  struct report_fixture_options options = {.faults = 1};
   CLEANUP(report_fixture_release) struct report_fixture fixture;
   CLEANUP(series_release) struct series series = {.warning_count = 0};
-  report_fixture_init(&fixture, ".", &options);
-  assert_ok(series_build(&fixture.input, &series, &err), &err);
+  build(&fixture, &series, 1);
   assert_int_equal(series.axis.step_ns, NS_PER_S);
   assert_int_equal(series.axis.count, 90);
   assert_true(axis_seconds(&series.axis, 0) == FIXTURE_BEGIN_S);
@@ -106,12 +107,9 @@ static void test_memory_does_not_grow_with_the_run(void **state) {
 
 static void test_lag_has_gaps_where_no_replica_answers(void **state) {
   (void)state;
-  struct error err = ERROR_INIT;
-  struct report_fixture_options options = {.faults = 1};
   CLEANUP(report_fixture_release) struct report_fixture fixture;
   CLEANUP(series_release) struct series series = {.warning_count = 0};
-  report_fixture_init(&fixture, ".", &options);
-  assert_ok(series_build(&fixture.input, &series, &err), &err);
+  build(&fixture, &series, 1);
   const double *old_primary = series.lag[LAG_BYTES][0];
   assert_non_null(old_primary);
   assert_true(isnan(old_primary[10]) && isnan(old_primary[30]) && !isnan(old_primary[80]));
@@ -123,12 +121,9 @@ static void test_lag_has_gaps_where_no_replica_answers(void **state) {
 /* It drew the primary's line too, a flat one at the bottom, among those of the replicas. */
 static void test_the_primary_has_no_lag_while_it_is_primary(void **state) {
   (void)state;
-  struct error err = ERROR_INIT;
-  struct report_fixture_options options = {.faults = 1};
   CLEANUP(report_fixture_release) struct report_fixture fixture;
   CLEANUP(series_release) struct series series = {.warning_count = 0};
-  report_fixture_init(&fixture, ".", &options);
-  assert_ok(series_build(&fixture.input, &series, &err), &err);
+  build(&fixture, &series, 1);
   const double *first = series.lag[LAG_HEARTBEAT][0], *second = series.lag[LAG_HEARTBEAT][1];
   assert_true(isnan(first[10]) && !isnan(first[80]));
   assert_true(!isnan(second[10]) && isnan(second[80]));
